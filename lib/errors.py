@@ -1,0 +1,84 @@
+"""What can go wrong, and with which exit code a job ends.
+
+    SpeechlakeError                 5  internal, or a table that cannot be read
+    +-- UsageError                  2  arguments or configuration; `ConfigError` names file and field
+    |   +-- ConfigError
+    |   +-- ModelError                 a model that cannot be had, or is not what its sha256 says
+    |   +-- TableMismatch              a table and its contract differ
+    +-- Refused                     3  a quality or leak gate said no
+    |   +-- TooManyRejected
+    |   +-- LeakFound
+    +-- Conflict                    4  worth trying again
+    |   +-- Busy                       another run holds the job and scope
+    |   +-- Overtaken                  another driver wrote in our place
+    +-- AudioChanged                5  a file is not what the release recorded
+
+Every message names the table, key, file or field, what was found, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+
+class SpeechlakeError(Exception):
+    """Base of all errors of this package. `hint` says what to do next."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        head = f"{type(self).__name__}: {self.message}"
+        return f"{head}\n  {self.hint}" if self.hint else head
+
+
+class UsageError(SpeechlakeError):
+    """Arguments that cannot be carried out."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration file that is not valid."""
+
+
+class ModelError(UsageError):
+    """A model that cannot be found, or whose weights are not the expected ones."""
+
+
+class TableMismatch(UsageError):
+    """A table or frame differs from its contract."""
+
+
+class Refused(SpeechlakeError):
+    """A quality or leak gate said no; nothing but the finding was written."""
+
+    exit_code = 3
+
+
+class TooManyRejected(Refused):
+    """More lines of a manifest were refused than allowed, or none was accepted."""
+
+
+class LeakFound(Refused):
+    """Something sits on two sides of a split; the build was not published."""
+
+
+class Conflict(SpeechlakeError):
+    """Another writer was in the way; the same command may succeed later."""
+
+    exit_code = 4
+
+
+class Busy(Conflict):
+    """Another run of the same job and scope is under way."""
+
+
+class Overtaken(Conflict):
+    """Another driver wrote in this one's place; nothing of ours was lost or doubled."""
+
+
+class AudioChanged(SpeechlakeError):
+    """A file's content is not what the release recorded."""

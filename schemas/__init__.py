@@ -1,0 +1,81 @@
+"""The tables of a lake: one contract per file, all of them in `TABLES`, in the order of the flow."""
+
+from speechlake.schemas.assignments import ASSIGNMENTS
+from speechlake.schemas.attempts import ATTEMPTS
+from speechlake.schemas.content_hashes import CONTENT_HASHES
+from speechlake.schemas.corpora import CORPORA
+from speechlake.schemas.decisions import DECISIONS
+from speechlake.schemas.duplicates import DUPLICATES
+from speechlake.schemas.extractors import EXTRACTORS
+from speechlake.schemas.manifests import MANIFESTS
+from speechlake.schemas.profiles import PROFILES
+from speechlake.schemas.quarantine import QUARANTINE
+from speechlake.schemas.recordings import RECORDINGS
+from speechlake.schemas.releases import RELEASES
+from speechlake.schemas.repeats import REPEATS
+from speechlake.schemas.runs import RUNS
+from speechlake.schemas.scores import SCORES
+from speechlake.schemas.signals_audio import SIGNALS_AUDIO
+from speechlake.schemas.signals_speech import SIGNALS_SPEECH
+from speechlake.schemas.signals_whisper import SIGNALS_WHISPER
+from speechlake.schemas.splits import SPLITS
+from speechlake.schemas.table import Column, Table
+from speechlake.schemas.tombstones import TOMBSTONES
+from speechlake.schemas.transcripts import TRANSCRIPTS
+from speechlake.schemas.utterances import UTTERANCES
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        CORPORA,
+        MANIFESTS,
+        RECORDINGS,
+        CONTENT_HASHES,
+        UTTERANCES,
+        REPEATS,
+        TRANSCRIPTS,
+        QUARANTINE,
+        EXTRACTORS,
+        PROFILES,
+        SIGNALS_AUDIO,
+        SIGNALS_SPEECH,
+        SIGNALS_WHISPER,
+        ATTEMPTS,
+        SCORES,
+        DUPLICATES,
+        ASSIGNMENTS,
+        SPLITS,
+        DECISIONS,
+        RELEASES,
+        RUNS,
+        TOMBSTONES,
+    )
+}
+
+__all__ = [
+    "ASSIGNMENTS",
+    "ATTEMPTS",
+    "CONTENT_HASHES",
+    "CORPORA",
+    "DECISIONS",
+    "DUPLICATES",
+    "EXTRACTORS",
+    "MANIFESTS",
+    "PROFILES",
+    "QUARANTINE",
+    "RECORDINGS",
+    "RELEASES",
+    "REPEATS",
+    "RUNS",
+    "SCORES",
+    "SIGNALS_AUDIO",
+    "SIGNALS_SPEECH",
+    "SIGNALS_WHISPER",
+    "SPLITS",
+    "TABLES",
+    "TOMBSTONES",
+    "TRANSCRIPTS",
+    "UTTERANCES",
+    "Column",
+    "Table",
+]

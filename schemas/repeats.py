@@ -1,0 +1,18 @@
+"""Lines that say again what is known."""
+
+from speechlake.schemas.table import Column, Table
+
+REPEATS = Table(
+    name="repeats",
+    comment="Lines that say again what is known.",
+    columns=(
+        Column("corpus", "string", "Corpus of the manifest.", nullable=False),
+        Column("uri", "string", "Manifest.", nullable=False),
+        Column("sha256", "string", "Version of the manifest.", nullable=False),
+        Column("byte_offset", "bigint", "Where the line starts.", nullable=False),
+        Column("utterance_id", "string", "Utterance that the line repeats.", nullable=False),
+    ),
+    key=("corpus", "uri", "sha256", "byte_offset"),
+    references={"utterance_id": "utterances.utterance_id"},
+    partition_by=("corpus",),
+)
