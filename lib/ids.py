@@ -28,7 +28,9 @@ def recording_id(corpus: str, root: str, path: str, member: str | None = None) -
     return make_id(corpus, root, path, member or "")
 
 
-def utterance_id(recording: str, channel: str, start_ms: int, end_ms: int | None, source_id: str | None = None) -> str:
+def utterance_id(
+    recording: str, channel: str, start_ms: int, end_ms: int | None, source_id: str | None = None
+) -> str:
     """Id of an interval of one channel; `source_id` only in corpora that say `ids: source`."""
     fields = [recording, channel, str(start_ms), TO_THE_END if end_ms is None else str(end_ms)]
     return make_id(*fields, *([] if source_id is None else [source_id]))

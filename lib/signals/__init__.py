@@ -1,0 +1,14 @@
+"""Extractors: what is measured of an utterance, one file each, in the order in which they run."""
+
+from collections.abc import Mapping
+
+from speechlake.signals.audio import Audio
+from speechlake.signals.extractor import Extractor
+from speechlake.signals.speech import Speech
+from speechlake.signals.whisper import Whisper
+
+EXTRACTORS: Mapping[str, type[Extractor]] = {
+    "audio": Audio,
+    "speech": Speech,
+    "whisper": Whisper,
+}

@@ -18,6 +18,10 @@ from speechlake.ids import canonical_json
 
 Samples = npt.NDArray[np.float32]
 
+RATE_HZ = 16_000
+# How native samples become `Clip.samples`; in the identity of every extractor that hears those.
+FRONT_END = "soxr-hq-16000"
+
 
 @dataclass(frozen=True)
 class Clip:

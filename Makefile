@@ -1,0 +1,80 @@
+# `make` lists the targets. All set-up is in scripts/setup.sh: it skips what is done, and takes up again
+# what was interrupted. ARGS goes to pytest or to a benchmark: make test ARGS='-k ids'.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+PYTHON_HERE := $(VENV)/bin/python
+LAKE := build/demo/lake
+# Where the machine's own Java does not fit, set-up leaves a link to one that does.
+JAVA := if [ -e build/java ]; then export JAVA_HOME="$(CURDIR)/build/java"; fi;
+PYTEST = $(JAVA) $(PYTHON_HERE) -m pytest
+SCRIPTS := $(wildcard demo/*.py scripts/*.py)
+
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest clean purge
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: ## set up .venv, Java, Delta's jars and speech; does nothing when done (first time: 3 minutes)
+	@scripts/setup.sh
+
+setup-torch: ## the same with torch (first time: 6 minutes)
+	@scripts/setup.sh --torch
+
+demo: setup ## curate small corpora of real speech from manifests to a release, and check the result
+	@echo '==> demo: laying out the corpora in build/demo'
+	@$(PYTHON_HERE) demo/prepare.py build/speech build/demo
+	@echo '==> demo: running the pipeline into the lake $(LAKE)'
+	@$(JAVA) $(VENV)/bin/speechlake pipeline --lake $(LAKE) --corpora build/demo/corpora.yaml \
+		--policy policies/small-corpus.yaml --release demo
+	@echo '==> demo: checking what the lake holds'
+	@$(PYTHON_HERE) demo/check.py $(LAKE)
+
+test: setup-torch ## the tests (under 20 minutes after set-up)
+	@echo '==> running the tests, but those marked long'
+	@$(PYTEST) -m 'not long' $(ARGS)
+
+test-fast: setup ## the tests that take seconds (under 3 minutes)
+	@echo '==> running the tests, but those marked slow, long or torch'
+	@$(PYTEST) -m 'not slow and not long and not torch' $(ARGS)
+
+test-all: setup-torch ## all tests: many kills, clusters, large generated data
+	@echo '==> running all tests'
+	@$(PYTEST) $(ARGS)
+
+check: setup build/typecheck ## ruff, format and mypy --strict on what is ours
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@MYPYPATH=build/typecheck $(VENV)/bin/mypy -p speechlake
+	@MYPYPATH=build/typecheck $(VENV)/bin/mypy --scripts-are-modules $(SCRIPTS)
+
+# mypy does not see through setuptools' editable finder, so it gets a tree of links under the import name.
+.PHONY: build/typecheck
+build/typecheck:
+	@rm -rf $@ && mkdir -p $@/speechlake
+	@ln -s $(CURDIR)/lib/* $(CURDIR)/jobs $(CURDIR)/schemas $(CURDIR)/policies $@/speechlake/
+
+format: setup ## format, and mend what ruff can mend
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+dist: setup ## build the wheel, and dist/speechlake.zip for spark-submit --py-files
+	@$(PYTHON_HERE) scripts/dist.py dist
+
+bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1,000,000 lines
+	@$(JAVA) $(PYTHON_HERE) benchmarks/ingest.py $(ARGS)
+
+bench: setup ## all benchmarks, one after another
+	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(JAVA) $(PYTHON_HERE) $$file $(ARGS); done
+
+clean: ## remove what demo, tests and builds wrote; keep .venv and what was downloaded
+	@rm -rf build/demo build/typecheck build/bench build/logs dist
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+purge: clean ## remove .venv and the downloads too
+	@rm -rf .venv build *.egg-info

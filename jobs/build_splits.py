@@ -1,0 +1,120 @@
+"""Build splits: a policy over everything that is known -> a published release of train, dev and test.
+
+Needs no model: a new threshold is a new release in seconds. Every utterance ends in a split or is
+excluded with a reason; a build that leaks is refused. Running it again changes nothing.
+
+    spark-submit --py-files dist/speechlake.zip jobs/build_splits.py \\
+        --lake s3a://corpus/lake --policy policies/asr-train.yaml --release 2026-11
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from speechlake import job
+from speechlake.errors import UsageError
+from speechlake.hold import Hold
+from speechlake.job import Report
+from speechlake.lake import Lake
+from speechlake.ledger import Run, nothing_to_do
+from speechlake.progress import Progress
+from speechlake.signals.catalogue import fingerprints
+from speechlake.splits.build import build
+from speechlake.splits.candidates import (
+    TABLES_READ,
+    candidates,
+    english_only,
+    profile_of,
+    published_assignments,
+)
+from speechlake.splits.policy import Policy, load_policy
+from speechlake.splits.publish import commit_build, staged_build
+
+NAME = "build-splits"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = job.parser(__doc__)
+    made.add_argument(
+        "--policy", required=True, type=Path, help="YAML file that says what is kept and how splits are sized"
+    )
+    made.add_argument("--release", required=True, help="name under which the build is published")
+    job.add_wait(made)
+    return made
+
+
+def run(
+    lake: Lake, policy: Policy, text: str, *, release: str, wait_s: float = 0.0, progress: Progress
+) -> Report:
+    """Evaluate `policy` (whose YAML is `text`) and publish the result as `release`."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", release):
+        raise UsageError(f"--release {release!r}: expected 1-64 letters, digits, '.', '_', '-'")
+    this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release})
+    following = f"speechlake report --lake {lake.root} --release {release}"
+    with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
+        adopted: list[str] = []
+        hold.adopt(
+            lambda stage: adopted.append(str(stage.note["release"])) if commit_build(hold, stage) else None
+        )
+        if release not in adopted and not nothing_to_do(lake, this):
+            this.reads(lake, TABLES_READ)
+            _publish(hold, this, policy, text, release)
+        if hold.versions_written:
+            this.counts = _counts(lake, release)
+            this.rows_out = sum(this.counts.values())
+            this.finish(hold)
+    done = bool(hold.versions_written)
+    progress.say(
+        f"release {release}: "
+        + (", ".join(f"{n} {name}" for name, n in this.counts.items()) if done else "nothing to do")
+    )
+    return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, following)
+
+
+def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> None:
+    """Evaluate, stage, and publish what was staged."""
+    lake = hold.lake
+    assignments = published_assignments(lake, policy.splits.scheme)
+    note = {
+        "release": release,
+        "policy": text,
+        "policy_sha256": policy.digest(),
+        "scheme": policy.splits.scheme,
+        "fingerprints": fingerprints(profile_of(lake, policy)),
+        "versions_read": this.versions_read,
+    }
+    built = build(candidates(lake, policy), policy, assignments, english_only=english_only(lake))
+    stage = staged_build(hold, built, note, this.digest[:16])
+    commit_build(hold, stage)
+    hold.staging.delete(stage)
+
+
+def _counts(lake: Lake, release: str) -> dict[str, int]:
+    from pyspark.sql import functions as F
+
+    row = lake.read("releases").where(F.col("release") == release).select("counts").collect()
+    found: dict[str, int] = {}
+    for count in row[0].counts if row else ():
+        name = count.split or "excluded"
+        found[name] = found.get(name, 0) + count.utterances
+    return dict(sorted(found.items()))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(NAME, arguments(), _call, argv)
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    policy = load_policy(parsed.policy)
+    text = parsed.policy.read_text(encoding="utf-8")
+    return run(lake, policy, text, release=parsed.release, wait_s=parsed.wait, progress=Progress())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

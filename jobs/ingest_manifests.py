@@ -1,0 +1,145 @@
+"""Ingest manifests: files and folders that list audio -> corpora, recordings, utterances, transcripts.
+
+Every line ends in exactly one place: an utterance, a counted repeat, or quarantine with a reason.
+Unchanged manifests are not parsed again; the audio's roots are always listed.
+
+    spark-submit --py-files dist/speechlake.zip jobs/ingest_manifests.py \\
+        --lake s3a://corpus/lake --corpus librispeech --audio-root s3a://corpus/LibriSpeech s3a://corpus/LibriSpeech
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from speechlake import job
+from speechlake.corpora import Corpus, make_corpus
+from speechlake.job import Report
+from speechlake.lake import Lake
+from speechlake.ledger import Run
+from speechlake.manifests.ingest import IngestResult, ingest
+from speechlake.progress import Progress
+
+NAME = "ingest-manifests"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = job.parser(__doc__)
+    made.add_argument("--corpus", required=True, help="name of the corpus")
+    made.add_argument("--format", default="auto", help="auto, or the name of a manifest format")
+    made.add_argument(
+        "--audio-root",
+        action="append",
+        default=[],
+        metavar="[NAME=]URI",
+        help="where the audio lies; repeatable",
+    )
+    made.add_argument("--licence", help="licence identifier, e.g. CC-BY-4.0")
+    made.add_argument("--language", help="default language of lines that name none")
+    made.add_argument("--speaker-namespace", help="prefix of speaker ids; default the corpus")
+    made.add_argument(
+        "--single-speaker", action="store_true", help="the corpus has one speaker: speaker links are off"
+    )
+    made.add_argument("--channels", default="auto", help="mix, auto, or a channel counted from 0")
+    made.add_argument(
+        "--ids",
+        default="interval",
+        choices=("interval", "source"),
+        help="source: source_id is part of the id",
+    )
+    made.add_argument(
+        "--text-tag", action="append", default=[], help="what the texts are, e.g. read, prompts; repeatable"
+    )
+    made.add_argument("--role", default="training", choices=("training", "evaluation"))
+    made.add_argument("--max-reject", type=float, default=0.05, help="share of lines that may be refused")
+    made.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="ROLE=NAME",
+        help="column that holds a role, e.g. text=sentence; repeatable",
+    )
+    job.add_wait(made)
+    made.add_argument("source", nargs="+", metavar="SOURCE", help="manifest file or folder, path or URI")
+    return made
+
+
+def corpus_of(parsed: argparse.Namespace) -> Corpus:
+    """The corpus that the arguments declare; ConfigError where they contradict each other."""
+    return make_corpus(
+        name=parsed.corpus,
+        sources=tuple(parsed.source),
+        format=parsed.format,
+        roots=dict(_pair(text, "audio") for text in parsed.audio_root),
+        licence=parsed.licence,
+        language=parsed.language,
+        speaker_namespace=parsed.speaker_namespace,
+        single_speaker=parsed.single_speaker,
+        channels=parsed.channels,
+        ids=parsed.ids,
+        text_tags=tuple(parsed.text_tag),
+        role=parsed.role,
+        max_reject=parsed.max_reject,
+        columns=dict(_pair(text, "") for text in parsed.column),
+    )
+
+
+def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) -> Report:
+    """Bring the tables to what the corpus's manifests and roots say now, and count what happened."""
+    this = Run(NAME, corpus.name, corpus.model_dump(mode="json"))
+    with lake.hold(NAME, corpus.name, this.run_id, wait_s=wait_s) as hold:
+        this.reads(lake, ("corpora", "manifests"))
+        result = ingest(hold, corpus)
+        this.counts = _counts(result)
+        this.rows_in, this.rows_out = result.ingested.lines, result.ingested.rows_written
+        if hold.versions_written:
+            this.finish(hold, "done" if result.refusal is None else type(result.refusal).__name__)
+    outcome = "done" if hold.versions_written else "nothing to do"
+    progress.say(f"{corpus.name}: {_sentence(result) if hold.versions_written else 'nothing to do'}")
+    following = f"speechlake extract-signals --lake {lake.root} --corpus {corpus.name}"
+    return Report(NAME, outcome, this.run_id, this.counts, following, result.refusal)
+
+
+def _counts(result: IngestResult) -> dict[str, int]:
+    said = result.ingested
+    return {
+        "manifests": result.manifests,
+        "manifests_parsed": result.parsed,
+        "lines": said.lines,
+        "utterances": said.utterances,
+        "repeats": said.repeats,
+        "quarantined": said.quarantined,
+        "files_listed": result.listed,
+        "recordings_changed": result.relisted,
+        "recordings_missing": result.missing,
+        "speaker_placeholders": result.speaker_placeholders,
+    }
+
+
+def _sentence(result: IngestResult) -> str:
+    c = _counts(result)
+    return (
+        f"{c['lines']} lines of {c['manifests_parsed']} manifest(s): {c['utterances']} utterances, {c['repeats']} repeats, "
+        f"{c['quarantined']} quarantined; {c['files_listed']} files listed, {c['recordings_changed']} changed, {c['recordings_missing']} missing"
+    )
+
+
+def _pair(text: str, default: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    return (name, value) if equals and "/" not in name else (default, text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(
+        NAME,
+        arguments(),
+        lambda lake, parsed: run(lake, corpus_of(parsed), wait_s=parsed.wait, progress=Progress()),
+        argv,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

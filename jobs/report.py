@@ -1,0 +1,113 @@
+"""Report: what a lake and a release hold, on the terminal.
+
+Lines read and refused, hours in and kept by corpus and language with their error rates, what each rule
+removes alone, the splits, and what the measuring took.
+
+    spark-submit --py-files dist/speechlake.zip jobs/report.py --lake s3a://corpus/lake --release 2026-11
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechlake import job, questions
+from speechlake.job import Report
+from speechlake.lake import Lake
+from speechlake.terminal import console, percent, show, show_frame
+from speechlake.views import utterances_now
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAME = "report"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = job.parser(__doc__)
+    made.add_argument("--release", help="name of a release; default the one published last")
+    return made
+
+
+def run(lake: Lake, *, release: str | None, out: Console | None = None) -> Report:
+    """Print the report of `release`, or of the one published last, or of a lake without any."""
+    out = out or console()
+    row = questions.release_named(lake, release)
+    job.corpora_of(lake, None)
+    _manifests(out, lake)
+    now = utterances_now(lake).persist()
+    try:
+        build = str(row["build_id"]) if row else None
+        _hours(out, lake, now, build)
+        counts: dict[str, Any] = {"utterances": now.count()}
+    finally:
+        now.unpersist()
+    if row:
+        counts |= {"release": row["release"], "build_id": build}
+        _release(out, lake, row)
+    _cost(out, lake)
+    out.print(f"The lake lies in {lake.root}")
+    return Report(
+        NAME,
+        counts=counts,
+        next_step=f'speechlake sql --lake {lake.root} "select * from utterances_now limit 5"',
+    )
+
+
+def _manifests(out: Console, lake: Lake) -> None:
+    show_frame(out, "Lines read", questions.lines_read(lake))
+    show_frame(out, "Quarantined, by reason", questions.quarantine_reasons(lake))
+
+
+def _hours(out: Console, lake: Lake, now: Any, build: str | None) -> None:
+    kept = questions.splits_of(lake, build) if build else None
+    show_frame(out, "Audio that cannot be measured", questions.audio_errors(now))
+    title = "Hours by corpus and language; errors of Whisper against the manifest's text"
+    same = {
+        name: (lambda value: value)
+        for name in ("corpus", "language", "clips", "hours", "clips_kept", "hours_kept", "unit")
+    }
+    rates = dict.fromkeys(("error_rate", "substitutions", "deletions", "insertions", "unjudged"), percent)
+    show_frame(out, title, questions.by_corpus_and_language(now, kept), {**same, **rates})
+
+
+def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
+    build = str(row["build_id"])
+    title = "Rules, each alone: hours that no other rule or reason removes"
+    names = ("rule", "passed", "failed", "not_applicable", "hours_alone")
+    show(
+        out,
+        title,
+        [name.replace("_", " ") for name in names],
+        ([rule[name] for name in names] for rule in row["rules"]),
+    )
+    show_frame(out, "Excluded, by first reason", questions.reasons_of(lake, build))
+    show_frame(
+        out, f"Release {row['release']}, build {build}", questions.by_split(questions.splits_of(lake, build))
+    )
+    for warning in row["warnings"]:
+        out.print(f"  note: {warning}")
+    out.print(
+        f"  share of kept hours whose speaker is known: {percent(row['known_speaker_hours_ratio']) or '-'}"
+    )
+
+
+def _cost(out: Console, lake: Lake) -> None:
+    for row in questions.extraction_cost(lake).collect():
+        if row.hours:
+            out.print(
+                f"Measured {row.hours:.2f} h of audio in {row.wall_s:.0f} s ({row.times_real_time:.1f} x real time), "
+                f"{row.cpu_hours:.2f} CPU hours, {row.model_loads} model loads"
+            )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(NAME, arguments(), lambda lake, parsed: run(lake, release=parsed.release), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

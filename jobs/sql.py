@@ -1,0 +1,75 @@
+"""SQL: a query over the tables and views of a lake, printed as a table.
+
+Views: every table by its name, `all_transcripts`, and `utterances_now` (one row per current utterance
+with its signals as `<extractor>_<column>`, its text, score, cluster, and the last release's decision).
+
+    spark-submit jobs/sql.py --lake s3a://corpus/lake "select language, count(*) from utterances_now group by 1"
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+
+from speechlake import job
+from speechlake.errors import UsageError
+from speechlake.job import Report
+from speechlake.lake import Lake
+from speechlake.terminal import console, show
+from speechlake.views import register_views
+
+NAME = "sql"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = job.parser(__doc__)
+    made.add_argument("--limit", type=int, default=100, help="rows that are printed at most")
+    made.add_argument("--csv", action="store_true", help="print CSV rather than a table")
+    made.add_argument("query", help="one SELECT")
+    return made
+
+
+def run(lake: Lake, query: str, *, limit: int = 100, as_csv: bool = False) -> Report:
+    """Print the first `limit` rows that `query` yields; UsageError where Spark refuses it."""
+    from pyspark.errors import PySparkException
+
+    views = register_views(lake)
+    # A query names views; files by path (`parquet.`/etc``) are not for it.
+    lake.spark.conf.set("spark.sql.runSQLOnFiles", "false")
+    try:
+        frame = lake.spark.sql(query)
+        rows = frame.limit(limit + 1).collect()
+    except PySparkException as error:
+        told = str(error).split("JVM stacktrace")[0].strip().split("\n\n")[0]
+        raise UsageError(f"Spark refuses the query: {told}", hint=f"Views: {', '.join(views)}.") from None
+    finally:
+        lake.spark.conf.unset("spark.sql.runSQLOnFiles")
+    if as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(frame.columns)
+        writer.writerows(rows[:limit])
+    else:
+        show(console(), "", frame.columns, rows[:limit])
+    more = {"more_rows": True} if len(rows) > limit else {}
+    return Report(
+        NAME,
+        counts={"rows": min(len(rows), limit), **more},
+        next_step="--limit N shows more" if more else None,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(
+        NAME,
+        arguments(),
+        lambda lake, parsed: run(lake, parsed.query, limit=parsed.limit, as_csv=parsed.csv),
+        argv,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

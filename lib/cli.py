@@ -1,0 +1,53 @@
+"""`speechlake JOB …`: the same jobs that `spark-submit jobs/<job>.py …` runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from speechlake import __version__
+
+# In the order of the flow, then the questions. One file per job, named like it.
+JOBS: dict[str, str] = {
+    "pipeline": "all jobs over the corpora of a file, in one Spark session",
+    "ingest-manifests": "manifests -> recordings, utterances, transcripts, quarantine",
+    "extract-signals": "utterances -> measurements: decoded audio, speech, Whisper's text",
+    "score-transcripts": "texts against Whisper's: error rates",
+    "find-duplicates": "clusters of utterances with the same audio",
+    "build-splits": "a policy -> a published release of train, dev and test",
+    "report": "what a lake and a release hold, on the terminal",
+    "explain": "the way of one utterance through all tables",
+    "sql": "a query over tables and views",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a job; its exit code. Without a job, or with --help, list them."""
+    said = list(sys.argv[1:] if argv is None else argv)
+    if not said or said[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if said[0] == "--version":
+        print(f"speechlake {__version__}")
+        return 0
+    if said[0] not in JOBS:
+        print(f"there is no job {said[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"speechlake.jobs.{said[0].replace('-', '_')}")
+    return int(module.main(said[1:]))
+
+
+def usage() -> str:
+    """The list of jobs."""
+    width = max(map(len, JOBS))
+    lines = [f"  {name:{width}}  {what}" for name, what in JOBS.items()]
+    return "\n".join(
+        [
+            "usage: speechlake JOB [arguments]",
+            "",
+            *lines,
+            "",
+            "speechlake JOB --help shows the arguments of a job.",
+        ]
+    )

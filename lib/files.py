@@ -1,0 +1,63 @@
+"""Small files of a lake (notes, markers) through Hadoop's file systems, so that every lake URI works.
+
+pyarrow.fs reads audio; this module serves what lies beside tables, where Spark's own credentials apply.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Files:
+    """Existence, listing, small texts and deletion under any URI that Spark can write to."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._jvm: Any = spark._jvm
+        self._conf: Any = spark._jsc.hadoopConfiguration()  # type: ignore[attr-defined]
+
+    def _at(self, uri: str) -> tuple[Any, Any]:
+        path = self._jvm.org.apache.hadoop.fs.Path(uri)
+        return path.getFileSystem(self._conf), path
+
+    def exists(self, uri: str) -> bool:
+        """True when a file or folder is there."""
+        fs, path = self._at(uri)
+        return bool(fs.exists(path))
+
+    def folders(self, uri: str) -> list[str]:
+        """Names of the folders in `uri`, sorted; none when it is not there."""
+        fs, path = self._at(uri)
+        if not fs.exists(path):
+            return []
+        return sorted(str(s.getPath().getName()) for s in fs.listStatus(path) if s.isDirectory())
+
+    def write_text(self, uri: str, text: str) -> None:
+        """Write a small file, replacing what is there."""
+        fs, path = self._at(uri)
+        stream = fs.create(path, True)
+        try:
+            stream.write(bytearray(text.encode("utf-8")))
+        finally:
+            stream.close()
+
+    def read_text(self, uri: str) -> str:
+        """All of a small file."""
+        fs, path = self._at(uri)
+        stream = fs.open(path)
+        try:
+            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()
+
+    def delete(self, uri: str) -> None:
+        """Delete a file or a whole folder; nothing happens when it is not there."""
+        fs, path = self._at(uri)
+        fs.delete(path, True)
+
+    def is_local(self, uri: str) -> bool:
+        """True when `uri` is on this machine's file system, whose Delta log is not safe for several drivers."""
+        fs, _ = self._at(uri)
+        return str(fs.getScheme()) == "file"

@@ -1,0 +1,133 @@
+"""The shape of a job's main: arguments in, one JSON line out, exit codes that a scheduler can trust.
+
+0 done (also "nothing to do"), 2 usage or configuration, 3 a gate refused, 4 conflict or busy, 5 internal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from speechlake.errors import SpeechlakeError, UsageError
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+
+@dataclass
+class Report:
+    """What a job says at its end. `refusal`: everything was written that may be, but a gate said no."""
+
+    job: str
+    outcome: str = "done"
+    run_id: str | None = None
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    next_step: str | None = None
+    refusal: SpeechlakeError | None = None
+
+
+def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
+    """An argument parser that shows the job's docstring; with `--lake` (or SPEECHLAKE_LAKE) and `--wait`."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if lake:
+        default = os.environ.get("SPEECHLAKE_LAKE")
+        made.add_argument(
+            "--lake",
+            default=default,
+            required=default is None,
+            help="folder or URI of the lake [SPEECHLAKE_LAKE]",
+        )
+    return made
+
+
+def add_wait(made: argparse.ArgumentParser) -> None:
+    """`--wait`, for jobs that write."""
+    made.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait for another run of the same job and scope",
+    )
+
+
+def main(
+    name: str,
+    arguments: argparse.ArgumentParser,
+    call: Callable[[Lake, argparse.Namespace], Report],
+    argv: Sequence[str] | None,
+) -> int:
+    """Parse, open the lake, call, and end with one JSON object on stdout; the exit code."""
+    started = time.monotonic()
+    arguments.prog = f"speechlake {name}"
+    try:
+        parsed = arguments.parse_args(argv)
+    except SystemExit as stop:  # argparse has already said why
+        return int(stop.code or 0)
+    report, code = _guarded(name, lambda: call(open_lake(parsed.lake, name), parsed))
+    print_result(report, time.monotonic() - started)
+    return code
+
+
+def open_lake(root: str, app: str) -> Lake:
+    """The lake at `root`, on a session made for `app`."""
+    from speechlake.lake import Lake
+    from speechlake.session import spark_session
+
+    return Lake(spark_session(app), root)
+
+
+def print_result(report: Report, seconds: float) -> None:
+    """The last line of stdout."""
+    said = {
+        "job": report.job,
+        "run_id": report.run_id,
+        "outcome": report.outcome,
+        "counts": report.counts,
+        "seconds": round(seconds, 1),
+        "next": report.next_step,
+    }
+    sys.stderr.flush()
+    print(json.dumps(said, ensure_ascii=False, default=str), flush=True)
+
+
+def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
+    """Run `call`; errors become a line for people and an exit code for schedulers."""
+    try:
+        report = call()
+    except SpeechlakeError as error:
+        print(error, file=sys.stderr)
+        return Report(name, outcome=type(error).__name__), error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted. The same command again finishes the job.", file=sys.stderr)
+        return Report(name, outcome="interrupted"), 5
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        return Report(name, outcome=type(error).__name__), 5
+    if report.refusal is not None:
+        print(report.refusal, file=sys.stderr)
+        return report, report.refusal.exit_code
+    return report, 0
+
+
+def corpora_of(lake: Lake, corpus: str | None) -> list[str]:
+    """The corpora a job works on, sorted: the one named, else all; UsageError for an unknown name."""
+    known = sorted(row.corpus for row in lake.read("corpora").select("corpus").collect())
+    if corpus is None:
+        if not known:
+            raise UsageError(
+                f"the lake {lake.root} holds no corpus", hint="Start with `speechlake ingest-manifests`."
+            )
+        return known
+    if corpus not in known:
+        raise UsageError(
+            f"there is no corpus {corpus!r} in {lake.root}", hint=f"Corpora: {', '.join(known) or 'none'}."
+        )
+    return [corpus]

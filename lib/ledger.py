@@ -1,0 +1,146 @@
+"""The runs ledger: what every job did, and whether there is anything left to do.
+
+A job ends at once when its arguments, code and fingerprints equal its last successful run's, each table
+is as that run read or itself wrote it, and nothing is left to retry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from speechlake import __version__
+from speechlake.contracts import struct_of
+from speechlake.hold import Hold, commit_info
+from speechlake.ids import canonical_json
+from speechlake.schemas import RUNS, TABLES
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+# Commits are looked at one by one to see whose they were; beyond this many the table counts as changed.
+COMMITS_LOOKED_AT = 200
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """A key that sorts by time: `20261124T021500-1f6a90`."""
+    return f"{(now or datetime.now(UTC)):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+@dataclass
+class Run:
+    """One run of a job on a scope, as it will stand in `runs`."""
+
+    job: str
+    scope: str
+    arguments: Mapping[str, Any]
+    run_id: str = field(default_factory=new_run_id)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    versions_read: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    left_to_retry: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    audio_s_in: float = 0.0
+    audio_s_out: float = 0.0
+    model_loads: int = 0
+    cpu_s: float = 0.0
+    device_s: float = 0.0
+    bytes_read: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that a run depends on besides tables."""
+        said = {"job": self.job, "arguments": dict(self.arguments), "code": __version__}
+        return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return (datetime.now(UTC) - self.started_at).total_seconds()
+
+    def reads(self, lake: Lake, tables: Sequence[str]) -> None:
+        """Remember the versions of `tables`, before anything is read from them; -1: not written yet."""
+        found = {name: lake.version(name) for name in tables}
+        self.versions_read = {name: -1 if version is None else version for name, version in found.items()}
+
+    def finish(self, hold: Hold, outcome: str = "done") -> None:
+        """Append this run to the ledger."""
+        row = {
+            "run_id": self.run_id,
+            "job": self.job,
+            "scope": self.scope,
+            "arguments": canonical_json(dict(self.arguments)),
+            "arguments_sha256": self.digest,
+            "code_version": __version__,
+            "outcome": outcome,
+            "left_to_retry": self.left_to_retry,
+            "rows_in": self.rows_in,
+            "rows_out": self.rows_out,
+            "audio_s_in": self.audio_s_in,
+            "audio_s_out": self.audio_s_out,
+            "versions_read": self.versions_read,
+            "versions_written": dict(hold.versions_written),
+            "counts": self.counts,
+            "model_loads": self.model_loads,
+            "cpu_s": self.cpu_s,
+            "device_s": self.device_s,
+            "bytes_read": self.bytes_read,
+            "price": None,
+            "started_at": self.started_at,
+            "finished_at": datetime.now(UTC),
+        }
+        schema = struct_of(RUNS)
+        frame = hold.lake.spark.createDataFrame([tuple(row[name] for name in RUNS.column_names)], schema)
+        hold.append_missing("runs", frame)
+
+
+def nothing_to_do(lake: Lake, run: Run) -> bool:
+    """True when the last successful run of this job and scope saw and left the lake as it is now."""
+    from pyspark.sql import functions as F
+
+    if not lake.exists("runs"):
+        return False
+    runs = lake.read("runs").where(
+        (F.col("job") == run.job) & (F.col("scope") == run.scope) & (F.col("outcome") == "done")
+    )
+    last = runs.orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
+    if not last or last[0].arguments_sha256 != run.digest or last[0].left_to_retry:
+        return False
+    known = {**last[0].versions_read, **last[0].versions_written}
+    known.pop("runs", None)
+    return all(unchanged(lake, name, version, run.scope) for name, version in known.items())
+
+
+def unchanged(lake: Lake, name: str, since: int, scope: str) -> bool:
+    """True when no commit after version `since` concerns `scope`.
+
+    In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus.
+    Commits by hand carry no note and always count.
+    """
+    now = lake.version(name)
+    if now is None or now == since:
+        return now is not None or since == -1
+    if (
+        since < 0
+        or now < since
+        or now - since > COMMITS_LOOKED_AT
+        or "corpus" not in TABLES[name].column_names
+    ):
+        return False
+    return all(
+        _scope_of(lake.commit(name, version)) not in (None, scope, "lake")
+        for version in range(since + 1, now + 1)
+    )
+
+
+def _scope_of(commit: str) -> str | None:
+    try:
+        return str(json.loads(commit_info(commit)["userMetadata"])["scope"])
+    except (KeyError, ValueError, TypeError):
+        return None

@@ -1,0 +1,108 @@
+"""What becomes of each parsed line: an utterance, a counted repeat of one, or a refusal.
+
+Lines with one utterance id are compared in speaker, language and texts. The line already in the lake
+wins, else the lower (manifest, byte offset); a line that says the same is a repeat, one that says
+something else is refused `SAME_INTERVAL`. An older version of its own manifest is not compared: it is
+replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+SAME_INTERVAL = "SAME_INTERVAL"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Counts of one manifest version."""
+
+    uri: str
+    lines: int
+    utterances: int
+    repeats: int
+    quarantined: int
+
+    def acceptable(self, max_reject: float) -> bool:
+        """True when something was accepted and not more than `max_reject` of the lines was refused."""
+        return self.utterances + self.repeats > 0 and self.quarantined <= max_reject * self.lines
+
+
+def what_it_says() -> Column:
+    """Hash of speaker, language and texts: equal for two lines that say the same of one interval."""
+    from pyspark.sql import functions as F
+
+    texts = F.array_sort(F.transform("texts", lambda t: F.concat_ws("=", t.source, t.text_sha256)))
+    return F.xxhash64(F.col("speaker_id"), F.col("language"), F.concat_ws("|", texts))
+
+
+def with_class(lines: DataFrame, current: DataFrame | None) -> DataFrame:
+    """Add `class` (utterance, repeat or refused), with reason and detail of those refused here.
+
+    `lines` has a row per parsed line; `current` (utterance_id, owner, says) the utterances that other
+    current manifests own, None when there are none.
+    """
+    from pyspark.sql import functions as F
+
+    place = F.struct("manifest_uri", "byte_offset")
+    lines = lines.withColumn("says", F.when(F.col("reason").isNull(), what_it_says()))
+    # Ids said twice are rare: aggregate keys only, and let the join be small.
+    first = (
+        lines.where("reason IS NULL")
+        .groupBy("utterance_id")
+        .agg(F.count("*").alias("n"), F.min(F.struct("manifest_uri", "byte_offset", "says")).alias("first"))
+        .where("n > 1")
+        .drop("n")
+    )
+    lines = lines.join(first, on="utterance_id", how="left")
+    if current is None:
+        lines = lines.withColumn("owner", F.lit(None).cast("string")).withColumn(
+            "owner_says", F.lit(None).cast("bigint")
+        )
+    else:
+        lines = lines.join(current.withColumnRenamed("says", "owner_says"), on="utterance_id", how="left")
+    wins = F.col("first").isNull() | (place == F.struct("first.manifest_uri", "first.byte_offset"))
+    winner_says = F.coalesce("owner_says", "first.says")
+    kind = (
+        F.when(F.col("reason").isNotNull(), "refused")
+        .when(F.col("owner").isNull() & wins, "utterance")
+        .when(F.col("says") == winner_says, "repeat")
+        .otherwise("refused")
+    )
+    clash = F.col("reason").isNull() & (F.col("class") == "refused")
+    winner = F.coalesce("owner", F.concat_ws("@", "first.manifest_uri", "first.byte_offset"))
+    return (
+        lines.withColumn("class", kind)
+        .withColumn(
+            "detail",
+            F.when(clash, F.concat(F.lit("speaker or text differ from "), winner)).otherwise(F.col("detail")),
+        )
+        .withColumn("reason", F.when(clash, SAME_INTERVAL).otherwise(F.col("reason")))
+        .drop("first", "owner", "owner_says", "says")
+    )
+
+
+def verdicts(classified: DataFrame, uris: Iterable[str]) -> list[Verdict]:
+    """Counts per manifest version; a manifest without lines counts zero."""
+    from pyspark.sql import functions as F
+
+    def count(kind: str) -> Column:
+        return F.count_if(F.col("class") == kind).alias(kind)
+
+    found = {
+        row.manifest_uri: row
+        for row in classified.groupBy("manifest_uri")
+        .agg(count("utterance"), count("repeat"), count("refused"))
+        .collect()
+    }
+    return [
+        Verdict(uri, row.utterance + row.repeat + row.refused, row.utterance, row.repeat, row.refused)
+        if (row := found.get(uri))
+        else Verdict(uri, 0, 0, 0, 0)
+        for uri in uris
+    ]

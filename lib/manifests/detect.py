@@ -1,0 +1,143 @@
+"""`--format auto`: which manifests lie at a path or URI.
+
+A file is recognised by its first lines, a folder by the manifests in it; only a folder without any,
+but with audio, is a manifest itself. Walks names on the driver and keeps only those of manifests: a
+corpus of a hundred million files should name its manifest, or `--format folder`, which is listed on
+an executor.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, Final, cast
+
+from speechlake.errors import UsageError
+from speechlake.manifests.contract import BYTE_ORDER_MARK, Format, Head, Source, is_blank
+from speechlake.manifests.folder import is_audio
+from speechlake.manifests.formats import FORMATS, format_named
+from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
+from speechlake.manifests.strict_json import MAX_LINE_BYTES
+
+# What manifests are called. Recognition needs their content too; everything else is not even opened.
+MANIFEST_SUFFIXES: Final = (b".jsonl", b".json", b".ndjson", b".list", b".tsv", b".csv", b".trans.txt")
+HEAD_LINES: Final = 20
+HEAD_BYTES: Final = 1 << 16
+
+
+def detect(path_or_uri: str, format: str = "auto") -> list[Source]:
+    """The manifests at `path_or_uri`, in the order of their names; with `format`, those of that format.
+
+    UsageError when nothing is there, or nothing that a format recognises. A file that is named
+    together with a format is taken as it is: its lines are refused one by one where they do not fit.
+    """
+    wanted = None if format == "auto" else format_named(format)
+    uri = path_or_uri if not is_local(path_or_uri) else local_uri(local_path(path_or_uri))
+    try:
+        return _detect(path_or_uri, uri, wanted)
+    except OSError as error:
+        raise UsageError(
+            f"{path_or_uri} cannot be read: {error}", hint="Check the path and its permissions."
+        ) from error
+
+
+def _detect(path_or_uri: str, uri: str, wanted: Format | None) -> list[Source]:
+    found = entry_of(uri)
+    if found is None:
+        raise UsageError(f"there is nothing at {path_or_uri}", hint="Give a manifest or a folder.")
+    if not found.is_folder:
+        return [_file(uri, found.size_bytes or 0, wanted)]
+    if wanted is not None and wanted.is_folder:
+        return [Source(uri, wanted.name, 0)]
+    sources = list(_in_folder(uri, wanted))
+    if sources:
+        return sources
+    if wanted is None and _has_audio(uri):
+        return [Source(uri, next(name for name, kind in FORMATS.items() if kind.is_folder), 0)]
+    raise _nothing(path_or_uri, wanted)
+
+
+def read_head(uri: str) -> tuple[Head, str | None, int]:
+    """(head, first line that is not blank or None where it is not UTF-8, offset of the byte after it)."""
+    name = uri.rsplit("/", 1)[-1].removesuffix(".gz")
+    with open_binary(uri) as raw:
+        data = _beginning(raw, uri.endswith(".gz"))
+    body = data.removeprefix(BYTE_ORDER_MARK)
+    lines = body.split(b"\n")
+    complete = len(data) <= HEAD_BYTES
+    head = Head(
+        name,
+        tuple(line.removesuffix(b"\r") for line in lines[:HEAD_LINES]),
+        complete or len(lines) > HEAD_LINES,
+    )
+    offset = len(data) - len(body)
+    for line in lines:
+        offset += len(line) + 1
+        if not is_blank(line):
+            return head, _text(line), min(offset, len(data))
+    return head, None, 0
+
+
+def _beginning(raw: BinaryIO, compressed: bool) -> bytes:
+    """Up to `HEAD_BYTES` + 1 bytes; more only while the first line has not ended, at most a line's cap."""
+    stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if compressed else raw
+    data = b""
+    try:
+        while len(data) <= (HEAD_BYTES if b"\n" in data else MAX_LINE_BYTES):
+            block = stream.read(HEAD_BYTES + 1 - len(data) % HEAD_BYTES)
+            if not block:
+                break
+            data += block
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        pass  # whatever was readable decides; the reader of lines reports the damage
+    return data
+
+
+def _file(uri: str, size_bytes: int, wanted: Format | None) -> Source:
+    head, first, after = read_head(uri)
+    kind = wanted or _recognised(head)
+    if kind is None or kind.is_folder:
+        raise _nothing(uri, wanted)
+    return _source(uri, size_bytes, kind, first, after)
+
+
+def _in_folder(uri: str, wanted: Format | None) -> Iterator[Source]:
+    for path, _ in walk(uri):
+        if not path.lower().removesuffix(b".gz").endswith(MANIFEST_SUFFIXES):
+            continue
+        found = joined(uri, path)
+        head, first, after = read_head(found)
+        kind = _recognised(head)
+        if kind is not None and wanted in (None, kind):
+            size = entry_of(found)
+            yield _source(found, (size and size.size_bytes) or 0, kind, first, after)
+
+
+def _source(uri: str, size_bytes: int, kind: Format, first: str | None, after: int) -> Source:
+    if not kind.has_header:
+        return Source(uri, kind.name, size_bytes)
+    return Source(uri, kind.name, size_bytes, first, after)
+
+
+def _recognised(head: Head) -> Format | None:
+    return next((kind for kind in FORMATS.values() if kind.recognises(head)), None)
+
+
+def _has_audio(uri: str) -> bool:
+    return any(is_audio(path) for path, _ in walk(uri))
+
+
+def _text(line: bytes) -> str | None:
+    try:
+        return line.removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _nothing(uri: str, wanted: Format | None) -> UsageError:
+    what = f"manifest of format {wanted.name!r}" if wanted else "manifest, and no audio,"
+    names = ", ".join(FORMATS)
+    return UsageError(
+        f"no {what} was recognised at {uri}", hint=f"Name the format with --format; there are: {names}."
+    )

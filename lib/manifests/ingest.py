@@ -1,0 +1,262 @@
+"""The way of ingest: list the roots, parse the manifests that changed, commit, retire, re-list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from speechlake.corpora import Corpus
+from speechlake.errors import SpeechlakeError, TooManyRejected, UsageError
+from speechlake.hold import Hold
+from speechlake.ids import make_id
+from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version, upsert_corpus
+from speechlake.manifests.contract import Source
+from speechlake.manifests.options import PARSER_VERSION, ParseOptions
+from speechlake.manifests.references import Roots, normal
+from speechlake.manifests.table_rows import relisted_recordings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+DEFAULT_ROOT = "audio"
+
+
+@dataclass
+class IngestResult:
+    """What an ingest found and wrote."""
+
+    ingested: Ingested = field(default_factory=Ingested)
+    manifests: int = 0
+    parsed: int = 0
+    listed: int = 0
+    relisted: int = 0
+    missing: int = 0
+    speaker_placeholders: int = 0
+    refusal: SpeechlakeError | None = None
+
+
+def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
+    """Bring the tables to what `corpus`'s manifests and roots say now."""
+    lake = hold.lake
+    known = lake.read("corpora").where(f"corpus = '{corpus.name}'").collect()
+    row = corpus_row(corpus, known[0] if known else None)
+    _refuse_contradictions(hold, corpus, row, known[0] if known else None)
+    roots = Roots.of(
+        {r["name"]: r["uri"] for r in row["roots"]}, {r["name"]: r["former_uris"] for r in row["roots"]}
+    )
+    listing = _staged_listing(hold, {r["name"]: r["uri"] for r in row["roots"]})
+    result = IngestResult()
+    hold.adopt(lambda stage: result.ingested.add(commit_parse(hold, stage, listing)))
+    versions = _manifest_versions(hold, corpus, roots)
+    newest = newest_manifests(lake, corpus.name)
+    changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
+    result.manifests, result.parsed = len(versions), len(changed)
+    if changed:
+        stage = _staged_parse(hold, corpus, row, roots, changed)
+        result.speaker_placeholders = hold.staging.read(stage).where("speaker_placeholder").count()
+        result.ingested.add(commit_parse(hold, stage, listing))
+        hold.staging.delete(stage)
+    if lake.read("manifests").where(f"corpus = '{corpus.name}' AND accepted").isEmpty() is False:
+        result.ingested.rows_written += upsert_corpus(hold, row)
+        result.relisted = _commit_listing(hold, listing)
+        result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
+    result.listed = listing.where("problem IS NULL").count()
+    result.refusal = _refusal(hold, corpus, {v["uri"] for v in versions})
+    drop_listing(hold)
+    return result
+
+
+def corpus_row(corpus: Corpus, known: Any | None) -> dict[str, Any]:
+    """The row of `corpora`: what is said now, with the former URIs of roots that moved."""
+    said = {name: normal(uri) for name, uri in (corpus.roots or _default_root(corpus, known)).items()}
+    before = {root.name: root for root in known.roots} if known else {}
+    # A root that is not named this time stays what it was.
+    uris = {**{name: root.uri for name, root in before.items()}, **said}
+    return {
+        "corpus": corpus.name,
+        "licence": corpus.licence,
+        "language": corpus.language,
+        "roots": [
+            {"name": name, "uri": uri, "former_uris": _former(uri, before.get(name))}
+            for name, uri in sorted(uris.items())
+        ],
+        "speaker_namespace": corpus.namespace,
+        "single_speaker": corpus.single_speaker,
+        "channels": corpus.channels,
+        "ids": corpus.ids,
+        "text_tags": list(corpus.text_tags),
+        "role": corpus.role,
+    }
+
+
+def _former(uri: str, before: Any | None) -> list[str]:
+    if before is None:
+        return []
+    return [old for old in dict.fromkeys([*before.former_uris, before.uri]) if old != uri]
+
+
+def _default_root(corpus: Corpus, known: Any | None) -> Mapping[str, str]:
+    """Without `--audio-root`: the single SOURCE folder, or the folder of the single SOURCE file."""
+    from speechlake.manifests.places import entry_of
+
+    if known:
+        return {}
+    places = set()
+    for source in corpus.sources:
+        found = entry_of(source)
+        if found is None:
+            raise UsageError(f"there is nothing at {source}", hint="Give a manifest or a folder.")
+        places.add(normal(source) if found.is_folder else normal(source).rsplit("/", 1)[0])
+    if len(places) > 1:
+        raise UsageError(
+            f"the sources of {corpus.name} lie in several folders: {', '.join(sorted(places))}",
+            hint="Say where the audio lies: --audio-root URI, or --audio-root NAME=URI for each place.",
+        )
+    return {DEFAULT_ROOT: places.pop()}
+
+
+def _refuse_contradictions(hold: Hold, corpus: Corpus, row: Mapping[str, Any], known: Any | None) -> None:
+    if known is None:
+        return
+    for name in ("channels", "ids"):
+        if known[name] != row[name]:
+            raise UsageError(
+                f"corpus {corpus.name!r} was ingested with {name}={known[name]}, now it says {row[name]}: that would rename its utterances",
+                hint=f"Keep {name}={known[name]}, or ingest under another corpus name.",
+            )
+    before = {root.name for root in known.roots}
+    for root in row["roots"]:
+        inside = [
+            other["name"]
+            for other in row["roots"]
+            if root["name"] not in before and root["uri"].startswith(other["uri"] + "/")
+        ]
+        if (
+            inside
+            and hold.lake.read("recordings")
+            .where(f"corpus = '{corpus.name}' AND root = '{inside[0]}'")
+            .isEmpty()
+            is False
+        ):
+            raise UsageError(
+                f"root {root['name']} = {root['uri']} lies inside root {inside[0]}, which has recordings",
+                hint="Paths would be split between the two roots; keep the outer root alone.",
+            )
+
+
+def _manifest_versions(hold: Hold, corpus: Corpus, roots: Roots) -> list[dict[str, Any]]:
+    """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
+    from speechlake.manifests.detect import detect
+    from speechlake.manifests.hashing import hashes
+
+    sources = [found for given in corpus.sources for found in detect(given, corpus.format)]
+    by_uri = {source.uri: source for source in sources}
+    parser = f"{PARSER_VERSION}/{_options(corpus).digest()}/{make_id(corpus.namespace)[:6]}"
+    return [
+        {
+            "uri": roots.relative(row.uri),
+            "sha256": row.sha256,
+            "parser_version": parser,
+            "format": row.format,
+            "max_reject": corpus.max_reject,
+            "source": by_uri[row.uri].as_json(),
+            "ranges": [part.asDict() for part in row.ranges],
+        }
+        for row in hashes(hold.lake.spark, list(by_uri.values())).collect()
+    ]
+
+
+def _options(corpus: Corpus) -> ParseOptions:
+    from speechlake.text.languages import canonical
+
+    language = canonical(corpus.language)
+    return ParseOptions.of(
+        corpus.name, columns=corpus.columns, language=language, ids=corpus.ids, channels=corpus.channels
+    )
+
+
+def _staged_parse(
+    hold: Hold, corpus: Corpus, row: Mapping[str, Any], roots: Roots, changed: Sequence[Mapping[str, Any]]
+) -> Any:
+    """Parse the changed manifests once, into a stage whose note says how to commit it."""
+    from pyspark.sql import functions as F
+
+    from speechlake.manifests.hashing import line_number
+    from speechlake.manifests.parse import parsed_lines
+
+    spark = hold.lake.spark
+    sources = [Source(**v["source"]) for v in changed]
+    lines = parsed_lines(spark, sources, roots=roots, options=_options(corpus))
+    ddl = (
+        "uri string, manifest_uri string, manifest_sha256 string, parser_version string, "
+        "ranges array<struct<range_start:bigint,lines_before:bigint>>"
+    )
+    named = [(v["source"]["uri"], v["uri"], v["sha256"], v["parser_version"], v["ranges"]) for v in changed]
+    versions = F.broadcast(spark.createDataFrame(named, ddl))
+    number = F.when(
+        F.col("reason").isNotNull(),
+        line_number(F.col("ranges"), F.col("range_start"), F.col("line_in_range")),
+    )
+    speaker = F.when(F.col("speaker").isNotNull(), F.concat(F.lit(f"{corpus.namespace}:"), "speaker"))
+    staged = (
+        lines.join(versions, on="uri", how="inner")
+        .withColumn("line_number", number)
+        .withColumn("speaker_id", speaker)
+    )
+    manifests = [{k: v for k, v in version.items() if k not in ("source", "ranges")} for version in changed]
+    note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests}
+    digest = make_id(
+        *sorted(f"{m['uri']}@{m['sha256']}@{m['parser_version']}@{m['max_reject']}" for m in manifests)
+    )[:16]
+    return hold.staging.write(
+        digest, hold.run_id, staged.drop("ranges", "uri", "range_start", "line_in_range"), note
+    )
+
+
+def _staged_listing(hold: Hold, roots: Mapping[str, str]) -> DataFrame:
+    """What lies under the roots now, listed once on executors: (root, path, listing_key, size_bytes)."""
+    from speechlake.manifests.listing import list_roots
+
+    drop_listing(hold)
+    path = f"{_listing_folder(hold)}/{hold.run_id}"
+    list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
+    return (
+        hold.lake.spark.read.parquet(path)
+        .where("path IS NOT NULL")
+        .select("root", "path", "listing_key", "size_bytes")
+    )
+
+
+def _commit_listing(hold: Hold, listing: DataFrame) -> int:
+    """Update the recordings whose file is new, changed or missing; how many."""
+    known = hold.lake.read("recordings").where(f"corpus = '{hold.scope}'")
+    return hold.merge("recordings", relisted_recordings(known, listing), corpus=hold.scope, digest="listing")
+
+
+def drop_listing(hold: Hold) -> None:
+    """Delete the listing of this scope; it is made anew by every run."""
+    hold.lake.files.delete(_listing_folder(hold))
+
+
+def _listing_folder(hold: Hold) -> str:
+    return f"{hold.lake.root}/_staging/{hold.job}.listing/{hold.scope}"
+
+
+def _missing(corpus: str) -> str:
+    return f"corpus = '{corpus}' AND state = 'missing' AND retired_in IS NULL"
+
+
+def _refusal(hold: Hold, corpus: Corpus, uris: set[str]) -> SpeechlakeError | None:
+    """TooManyRejected when the newest version of a named manifest stands refused, now or since an earlier run."""
+    refused = [
+        m for uri, m in newest_manifests(hold.lake, corpus.name).items() if uri in uris and not m.accepted
+    ]
+    if not refused:
+        return None
+    first = refused[0]
+    found = f"{first.quarantined} of {first.lines} lines refused" if first.lines else "no lines"
+    return TooManyRejected(
+        f"{len(refused)} manifest(s) of {corpus.name} not accepted; {first.uri}: {found}, {first.max_reject:.0%} allowed",
+        hint=f"speechlake sql --lake {hold.lake.root} \"select reason, count(*) n, min(line_number), min(detail) from quarantine where corpus = '{corpus.name}' group by 1 order by n desc\"",
+    )

@@ -1,0 +1,174 @@
+"""Opening and listing what lies under a local path or a URI; names stay bytes until someone decodes them.
+
+Local folders are listed with `os.scandir`, others with `pyarrow.fs`: directory reads of Spark skip
+`_x`, `.x` and names that are not UTF-8, and treat `[]{}*#` as patterns.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder inside a folder. `mtime_ns` and `size_bytes` are null where nobody asked."""
+
+    name: bytes
+    is_folder: bool
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+
+
+def is_local(uri: str) -> bool:
+    """True for plain paths and `file://`."""
+    found = _SCHEME.match(uri)
+    return found is None or found[1].lower() == "file"
+
+
+def local_path(uri: str) -> bytes:
+    """The path of a local `uri`; percent-encoding is decoded only after `file://`."""
+    if _SCHEME.match(uri):
+        path = uri.split("://", 1)[1]
+        return unquote_to_bytes(path[path.index("/") :] if "/" in path else f"/{path}")
+    return os.fsencode(uri)
+
+
+def local_uri(path: bytes) -> str:
+    """How a local path is written in tables: absolute, as it is when it is UTF-8, else a `file://` URI."""
+    absolute = os.path.abspath(path)  # noqa: PTH100  # Path cannot hold bytes
+    try:
+        return absolute.decode("utf-8")
+    except UnicodeDecodeError:
+        return "file://" + quote_from_bytes(absolute)
+
+
+def joined(folder: str, relative: bytes) -> str:
+    """The URI of something inside `folder`."""
+    if is_local(folder):
+        return local_uri(local_path(folder) + b"/" + relative)
+    return folder.rstrip("/") + "/" + relative.decode("utf-8")
+
+
+def open_binary(uri: str) -> BinaryIO:
+    """A seekable, unbuffered stream of a file's bytes; OSError when it cannot be opened."""
+    if is_local(uri):
+        # O_NONBLOCK: a FIFO posing as a manifest opens at once, and is refused below.
+        descriptor = os.open(local_path(uri), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(f"{uri} is not a regular file")
+        return io.FileIO(descriptor, "rb")
+    filesystem, path = _remote(uri)
+    stream: BinaryIO = filesystem.open_input_file(path)
+    return stream
+
+
+def entry_of(uri: str) -> Entry | None:
+    """What lies at `uri`; None when there is neither file nor folder."""
+    name = uri.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogateescape")
+    if is_local(uri):
+        try:
+            found = os.stat(local_path(uri))  # noqa: PTH116  # Path cannot hold bytes
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Entry(name, stat.S_ISDIR(found.st_mode), found.st_size, found.st_mtime_ns)
+    filesystem, path = _remote(uri)
+    info = filesystem.get_file_info(path)
+    return None if info.type.name == "NotFound" else _entry(info)
+
+
+def entries(folder: str, *, measured: bool = False) -> list[Entry]:
+    """Files and folders in `folder`, sorted so that a walk yields relative paths in the order of their bytes.
+
+    Links to folders are left out (a loop would never end), links to regular files count as files;
+    FIFOs, devices and sockets are left out. `measured` fills size and time. OSError when unreadable.
+    """
+    found = _local_entries(folder, measured) if is_local(folder) else _remote_entries(folder)
+    return sorted(found, key=lambda entry: entry.name + b"/" if entry.is_folder else entry.name)
+
+
+def walk(
+    folder: str,
+    *,
+    measured: bool = False,
+    on_error: Callable[[bytes, OSError], None] | None = None,
+    below: bytes = b"",
+) -> Iterator[tuple[bytes, Entry]]:
+    """(relative path, entry) of every file under `folder`, in the order of the paths' bytes.
+
+    Holds one folder's names per level. An unreadable folder goes to `on_error` (else raises).
+    """
+    pending = [iter(_entries_or_none(folder, below, measured, on_error))]
+    prefixes = [below]
+    while pending:
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
+            prefixes.pop()
+            continue
+        path = prefixes[-1] + entry.name
+        if entry.is_folder:
+            pending.append(iter(_entries_or_none(folder, path + b"/", measured, on_error)))
+            prefixes.append(path + b"/")
+        else:
+            yield path, entry
+
+
+def _entries_or_none(
+    folder: str, below: bytes, measured: bool, on_error: Callable[[bytes, OSError], None] | None
+) -> list[Entry]:
+    try:
+        return entries(joined(folder, below) if below else folder, measured=measured)
+    except OSError as error:
+        if on_error is None:
+            raise
+        on_error(below, error)
+        return []
+
+
+def _local_entries(folder: str, measured: bool) -> Iterator[Entry]:
+    with os.scandir(local_path(folder)) as scan:
+        for found in scan:
+            if found.is_dir(follow_symlinks=False):
+                yield Entry(found.name, True)
+            elif not found.is_file():
+                continue
+            elif measured:
+                try:
+                    status = found.stat()
+                except FileNotFoundError:  # deleted while we look
+                    continue
+                yield Entry(found.name, False, status.st_size, status.st_mtime_ns)
+            else:
+                yield Entry(found.name, False)
+
+
+def _remote_entries(folder: str) -> Iterator[Entry]:
+    from pyarrow.fs import FileSelector
+
+    filesystem, path = _remote(folder)
+    for info in filesystem.get_file_info(FileSelector(path, recursive=False)):
+        if info.type.name in ("File", "Directory"):
+            yield _entry(info)
+
+
+def _entry(info: Any) -> Entry:
+    is_folder = info.type.name == "Directory"
+    return Entry(info.base_name.encode("utf-8"), is_folder, None if is_folder else info.size, info.mtime_ns)
+
+
+def _remote(uri: str) -> tuple[Any, str]:
+    """pyarrow's file system and path of a URI; `s3a` is Hadoop's word for s3."""
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(re.sub(r"^s3[an]://", "s3://", uri))
+    return filesystem, path

@@ -1,0 +1,106 @@
+"""What no current manifest lists any more: utterances, texts, recordings. Rows stay and are marked.
+
+An utterance that another current manifest repeats is not retired: that manifest becomes its owner.
+Sources that a run does not name are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from speechlake.schemas import RECORDINGS, TRANSCRIPTS, UTTERANCES
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+
+def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: Mapping[str, str]) -> DataFrame:
+    """Rows of `utterances` that the manifests in `labels` (uri -> `uri#generation`) owned and no longer list."""
+    from pyspark.sql import functions as F
+
+    listed = lines.where("class != 'refused'").select("utterance_id")
+    gone = _owned(lake, corpus, labels).join(listed, on="utterance_id", how="left_anti")
+    heirs = _current_repeats(lake, corpus, labels)
+    gone = gone.join(heirs, on="utterance_id", how="left")
+    return (
+        gone.withColumn("retired_in", F.when(F.col("heir").isNull(), _label(labels)))
+        .withColumn("manifest_uri", F.coalesce("heir.uri", "manifest_uri"))
+        .withColumn("byte_offset", F.coalesce("heir.byte_offset", "byte_offset"))
+        .select(*UTTERANCES.column_names)
+    )
+
+
+def retired_transcripts(
+    lake: Lake, corpus: str, lines: DataFrame, said: DataFrame, labels: Mapping[str, str]
+) -> DataFrame:
+    """Rows of `transcripts` of utterances these manifests own whose text they no longer say."""
+    from pyspark.sql import functions as F
+
+    owned = _owned(lake, corpus, labels).join(
+        _current_repeats(lake, corpus, labels), on="utterance_id", how="left_anti"
+    )
+    owner = owned.select("utterance_id", _label(labels).alias("label"))
+    # What a manifest says came from manifests; texts of aligners and imports are not its to retire.
+    known = lake.read("transcripts").where((F.col("corpus") == corpus) & F.col("retired_in").isNull())
+    known = known.where((F.col("source") == "manifest") | F.col("source").startswith("manifest:"))
+    unsaid = known.join(said, on=["utterance_id", "source", "text_sha256"], how="left_anti")
+    return (
+        unsaid.join(owner, on="utterance_id", how="inner")
+        .withColumn("retired_in", F.col("label"))
+        .select(*TRANSCRIPTS.column_names)
+    )
+
+
+def retired_recordings(lake: Lake, corpus: str, label: str) -> DataFrame:
+    """Rows of `recordings` whose mark changes: retired with their last utterance, back with a new one."""
+    from pyspark.sql import functions as F
+
+    here = F.col("corpus") == corpus
+    used = (
+        lake.read("utterances")
+        .where(here & F.col("retired_in").isNull())
+        .groupBy("recording_id")
+        .agg(F.count("*").alias("n"))
+    )
+    recordings = lake.read("recordings").where(here).join(used, on="recording_id", how="left")
+    unused = F.col("n").isNull()
+    changes = (unused & F.col("retired_in").isNull()) | (~unused & F.col("retired_in").isNotNull())
+    return (
+        recordings.where(changes)
+        .withColumn("retired_in", F.when(unused, label))
+        .select(*RECORDINGS.column_names)
+    )
+
+
+def _owned(lake: Lake, corpus: str, labels: Mapping[str, str]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    owned = (
+        (F.col("corpus") == corpus) & F.col("retired_in").isNull() & F.col("manifest_uri").isin(list(labels))
+    )
+    return lake.read("utterances").where(owned)
+
+
+def _current_repeats(lake: Lake, corpus: str, labels: Mapping[str, str]) -> DataFrame:
+    """(utterance_id, heir): the first line of another manifest's newest accepted version that repeats it."""
+    from pyspark.sql import functions as F
+
+    mine = F.col("corpus") == corpus
+    accepted = lake.read("manifests").where(mine & F.col("accepted") & ~F.col("uri").isin(list(labels)))
+    current = (
+        accepted.groupBy("uri")
+        .agg(F.max(F.struct("generation", "sha256")).alias("m"))
+        .select("uri", "m.sha256")
+    )
+    repeats = lake.read("repeats").where(mine).join(current, on=["uri", "sha256"], how="inner")
+    return repeats.groupBy("utterance_id").agg(F.min(F.struct("uri", "byte_offset")).alias("heir"))
+
+
+def _label(labels: Mapping[str, str]) -> Column:
+    from pyspark.sql import functions as F
+
+    entries = [F.lit(value) for pair in labels.items() for value in pair]
+    return F.create_map(*entries)[F.col("manifest_uri")]

@@ -1,0 +1,137 @@
+"""Table rows from classified lines: pure transforms, one per table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speechlake.schemas import QUARANTINE, RECORDINGS, REPEATS, UTTERANCES
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+# With more unreadable folders than this the storage is at fault, and no file is called missing.
+MAX_UNREADABLE = 100
+NOTHING = {
+    "container": "string",
+    "member": "string",
+    "byte_offset": "bigint",
+    "byte_length": "bigint",
+    "retired_in": "string",
+}
+
+
+def utterance_rows(accepted: DataFrame, corpus: str) -> DataFrame:
+    """Rows of `utterances` from lines of class utterance."""
+    from pyspark.sql import functions as F
+
+    return (
+        accepted.withColumn("corpus", F.lit(corpus))
+        .withColumn(
+            "session_id", F.when(F.col("session").isNotNull(), F.concat(F.lit(f"{corpus}:"), "session"))
+        )
+        .withColumn("origin", F.lit("manifest"))
+        .withColumn("retired_in", F.lit(None).cast("string"))
+        .select(*UTTERANCES.column_names)
+    )
+
+
+def recording_rows(accepted: DataFrame, listing: DataFrame, corpus: str) -> DataFrame:
+    """Rows of `recordings` that the lines name, with their state in `listing`."""
+    from pyspark.sql import functions as F
+
+    # The id is a hash of root and path: grouping by all three makes one row per recording.
+    named = accepted.groupBy("recording_id", "root", "path").agg(F.count("*").alias("n"))
+    frame = named.join(files(listing), on=["root", "path"], how="left")
+    for name, kind in NOTHING.items():
+        frame = frame.withColumn(name, F.lit(None).cast(kind))
+    return (
+        frame.withColumn("state", state())
+        .withColumn("corpus", F.lit(corpus))
+        .select(*RECORDINGS.column_names)
+    )
+
+
+def state() -> Column:
+    """State of a recording from its listing key in the newest listing."""
+    from pyspark.sql import functions as F
+
+    return F.when(F.col("listing_key").isNull(), "missing").otherwise("present")
+
+
+def files(listing: DataFrame) -> DataFrame:
+    """(root, path, listing_key, size_bytes) of the files of a listing that tables can name."""
+    return listing.where("problem IS NULL").select("root", "path", "listing_key", "size_bytes")
+
+
+def relisted_recordings(known: DataFrame, listing: DataFrame) -> DataFrame:
+    """Rows of `recordings` whose state or listing key changed: new, changed and missing files.
+
+    Files in folders that could not be listed are unknown rather than missing, and stay as they are.
+    """
+    from pyspark.sql import functions as F
+
+    now = files(listing).withColumnsRenamed({"listing_key": "key_now", "size_bytes": "size_now"})
+    here = (F.col("k.root") == F.col("l.root")) & (F.coalesce("k.container", "k.path") == F.col("l.path"))
+    both = known.alias("k").join(now.alias("l"), here, how="left")
+    gone = F.col("l.key_now").isNull()
+    # A missing file keeps the key and size under which it was last seen.
+    renewed = {
+        "listing_key": F.coalesce("l.key_now", "k.listing_key"),
+        "size_bytes": F.coalesce("l.size_now", "k.size_bytes"),
+        "state": F.when(gone, "missing").otherwise("present"),
+    }
+    changed = ~renewed["listing_key"].eqNullSafe(F.col("k.listing_key")) | (
+        renewed["state"] != F.col("k.state")
+    )
+    rows = both.where(changed & ~(gone & _unlisted(listing)))
+    return rows.select(
+        *[renewed.get(name, F.col(f"k.{name}")).alias(name) for name in RECORDINGS.column_names]
+    )
+
+
+def _unlisted(listing: DataFrame) -> Column:
+    """True where a recording lies in a folder that could not be listed. Such folders are few, or a whole root."""
+    from functools import reduce
+
+    from pyspark.sql import functions as F
+
+    folders = (
+        listing.where("problem = 'UNREADABLE'").select("root", "path").limit(MAX_UNREADABLE + 1).collect()
+    )
+    if len(folders) > MAX_UNREADABLE:
+        return F.lit(True)
+    inside = [
+        (F.col("k.root") == row.root) & F.col("k.path").startswith(row.path + "/" if row.path else "")
+        for row in folders
+    ]
+    return reduce(lambda a, b: a | b, inside, F.lit(False))
+
+
+def transcript_rows(accepted: DataFrame, corpus: str) -> DataFrame:
+    """Rows of `transcripts` from the texts of lines of class utterance; a text said twice counts once."""
+    from pyspark.sql import functions as F
+
+    texts = accepted.select("utterance_id", F.explode("texts").alias("t")).select("utterance_id", "t.*")
+    # min: the same text under the same source says the same of itself; any order, one answer.
+    return (
+        texts.groupBy("utterance_id", "source", "text_sha256")
+        .agg(F.min("text").alias("text"), F.min("kind").alias("kind"), F.min("language").alias("language"))
+        .select(F.lit(corpus).alias("corpus"), "*", F.lit(None).cast("string").alias("retired_in"))
+    )
+
+
+def repeat_rows(lines: DataFrame, corpus: str) -> DataFrame:
+    """Rows of `repeats`."""
+    return _of_manifest(lines.where("class = 'repeat'"), corpus).select(*REPEATS.column_names)
+
+
+def quarantine_rows(lines: DataFrame, corpus: str) -> DataFrame:
+    """Rows of `quarantine`."""
+    return _of_manifest(lines.where("class = 'refused'"), corpus).select(*QUARANTINE.column_names)
+
+
+def _of_manifest(lines: DataFrame, corpus: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    named = {"corpus": F.lit(corpus), "uri": F.col("manifest_uri"), "sha256": F.col("manifest_sha256")}
+    return lines.withColumns(named)

@@ -1,0 +1,134 @@
+"""The Spark session: settings for a lake on this machine and for a cluster, each with its reason."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechlake.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyspark import SparkConf
+    from pyspark.sql import SparkSession
+
+EVERYWHERE = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # With a txn id left over in the session, an unrelated append is dropped silently.
+    "spark.databricks.delta.write.txnVersion.autoReset.enabled": "true",
+    # `${env:X}` in any SQL text would read the environment.
+    "spark.sql.variable.substitute": "false",
+    # A worker that hangs is ended; both are needed. Above the slowest honest batch.
+    "spark.python.worker.idleTimeoutSeconds": "900",
+    "spark.python.worker.killOnIdleTimeout": "true",
+    # Small batches: a batch is decoded clips' results, and a kill loses at most one chunk anyway.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+    "spark.sql.session.timeZone": "UTC",
+    # Keys of storage accounts are not redacted in event logs by default.
+    "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|account[.]key|sas|apikey|passphrase|jdbc",
+    # Thousands of staged files in a plan are of no use to a reader.
+    "spark.sql.maxMetadataStringLength": "200",
+}
+
+ON_THIS_MACHINE = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # Snapshot reads and VACUUM start thousands of tiny tasks by default (51 s against 5 s, 2 cores).
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+    # Counting and copying what was just read is dearer than the reading, for tables this small.
+    "spark.databricks.delta.stats.collect.using.tableSchema": "true",
+    "spark.sql.adaptive.coalescePartitions.minPartitionSize": "1MB",
+    "spark.shuffle.compress": "true",
+    # A daemon forked from a Python without native threads serves all workers.
+    "spark.python.worker.reuse": "true",
+}
+
+
+def spark_session(
+    app: str, *, master: str | None = None, extra: dict[str, str] | None = None
+) -> SparkSession:
+    """A session for `app`: spark-submit's master, else `master`, else all cores of this machine.
+
+    UsageError in one line when Java or Delta's jars are missing. A running session is returned as it is.
+    """
+    from pyspark import SparkConf
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    conf = SparkConf()
+    # "4": a task whose worker died is tried again; plain local[N] gives up at the first failure.
+    conf.setIfMissing("spark.master", master or os.environ.get("SPEECHLAKE_MASTER") or "local[*,4]")
+    conf.setIfMissing("spark.app.name", f"speechlake {app}")
+    for settings in (EVERYWHERE, _local_settings(conf), extra or {}):
+        for name, value in settings.items():
+            conf.setIfMissing(name, value)
+    _with_jars(conf)
+    try:
+        spark = SparkSession.builder.config(conf=conf).getOrCreate()
+    except Exception as error:
+        raise UsageError(
+            f"Spark does not start: {_first_line(error)}",
+            hint="Java 17 is needed: set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`.",
+        ) from error
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def is_local(conf: SparkConf) -> bool:
+    """True when driver and executors share one process on this machine."""
+    return str(conf.get("spark.master", "")).startswith("local[") or conf.get("spark.master") == "local"
+
+
+def _local_settings(conf: SparkConf) -> dict[str, str]:
+    if not str(conf.get("spark.master", "")).startswith("local"):
+        return {}
+    # Workers take python3 from PATH otherwise, not the interpreter that has our packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    cores = os.cpu_count() or 2
+    settings = {
+        **ON_THIS_MACHINE,
+        "spark.driver.memory": "4g",
+        "spark.sql.shuffle.partitions": str(max(2, min(cores, 64))),
+    }
+    logging = resources.files("speechlake").joinpath("log4j2.properties")
+    if isinstance(logging, Path):
+        settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{logging}"
+    return settings
+
+
+def _with_jars(conf: SparkConf) -> None:
+    """Name Delta's jars, unless they already lie beside Spark's own or came with spark-submit."""
+    if conf.get("spark.jars", "") or conf.get("spark.jars.packages", "") or delta_jars(_spark_jars()):
+        return
+    for folder in filter(None, (os.environ.get("SPEECHLAKE_JARS"), "build/jars")):
+        jars = delta_jars(Path(folder))
+        if jars:
+            conf.set("spark.jars", ",".join(str(jar.resolve()) for jar in jars))
+            return
+    raise UsageError(
+        "Delta's jars were not found beside Spark's, in $SPEECHLAKE_JARS or in build/jars.",
+        hint="`make setup` fetches them once; on a cluster pass --packages io.delta:delta-spark_4.2_2.13:4.4.0.",
+    )
+
+
+def delta_jars(folder: Path) -> list[Path]:
+    """Delta's jars in `folder`, sorted."""
+    return sorted([*folder.glob("*delta-spark*.jar"), *folder.glob("*delta-storage*.jar")])
+
+
+def _spark_jars() -> Path:
+    import pyspark
+
+    return Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,115 @@
+"""Which extractors exist in a lake, and which fingerprint of each is current."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechlake.errors import UsageError
+from speechlake.hold import Hold
+from speechlake.ids import canonical_json
+from speechlake.schemas import EXTRACTORS, PROFILES
+from speechlake.signals.plan import Wanted
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+    from speechlake.lake import Lake
+
+# extractor -> ((primary languages, or None for every other), fingerprint), the first match wins
+Profile = Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]
+
+
+def register(hold: Hold, wanted: Sequence[Wanted]) -> None:
+    """Write what is new of `extractors`, and a profile row for extractors that have none."""
+    from speechlake.contracts import struct_of
+
+    spark = hold.lake.spark
+    told = [
+        {
+            **vars(w.identity),
+            "parameters": canonical_json(dict(w.identity.parameters)),
+            "fingerprint": w.fingerprint,
+        }
+        for w in wanted
+    ]
+    rows = [tuple(said[name] for name in EXTRACTORS.column_names) for said in told]
+    hold.append_missing("extractors", spark.createDataFrame(rows, struct_of(EXTRACTORS)))
+    profiles = hold.lake.read("profiles").collect()
+    known = {row.extractor for row in profiles}
+    n = max((row.n for row in profiles), default=0)
+    fresh = [w for w in wanted if w.name not in known]
+    if fresh:
+        new = [(n + i, w.name, None, w.fingerprint) for i, w in enumerate(fresh, start=1)]
+        hold.append_missing("profiles", spark.createDataFrame(new, struct_of(PROFILES)))
+
+
+def profile(lake: Lake) -> Profile:
+    """The current fingerprints: the highest n of each (extractor, language); null languages come last."""
+    latest: dict[str, dict[str | None, str]] = {}
+    for row in sorted(lake.read("profiles").collect(), key=lambda row: row.n):
+        latest.setdefault(row.extractor, {})[row.language] = row.fingerprint
+    return {
+        name: [
+            (frozenset([language]) if language else None, fp)
+            for language, fp in sorted(said.items(), key=lambda kv: (kv[0] is None, kv[0] or ""))
+        ]
+        for name, said in latest.items()
+    }
+
+
+def models(lake: Lake) -> dict[str, tuple[str, str]]:
+    """Model id -> (extractor, fingerprint), the profile's fingerprint where a model has several."""
+    current = {fp for said in profile(lake).values() for _, fp in said}
+    found: dict[str, tuple[str, str]] = {}
+    for row in sorted(
+        lake.read("extractors").collect(), key=lambda row: (row.fingerprint in current, row.fingerprint)
+    ):
+        if row.model_id:
+            found[row.model_id] = (row.name, row.fingerprint)
+    return found
+
+
+def using(lake: Lake, use: Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]) -> Profile:
+    """The profile with the model ids of `use` in place of what it says of those extractors.
+
+    UsageError when a model was never run on this lake.
+    """
+    known = models(lake)
+    resolved = dict(profile(lake))
+    for extractor, said in use.items():
+        for _, model in said:
+            if known.get(model, ("", ""))[0] != extractor:
+                ran = ", ".join(sorted(m for m, (name, _) in known.items() if name == extractor)) or "none"
+                raise UsageError(
+                    f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran})",
+                    hint=f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}",
+                )
+        own = [(languages, known[model][1]) for languages, model in said]
+        rest = (
+            []
+            if any(languages is None for languages, _ in own)
+            else [entry for entry in resolved.get(extractor, []) if entry[0] is None]
+        )
+        resolved[extractor] = [*own, *rest]
+    return resolved
+
+
+def current_fingerprint(entries: Sequence[tuple[frozenset[str] | None, str]], language: Column) -> Column:
+    """The fingerprint that is current for an utterance of `language` (a BCP 47 tag, or null)."""
+    from pyspark.sql import functions as F
+
+    primary = F.element_at(F.split(language, "-"), 1)
+    chosen: Any = F.lit(None).cast("string")
+    for languages, fingerprint in reversed(list(entries)):
+        chosen = (
+            F.lit(fingerprint)
+            if languages is None
+            else F.when(primary.isin(*sorted(languages)), F.lit(fingerprint)).otherwise(chosen)
+        )
+    return chosen
+
+
+def fingerprints(entries: Profile) -> list[str]:
+    """All fingerprints a profile names, sorted."""
+    return sorted({fp for said in entries.values() for _, fp in said})

@@ -1,0 +1,133 @@
+"""From staged measurements to tables: content hashes, one signal table per extractor, attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from speechlake.hold import Hold
+from speechlake.schemas import ATTEMPTS, CONTENT_HASHES, TABLES
+from speechlake.staging import Stage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass
+class Measured:
+    """Counts of what was committed, and what it cost."""
+
+    utterances: int = 0
+    rows: int = 0
+    errors: int = 0
+    attempts: int = 0
+    audio_s: float = 0.0
+    cpu_s: float = 0.0
+    bytes_read: int = 0
+    model_loads: int = 0
+
+    def add(self, other: Measured) -> None:
+        """Sum up."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+def commit_measured(hold: Hold, stage: Stage) -> Measured:
+    """Commit one staged chunk; the note names its extractors."""
+    from pyspark.sql import functions as F
+
+    staged, names = hold.staging.read(stage), list(stage.note["extractors"])
+    here = F.lit(hold.scope) == F.col("corpus")
+    measured = _counted(staged, names)
+    measured.rows += hold.append_missing(
+        "content_hashes", content_rows(staged, hold.scope), within=here, digest=stage.digest
+    )
+    for name in names:
+        rows = signal_rows(staged, name, hold.scope, stage.note["run_id"])
+        measured.rows += hold.append_missing(f"signals_{name}", rows, within=here, digest=stage.digest)
+    if measured.attempts:
+        rows = attempt_rows(
+            staged, names, hold.lake.read("attempts").where(here), hold.scope, stage.note["run_id"]
+        )
+        hold.append_missing("attempts", rows, within=here, digest=stage.digest)
+    return measured
+
+
+def content_rows(staged: DataFrame, corpus: str) -> DataFrame:
+    """Rows of `content_hashes` learned while measuring."""
+    from pyspark.sql import functions as F
+
+    read = staged.where(~F.col("content_sha256").startswith("listing:") & F.col("size_bytes").isNotNull())
+    # One content per recording and run: it was read once.
+    once = read.groupBy("recording_id", "listing_key").agg(
+        F.min("content_sha256").alias("content_sha256"), F.min("size_bytes").alias("size_bytes")
+    )
+    return once.withColumn("corpus", F.lit(corpus)).select(*CONTENT_HASHES.column_names)
+
+
+def signal_rows(staged: DataFrame, name: str, corpus: str, run_id: str) -> DataFrame:
+    """Rows of `signals_<name>`: measurements and permanent errors."""
+    from pyspark.sql import functions as F
+
+    final = staged.where(F.col(name).isNotNull() & ~F.col(f"{name}.transient"))
+    flat = final.select("utterance_id", "content_sha256", f"{name}.*").drop("transient", "detail")
+    return (
+        flat.withColumn("corpus", F.lit(corpus))
+        .withColumn("run_id", F.lit(run_id))
+        .select(*TABLES[f"signals_{name}"].column_names)
+    )
+
+
+def attempt_rows(
+    staged: DataFrame, names: list[str], known: DataFrame, corpus: str, run_id: str
+) -> DataFrame:
+    """Rows of `attempts`: transient errors, numbered after those of earlier runs; none for a run that is there."""
+    from functools import reduce
+
+    from pyspark.sql import functions as F
+
+    key = ["utterance_id", "fingerprint", "listing_key", "inputs_hash"]
+    failed = [
+        staged.where(F.col(f"{name}.transient")).select(
+            "utterance_id",
+            "listing_key",
+            *[f"{name}.{c}" for c in ("fingerprint", "inputs_hash", "detail")],
+            F.col(f"{name}.error").alias("code"),
+        )
+        for name in names
+    ]
+    earlier = known.groupBy(*key).agg(
+        F.max("n").alias("n"), F.count_if(F.col("run_id") == run_id).alias("here")
+    )
+    fresh = (
+        reduce(lambda a, b: a.unionByName(b), failed)
+        .join(earlier, on=key, how="left")
+        .where(F.coalesce("here", F.lit(0)) == 0)
+    )
+    numbered = fresh.withColumn("n", (F.coalesce("n", F.lit(0)) + 1).cast("int"))
+    return (
+        numbered.withColumn("corpus", F.lit(corpus))
+        .withColumn("run_id", F.lit(run_id))
+        .select(*ATTEMPTS.column_names)
+    )
+
+
+def _counted(staged: DataFrame, names: list[str]) -> Measured:
+    from pyspark.sql import Column
+    from pyspark.sql import functions as F
+
+    def either(condition: str) -> Column:
+        return F.count_if(F.expr(" OR ".join(f"coalesce({name}.{condition}, false)" for name in names)))
+
+    cost = {
+        name: F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name)
+        for name in ("cpu_s", "bytes_read", "audio_s", "model_loads")
+    }
+    permanent = " OR ".join(f"({name}.error IS NOT NULL AND NOT {name}.transient)" for name in names)
+    row: Any = staged.agg(
+        F.count("*").alias("utterances"),
+        F.count_if(F.expr(permanent)).alias("errors"),
+        either("transient").alias("attempts"),
+        *cost.values(),
+    ).collect()[0]
+    return Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *cost)})

@@ -1,0 +1,32 @@
+"""Failures as values: what an extractor says of a clip that it could not measure.
+
+    INTERVAL_OUTSIDE      final      the interval has no samples
+    NOT_FINITE            final      samples are NaN or infinite
+    UNSUPPORTED_LANGUAGE  final      the model does not know the declared language
+    OUT_OF_MEMORY         transient  host or device
+    MODEL_FAILED          transient  anything else that a framework raised
+
+An unknown exception is transient on purpose: a broken driver fails every clip after it, and a row with
+a final code would keep them unmeasured for ever, while a truly hopeless clip costs two more tries.
+"""
+
+from __future__ import annotations
+
+from speechlake.signals.extractor import Measurement
+
+NO_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot allocate")
+MAX_DETAIL = 300
+
+
+def no_samples() -> Measurement:
+    """For an interval of no length."""
+    return Measurement(error="INTERVAL_OUTSIDE", detail="the interval has no samples")
+
+
+def failed(error: Exception) -> Measurement:
+    """For an exception out of a framework: OUT_OF_MEMORY or MODEL_FAILED, both to be tried again."""
+    said = f"{type(error).__name__}: {error}"
+    full = isinstance(error, MemoryError) or any(words in said.lower() for words in NO_MEMORY)
+    return Measurement(
+        error="OUT_OF_MEMORY" if full else "MODEL_FAILED", detail=said[:MAX_DETAIL], transient=True
+    )

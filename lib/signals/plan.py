@@ -1,0 +1,190 @@
+"""What is still to be measured: utterances without a row under the wanted content, fingerprint and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from speechlake.signals.extractor import Extractor, Identity
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+# After this many transient failures nothing is planned; policies see `missing:<signal>`.
+MAX_ATTEMPTS = 3
+# Chunks are ranges of slots, so that a plan is staged once and cut afterwards without sorting it.
+SLOTS = 1024
+# Guess for audio of undeclared length: 16-bit mono at 16 kHz.
+BYTES_PER_SECOND = 32_000.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An extractor with what its rows will be filed under."""
+
+    extractor: Extractor
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Name of the extractor, of its table and of its struct in staged rows."""
+        return self.extractor.name
+
+    @property
+    def fingerprint(self) -> str:
+        """What the rows are filed under."""
+        return self.identity.fingerprint
+
+
+def inputs_hash(inputs: Sequence[str]) -> Column:
+    """Hash of the per-utterance inputs `inputs` (columns of `utterances`); '' where none are declared."""
+    from pyspark.sql import functions as F
+
+    if not inputs:
+        return F.lit("")
+    said = F.to_json(F.struct(*[F.col(name) for name in inputs]), {"ignoreNullFields": "false"})
+    return F.substring(F.sha2(said, 256), 1, 32)
+
+
+def with_content(recordings: DataFrame, content_hashes: DataFrame) -> DataFrame:
+    """Add `content_sha256`: what the bytes behind the present listing key are, `listing:<key>` where unknown."""
+    from pyspark.sql import functions as F
+
+    known = content_hashes.select("recording_id", "listing_key", "content_sha256")
+    joined = recordings.join(known, on=["recording_id", "listing_key"], how="left")
+    unknown = F.concat(F.lit("listing:"), F.col("listing_key"))
+    return joined.withColumn("content_sha256", F.coalesce("content_sha256", unknown))
+
+
+def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
+    """One row per utterance that lacks any of `wanted`, with its recording and `needs`, the names it lacks.
+
+    Retired utterances and missing audio are not planned, nor what failed for the third time.
+    """
+    from pyspark.sql import functions as F
+
+    here = F.col("corpus") == corpus
+    current = here & F.col("retired_in").isNull()
+    recordings = (
+        lake.read("recordings")
+        .where(current & (F.col("state") == "present"))
+        .drop("corpus", "retired_in", "state")
+    )
+    utterances = (
+        lake.read("utterances")
+        .where(current)
+        .drop("corpus", "retired_in", "byte_offset", "manifest_uri", "extras")
+    )
+    # Renamed by contract: both tables have a byte_offset, only the recording's says where audio lies.
+    frame = utterances.join(
+        with_content(recordings, lake.read("content_hashes").where(here)), on="recording_id", how="inner"
+    )
+    for each in wanted:
+        frame = _with_need(frame, lake, corpus, each)
+    lacking = F.filter(
+        F.array(*[F.col(f"need_{each.name}") for each in wanted]), lambda need: need.isNotNull()
+    )
+    return (
+        frame.withColumn("needs", lacking)
+        .where(F.size("needs") > 0)
+        .drop(*[f"need_{each.name}" for each in wanted])
+    )
+
+
+def _with_need(frame: DataFrame, lake: Lake, corpus: str, wanted: Wanted) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    mine = (F.col("corpus") == corpus) & (F.col("fingerprint") == wanted.fingerprint)
+    done = (
+        lake.read(f"signals_{wanted.name}")
+        .where(mine)
+        .select("utterance_id", "content_sha256", "inputs_hash", F.lit(True).alias("done"))
+    )
+    spent = (
+        lake.read("attempts")
+        .where(mine & (F.col("n") >= MAX_ATTEMPTS))
+        .select("utterance_id", "listing_key", "inputs_hash", F.lit(True).alias("spent"))
+    )
+    hashed = frame.withColumn("inputs_hash", inputs_hash(wanted.extractor.inputs))
+    joined = hashed.join(done, on=["utterance_id", "content_sha256", "inputs_hash"], how="left")
+    joined = joined.join(spent, on=["utterance_id", "listing_key", "inputs_hash"], how="left")
+    need = F.when(F.col("done").isNull() & F.col("spent").isNull(), F.lit(wanted.name))
+    return joined.withColumn(f"need_{wanted.name}", need).drop("done", "spent", "inputs_hash")
+
+
+def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
+    """One row per recording with its utterances in order: what one decode serves. Adds `slot` and `seconds`."""
+    from pyspark.sql import functions as F
+
+    inputs = sorted({name for each in wanted for name in each.extractor.inputs})
+    length = F.coalesce(
+        (F.col("end_ms") - F.col("start_ms")) / 1000.0,
+        F.when(F.col("declared_duration_s").between(0, 86_400), F.col("declared_duration_s")),
+        F.col("size_bytes") / BYTES_PER_SECOND,
+        F.lit(0.0),
+    )
+    hashes = F.struct(*[inputs_hash(each.extractor.inputs).alias(each.name) for each in wanted])
+    said = (
+        F.struct(*[F.col(name) for name in inputs])
+        if inputs
+        else F.struct(F.lit(None).cast("string").alias("none"))
+    )
+    one = F.struct(
+        "start_ms",
+        "utterance_id",
+        "end_ms",
+        "channel",
+        "needs",
+        said.alias("inputs"),
+        hashes.alias("inputs_hashes"),
+    )
+    place = [
+        "recording_id",
+        "root",
+        "path",
+        "container",
+        "member",
+        "byte_offset",
+        "byte_length",
+        "listing_key",
+        "size_bytes",
+    ]
+    grouped = lacking.withColumn("seconds", length).withColumn("one", one).groupBy(*place, "content_sha256")
+    return grouped.agg(
+        F.sort_array(F.collect_list("one")).alias("utterances"), F.sum("seconds").alias("seconds")
+    ).withColumn("slot", F.pmod(F.xxhash64("recording_id"), F.lit(SLOTS)).cast("int"))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A range of slots of a staged plan."""
+
+    number: int
+    of: int
+
+    def rows(self, plan: DataFrame) -> DataFrame:
+        """This chunk's recordings."""
+        return plan.where(
+            f"slot >= {SLOTS * self.number // self.of} AND slot < {SLOTS * (self.number + 1) // self.of}"
+        )
+
+
+def chunks(total_s: float, chunk_s: float) -> list[Chunk]:
+    """Chunks of about `chunk_s` seconds of audio each."""
+    count = max(1, min(SLOTS, round(total_s / chunk_s)))
+    return [Chunk(number, count) for number in range(count)]
+
+
+def totals(plan: DataFrame) -> Mapping[str, Any]:
+    """Recordings, utterances and estimated audio seconds of a staged plan."""
+    from pyspark.sql import functions as F
+
+    counted = plan.agg(
+        F.count("*").alias("recordings"),
+        F.coalesce(F.sum(F.size("utterances")), F.lit(0)).alias("utterances"),
+        F.coalesce(F.sum("seconds"), F.lit(0.0)).alias("seconds"),
+    )
+    return counted.collect()[0].asDict()

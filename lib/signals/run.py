@@ -1,0 +1,190 @@
+"""The way of extraction: hash what changed, plan once, measure chunk by chunk, commit in order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from speechlake.hold import Hold
+from speechlake.ids import make_id
+from speechlake.progress import HoursDone, Progress
+from speechlake.schemas import CONTENT_HASHES
+from speechlake.signals.commit import Measured, commit_measured
+from speechlake.signals.engine import measure, staged_ddl
+from speechlake.signals.plan import Chunk, Wanted, by_recording, chunks, totals, unmeasured
+from speechlake.staging import Stage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from speechlake.lake import Lake
+
+# Two at once, so that the machine does not idle at the tail of a chunk.
+CHUNKS_AT_ONCE = 2
+# What one core of an unknown machine measures, × real time, until a run has told better.
+FIRST_GUESS_RATE = 4.0
+CHUNK_SECONDS = 450.0
+TASKS_PER_CORE = 6
+
+
+def roots_of(lake: Lake, corpus: str) -> dict[str, str]:
+    """Name -> present URI of the roots of `corpus`."""
+    from pyspark.sql import functions as F
+
+    row = lake.read("corpora").where(F.col("corpus") == corpus).collect()
+    return {root.name: root.uri for root in row[0].roots} if row else {}
+
+
+def hash_relisted(hold: Hold) -> int:
+    """Read and hash the recordings that were measured before but whose listing key is new; how many."""
+    from pyspark.sql import functions as F
+
+    lake, here = hold.lake, F.col("corpus") == hold.scope
+    known = lake.read("content_hashes").where(here)
+    present = lake.read("recordings").where(
+        here & (F.col("state") == "present") & F.col("retired_in").isNull()
+    )
+    # Column name clash: both sides carry recording_id only.
+    seen = known.select("recording_id").distinct()
+    unknown = present.join(seen, on="recording_id", how="left_semi").join(
+        known, on=["recording_id", "listing_key"], how="left_anti"
+    )
+    unknown = unknown.select(
+        "recording_id", "root", "path", "container", "byte_offset", "byte_length", "listing_key"
+    )
+    if unknown.isEmpty():
+        return 0
+    roots = roots_of(lake, hold.scope)
+    tasks = lake.spark.sparkContext.defaultParallelism * TASKS_PER_CORE
+    ddl = "recording_id string, listing_key string, content_sha256 string, size_bytes bigint"
+    read = unknown.repartition(tasks, "recording_id").mapInPandas(_hasher(roots), ddl)
+    stage = hold.staging.write("hashes", hold.run_id, read, {"kind": "hashes", "run_id": hold.run_id})
+    written = commit_hashes(hold, stage)
+    hold.staging.delete(stage)
+    return written
+
+
+def commit_hashes(hold: Hold, stage: Stage) -> int:
+    """Commit staged content hashes."""
+    from pyspark.sql import functions as F
+
+    rows = (
+        hold.staging.read(stage).withColumn("corpus", F.lit(hold.scope)).select(*CONTENT_HASHES.column_names)
+    )
+    return hold.append_missing(
+        "content_hashes", rows, within=F.col("corpus") == hold.scope, digest=stage.digest
+    )
+
+
+def commit_any(hold: Hold, stage: Stage) -> Measured:
+    """Commit a stage of this job, whatever it holds."""
+    if stage.note.get("kind") == "hashes":
+        return Measured(rows=commit_hashes(hold, stage))
+    return commit_measured(hold, stage)
+
+
+def staged_plan(hold: Hold, wanted: Sequence[Wanted]) -> DataFrame | None:
+    """What is to be measured, staged once; None when there is nothing."""
+    lacking = by_recording(unmeasured(hold.lake, hold.scope, wanted), wanted)
+    path = f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}/{hold.run_id}"
+    lacking.sortWithinPartitions("slot").write.mode("overwrite").parquet(path)
+    plan = hold.lake.spark.read.parquet(path)
+    return None if plan.isEmpty() else plan
+
+
+def drop_plans(hold: Hold) -> None:
+    """Delete the plans of this scope: they are never adopted."""
+    hold.lake.files.delete(f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}")
+
+
+def measured_chunks(
+    hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], *, rate: float | None, progress: Progress
+) -> Iterator[Measured]:
+    """Measure a staged plan chunk by chunk and commit each, in order. `rate`: × real time of earlier runs."""
+    spark = hold.lake.spark
+    cores = spark.sparkContext.defaultParallelism
+    sums = totals(plan)
+    cut = chunks(sums["seconds"], CHUNK_SECONDS * (rate or FIRST_GUESS_RATE * cores))
+    names = ", ".join(w.name for w in wanted)
+    progress.say(
+        f"{hold.scope}: {sums['utterances']} utterances of {sums['recordings']} recordings, about "
+        f"{sums['seconds'] / 60:.1f} minutes, for {names}, in {len(cut)} chunk(s)"
+    )
+    work = _Measuring(hold, plan, wanted, roots_of(hold.lake, hold.scope), cores * TASKS_PER_CORE)
+    with progress.hours(hold.scope, sums["seconds"]) as done, ThreadPoolExecutor(CHUNKS_AT_ONCE) as pool:
+        waiting: deque[Future[Stage]] = deque()
+        for chunk in cut:
+            waiting.append(pool.submit(work.stage, chunk))
+            if len(waiting) >= CHUNKS_AT_ONCE:
+                yield _committed(hold, waiting.popleft().result(), done)
+        while waiting:
+            yield _committed(hold, waiting.popleft().result(), done)
+
+
+def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
+    measured = commit_measured(hold, stage)
+    hold.staging.delete(stage)
+    done.advance(measured.audio_s, measured.errors + measured.attempts)
+    return measured
+
+
+class _Measuring:
+    """Stages chunks; used from several threads."""
+
+    def __init__(
+        self, hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], roots: Mapping[str, str], tasks: int
+    ) -> None:
+        self._hold, self._plan, self._wanted, self._roots, self._tasks = hold, plan, wanted, roots, tasks
+        self._spark = hold.lake.spark
+        self._lock = threading.Lock()
+
+    def stage(self, chunk: Chunk) -> Stage:
+        """Measure one chunk into a stage."""
+        from pyspark.sql.pandas.types import to_arrow_schema
+        from pyspark.sql.types import StructType
+
+        ddl = staged_ddl(self._wanted)
+        with self._lock:
+            schema = to_arrow_schema(StructType.fromDDL(ddl))
+            rows = chunk.rows(self._plan)
+        spread = rows.repartition(self._tasks, "recording_id").sortWithinPartitions(
+            "seconds", ascending=False
+        )
+        measured = spread.mapInArrow(measure(self._wanted, self._roots, schema), ddl)
+        digest = make_id(
+            *(w.fingerprint for w in self._wanted), f"{chunk.number}/{chunk.of}", self._hold.run_id
+        )[:16]
+        note = {"run_id": self._hold.run_id, "extractors": [w.name for w in self._wanted]}
+        return self._hold.staging.write(digest, self._hold.run_id, measured, note)
+
+
+def _hasher(roots: Mapping[str, str]) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """A function for mapInPandas: recordings in, hashes of those that can be read out."""
+
+    def run(batches: Iterator[Any]) -> Iterator[Any]:
+        import pandas as pd
+
+        from speechlake.audio.errors import AudioError
+        from speechlake.audio.storage import open_audio
+
+        for batch in batches:
+            rows = []
+            for row in batch.itertuples():
+                part = {
+                    n: None if pd.isna(v := getattr(row, n)) else int(v)
+                    for n in ("byte_offset", "byte_length")
+                }
+                try:
+                    with open_audio(roots[row.root], row.container or row.path, **part) as audio:
+                        if audio.listing_key == row.listing_key:
+                            rows.append(
+                                (row.recording_id, row.listing_key, audio.content_sha256(), audio.size_bytes)
+                            )
+                except AudioError:
+                    continue  # stays unknown: the plan will want it, and the engine tells why it fails
+            yield pd.DataFrame(rows, columns=["recording_id", "listing_key", "content_sha256", "size_bytes"])
+
+    return run

@@ -1,0 +1,101 @@
+"""Which side each row is on: remembered sides first, then whole groups by hours per stratum.
+
+Durations are whole milliseconds here, so that sums do not depend on the order of rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.fill import filled
+from speechlake.splits.keys import id_of, primary
+from speechlake.splits.memory import RANKS, fits, rank_of, side_of, speaker_missing, with_remembered_side
+from speechlake.splits.policy import EVALUATION, Policy, Side
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.splits.components import Staged
+
+MS_PER_HOUR = 3_600_000
+
+
+def with_side(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Staged) -> DataFrame:
+    """Add `side` and `reason` (null, or why the row cannot be there although it passed).
+
+    Takes rows with link_group, link_keys, train_only, linked_cluster, ms and `fits_<side>`: whether a row
+    passes what counts before sides are known. Keeps every row and every other column.
+    """
+    known = staged("remembered", with_remembered_side(rows, assignments))
+    groups = staged("groups", group_table(known, policy))
+    new = filled(_with_room(groups.filter("pickable"), strata(groups, policy), policy))
+    joined = known.join(new, "link_group", how="left")
+    rank = F.coalesce(F.col("remembered"), rank_of(F.col("side")), F.lit(RANKS["train"]))
+    return joined.withColumn("side", side_of(rank)).drop("own", "remembered")
+
+
+def stratum(policy: Policy) -> Column:
+    """The stratum of a row: its primary language subtag, its corpus, or both, as `splits.per` says."""
+    parts = {"language": F.coalesce(primary(F.col("language")), F.lit("und")), "corpus": F.col("corpus")}
+    named = [parts[part] for part in policy.splits.per]
+    return F.concat_ws("/", *named) if named else F.lit("all")
+
+
+def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
+    """One row per group: link_group, stratum, pickable, and ms fit for and held on each evaluation side.
+
+    A duplicate cluster counts once. The stratum is that of most hours. A group that is remembered, has a
+    missing speaker or belongs to a train-only corpus is not pickable.
+    """
+    bound = F.col("remembered").isNotNull() | speaker_missing() | F.col("train_only")
+    unit = F.coalesce("linked_cluster", "utterance_id").alias("unit")
+    once = rows.groupBy("link_group", unit).agg(
+        F.min(stratum(policy)).alias("stratum"),
+        F.max("ms").alias("ms"),
+        F.max(bound).alias("bound"),
+        *(F.max(ms).alias(name) for side in EVALUATION for name, ms in _hours(side).items()),
+    )
+    sums = [F.sum(name).alias(name) for side in EVALUATION for name in _hours(side)]
+    parts = once.groupBy("link_group", "stratum").agg(
+        F.sum("ms").alias("ms"), F.max("bound").alias("bound"), *sums
+    )
+    most = F.min(F.struct((-F.col("ms")).alias("less"), "stratum"))
+    whole = parts.groupBy("link_group").agg(most.alias("most"), F.max("bound").alias("bound"), *sums)
+    pickable = (~F.col("bound")).alias("pickable")
+    names = [name for side in EVALUATION for name in _hours(side)]
+    return whole.select("link_group", F.col("most.stratum").alias("stratum"), pickable, *names)
+
+
+def _hours(side: Side) -> dict[str, Column]:
+    """Milliseconds of a row that are fit for an evaluation side, and those that are already on it."""
+    here = (F.col("remembered") == RANKS[side]) & F.col("reason").isNull() & fits(F.col("remembered"))
+    zero = F.lit(0).cast("bigint")
+    return {
+        f"{side}_ms": F.when(F.col(f"fits_{side}"), F.col("ms")).otherwise(zero),
+        f"held_{side}_ms": F.when(F.coalesce(here, F.lit(False)), F.col("ms")).otherwise(zero),
+    }
+
+
+def strata(groups: DataFrame, policy: Policy) -> DataFrame:
+    """One row per stratum with `room_<side>_ms`: target minus what is held; as many rows as strata."""
+    sums = [
+        F.sum(f"{kind}{side}_ms").alias(f"{kind}{side}_ms") for side in EVALUATION for kind in ("", "held_")
+    ]
+    rooms = [_room(policy, side).alias(f"room_{side}_ms") for side in EVALUATION]
+    return groups.groupBy("stratum").agg(*sums).select("stratum", *rooms)
+
+
+def _room(policy: Policy, side: Side) -> Column:
+    size = policy.splits.size(side)
+    if size is None:
+        return F.lit(0).cast("bigint")
+    share = F.floor(F.lit(size.max_share) * F.col(f"{side}_ms"))
+    target = F.least(F.lit(round(size.hours * MS_PER_HOUR)).cast("bigint"), share)
+    return F.greatest(target - F.col(f"held_{side}_ms"), F.lit(0).cast("bigint"))
+
+
+def _with_room(groups: DataFrame, rooms: DataFrame, policy: Policy) -> DataFrame:
+    draw = id_of(F.lit("order"), F.lit(str(policy.splits.salt)), F.col("link_group"))
+    return groups.join(F.broadcast(rooms), "stratum", how="inner").withColumn("draw", draw)

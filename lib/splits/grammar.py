@@ -1,0 +1,116 @@
+"""Strict YAML for people: unknown keys are refused with the nearest valid name, errors name file and field."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from speechlake.errors import ConfigError
+
+
+def near(name: object, valid: Iterable[str]) -> str:
+    """A hint: the nearest valid name, or all of them when none is near."""
+    names = list(valid)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"valid are {', '.join(names)}"
+
+
+def invalid(what: str, name: object, valid: Iterable[str]) -> PydanticCustomError:
+    """The error for a name that does not exist."""
+    return PydanticCustomError("unknown_name", f"unknown {what} {str(name)!r}; {near(name, valid)}")
+
+
+class Section(BaseModel):
+    """A mapping of a configuration file: strict types, frozen, no unknown keys, no NaN or infinity.
+
+    `later` names keys and values that are planned and not understood yet: they are refused by name.
+    """
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+    later: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        valid = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in value:
+            if key in cls.later:
+                raise not_yet(key, cls.later[key])
+            if key not in valid:
+                raise invalid("key", key, valid)
+        for said in (item for items in value.values() if isinstance(items, list) for item in items):
+            if isinstance(said, str) and said in cls.later:
+                raise not_yet(said, cls.later[said])
+        return value
+
+
+def not_yet(name: str, feature: str) -> PydanticCustomError:
+    """The error for something that a later version understands; ignoring it would change what is meant."""
+    return PydanticCustomError("not_yet", f"{name!r} is not supported by this version ({feature})")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML, with YAML 1.2 booleans, and refusing a key that is said twice.
+
+    In YAML 1.1 `on` and `no` are booleans, so that `on: train` and the language `no` would be lost.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict) or key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.MarkedYAMLError(problem=f"line {line}: key {key!r} is said twice or is not a name")
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+S = TypeVar("S", bound=Section)
+
+
+def load(path: str | Path, kind: type[S]) -> S:
+    """The file as a `kind`; ConfigError names the file, the field, what was found and what is valid."""
+    try:
+        raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from error
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        problems = [f"{path}: {_field(e)}: {_message(e)}" for e in error.errors()]
+        raise ConfigError("\n  ".join(problems)) from error
+
+
+def _field(error: ErrorDetails) -> str:
+    """`keep[2].at_most`: the place in the file, without pydantic's names of alternatives."""
+    parts = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("<"))]
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.lstrip(".") or "the whole file"
+
+
+def _message(error: ErrorDetails) -> str:
+    found = error.get("input")
+    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
+    own = error["type"] in ("unknown_name", "not_yet", "missing")
+    return error["msg"] if own else f"{error['msg']}{shown}"

@@ -1,0 +1,91 @@
+"""What stands against a row on each side: where it comes from, the rules, its text, what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.policy import SIDES, Policy
+from speechlake.splits.rules import failure, rule_failures, with_verdicts
+from speechlake.splits.text import is_blank
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] = ()) -> DataFrame:
+    """Add `verdicts`, `set_aside`, `ms` and, per side, `fits_<side>`: nothing stands against the row there."""
+    measured = (
+        candidates.transform(lambda frame: with_verdicts(frame, policy, english_only))
+        .withColumn("set_aside", _set_aside())
+        .withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
+    )
+    fits = {f"fits_{side}": F.size(problems(policy, sides_of([side]))) == 0 for side in SIDES}
+    return measured.withColumns(fits)
+
+
+def problems(policy: Policy, sides: Column) -> Column:
+    """Array of `failure` of everything that stands against a judged row on any of `sides`, in order.
+
+    A row that is set aside has that reason only: nobody asked for it to pass.
+    """
+    aside = F.array(_reason(F.col("set_aside")))
+    rules = rule_failures(sides)
+    # A trainer needs both. Where a rule already failed, that is the better answer.
+    unmeasured = F.col("ms").isNull() | F.col("content_sha256").isNull()
+    why = F.coalesce("audio_error", "audio_attempt_code")
+    missing = _when(
+        (F.size(rules) == 0) & unmeasured, failure(F.lit("missing:audio"), F.lit(None), why, F.lit(None))
+    )
+    others = F.concat(rules, _text_problems(policy, sides), missing)
+    return F.when(F.col("set_aside").isNotNull(), aside).otherwise(others)
+
+
+def placement_problems(reason: Column, keeper: Column) -> Column:
+    """Array of `failure` of what speaks against a row where it was placed; `keeper` is the copy that stays."""
+    there = failure(reason, F.lit(None), F.lit(None), F.lit(None))
+    copy = failure(F.lit("duplicate_of_kept"), F.lit(None), keeper, F.lit(None))
+    return F.concat(_when(reason.isNotNull(), there), _when(keeper.isNotNull(), copy))
+
+
+def sides_of(sides: Sequence[str]) -> Column:
+    """Sides as an array."""
+    return F.array(*(F.lit(side) for side in sides))
+
+
+def _set_aside() -> Column:
+    """Why nobody asks whether the row passes; null for a row that is judged."""
+    return (
+        F.when(F.col("retired_in").isNotNull(), "not_in_manifest")
+        .when(F.col("role") == "evaluation", "evaluation_corpus")
+        .when(F.col("recording_state") != "present", "audio_missing")
+    )
+
+
+def _text_problems(policy: Policy, sides: Column) -> Column:
+    if policy.text is None:
+        return F.array().cast(_FAILURES)
+    blank = is_blank(F.col("text"))
+    wants_human = F.arrays_overlap(sides, sides_of(policy.text.human_only))
+    kind = F.coalesce("text_kind", F.lit("machine"))
+    made = _reason(F.concat(kind, F.lit("_text")), kind, F.lit("human"))
+    return F.concat(
+        _when(blank, _reason(F.lit("no_text"))), _when(~blank & (kind != "human") & wants_human, made)
+    )
+
+
+_FAILURES = "array<struct<reason:string,rule:string,value:string,threshold:string>>"
+
+
+def _reason(reason: Column, value: Column | None = None, threshold: Column | None = None) -> Column:
+    nothing = F.lit(None)
+    return failure(
+        reason, nothing, nothing if value is None else value, nothing if threshold is None else threshold
+    )
+
+
+def _when(condition: Column, item: Column) -> Column:
+    """An array of the item where the condition is true, else an empty one."""
+    return F.when(condition, F.array(item)).otherwise(F.array().cast(_FAILURES))

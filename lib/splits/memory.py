@@ -1,0 +1,103 @@
+"""What earlier releases said: sides are remembered by link key, so that a published row never moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.keys import utterance_key
+from speechlake.splits.policy import Side
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+# Precedence: where memories differ, the higher side stays what it was.
+RANKS: dict[Side, int] = {"train": 1, "dev": 2, "test": 3}
+
+
+def rank_of(side: Column) -> Column:
+    """A side as a number that grows with its precedence; null for null."""
+    return F.coalesce(*(F.when(side == name, F.lit(rank)) for name, rank in RANKS.items()))
+
+
+def side_of(rank: Column) -> Column:
+    """The side of a rank; null for null."""
+    return F.coalesce(*(F.when(rank == number, F.lit(name)) for name, number in RANKS.items()))
+
+
+def fits(rank: Column) -> Column:
+    """True where the row passes what its side asks for (`fits_train`, `fits_dev`, `fits_test`)."""
+    return F.coalesce(*(F.when(rank == n, F.col(f"fits_{side}")) for side, n in RANKS.items()), F.lit(False))
+
+
+def speaker_missing() -> Column:
+    """Nobody said who speaks, in a corpus that is not declared to hold one speaker."""
+    return F.col("speaker_id").isNull() & ~F.col("single_speaker")
+
+
+def with_remembered_side(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+    """Add `own` and `remembered` (ranks or null) and `reason`, from published sides of link keys.
+
+    A row that was published (`own`) keeps its side; any other takes the highest remembered in its group.
+    `assignments` holds link_key and side of this scheme, one row per key. Reasons are `speaker_elsewhere`
+    (an evaluation row of a corpus that is train only), `speaker_unknown` (an evaluation row without a
+    speaker) and `bridges_splits` (shares a key directly with a row of a higher side).
+    """
+    return (
+        rows.transform(lambda frame: _with_memory_of_keys(frame, assignments))
+        .transform(_with_memory_of_group)
+        .withColumn("reason", _why_not_there(F.col("remembered")))
+        .transform(_with_bridges)
+    )
+
+
+def _with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+    keys = rows.select(
+        "utterance_id", utterance_key().alias("own_key"), F.explode("link_keys").alias("link_key")
+    )
+    known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
+    own = F.max(F.when(F.col("link_key") == F.col("own_key"), F.col("rank")))
+    memory = (
+        keys.join(known, "link_key", how="inner")
+        .groupBy("utterance_id")
+        .agg(F.max("rank").alias("highest"), own.alias("own"))
+    )
+    return rows.join(memory, "utterance_id", how="left")
+
+
+def _with_memory_of_group(rows: DataFrame) -> DataFrame:
+    # What a train-only corpus once evaluated binds nobody else, or its train rows would all be evicted.
+    binding = F.when(~(F.col("train_only") & (F.col("highest") > RANKS["train"])), F.col("highest"))
+    groups = rows.groupBy("link_group").agg(F.max(binding).alias("highest_in_group"))
+    known = groups.filter(F.col("highest_in_group").isNotNull())
+    joined = rows.join(known, "link_group", how="left")
+    return joined.withColumn("remembered", F.coalesce("own", "highest_in_group")).drop("highest")
+
+
+def _why_not_there(rank: Column) -> Column:
+    evaluates = rank > RANKS["train"]
+    return F.when(evaluates & F.col("train_only"), F.lit("speaker_elsewhere")).when(
+        evaluates & speaker_missing(), F.lit("speaker_unknown")
+    )
+
+
+def _with_bridges(rows: DataFrame) -> DataFrame:
+    """Exclude published rows that share a key with a row of a higher side: evaluation rows are few."""
+    there = F.col("reason").isNull() & fits(F.col("remembered"))
+    higher = rows.filter(there & (F.col("remembered") > RANKS["train"]))
+    highest = (
+        higher.select(F.explode("link_keys").alias("link_key"), F.col("remembered").alias("rank"))
+        .groupBy("link_key")
+        .agg(F.max("rank").alias("rank"))
+    )
+    mixed = rows.filter(F.col("reason").isNull() & (F.col("own") < F.col("highest_in_group")))
+    lower = mixed.select("utterance_id", "own", F.explode("link_keys").alias("link_key"))
+    bridges = (
+        lower.join(highest, "link_key", how="inner")
+        .filter(F.col("own") < F.col("rank"))
+        .select("utterance_id", F.lit("bridges_splits").alias("bridge"))
+        .distinct()
+    )
+    joined = rows.join(bridges, "utterance_id", how="left")
+    return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop("bridge", "highest_in_group")

@@ -1,0 +1,151 @@
+"""What a build writes and reports, as projections and small aggregates of its decided rows."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.schemas import DECISIONS, SPLITS
+from speechlake.splits.assignment import MS_PER_HOUR, stratum
+from speechlake.splits.policy import EVALUATION, SIDES, Policy, SignalRule
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.schemas import Table
+
+
+def splits(decided: DataFrame, policy: Policy) -> DataFrame:
+    """Kept rows in the columns of `splits`, without build_id."""
+    texts = ("text", "text_source", "text_kind")
+    nothing = F.lit(None).cast("string")
+    form = F.lit(policy.text.form) if policy.text else nothing
+    own = {
+        "split": F.col("side"),
+        "weight": F.lit(1.0),
+        "duration_s": F.col("audio_duration_s"),
+        "fingerprints": _fingerprints(policy),
+        "text_form": form,
+        **({} if policy.text else dict.fromkeys(texts, nothing)),
+    }
+    return _in_contract(decided.filter("kept"), SPLITS, own)
+
+
+def decisions(decided: DataFrame) -> DataFrame:
+    """Excluded rows in the columns of `decisions`, without build_id; a reason that is given twice is said once."""
+    first = F.col("failures")[0]
+    own = {
+        "failed": F.array_distinct(F.col("failures.reason")),
+        "rule": first["reason"],
+        "value": first["value"],
+        "threshold": first["threshold"],
+        "duration_s": F.col("audio_duration_s"),
+    }
+    return _in_contract(decided.filter("NOT kept"), DECISIONS, own)
+
+
+def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> DataFrame:
+    """(scheme, link_key, side) of every link of every kept row that has no published row."""
+    keys = decided.filter("kept").select(F.explode("link_keys").alias("link_key"), "side").distinct()
+    new = keys.join(published.select("link_key"), "link_key", how="left_anti")
+    return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
+
+
+def counts(decided: DataFrame) -> DataFrame:
+    """Rows of `releases.counts`: corpus, language, split (null: excluded), utterances, hours, speakers."""
+    split = F.when(F.col("kept"), F.col("side"))
+    return (
+        decided.groupBy("corpus", "language", split.alias("split"))
+        .agg(F.count("*").alias("utterances"), _hours(), F.count_distinct("speaker_id").alias("speakers"))
+        .orderBy("corpus", "language", "split")
+    )
+
+
+def rules(decided: DataFrame) -> DataFrame:
+    """Rows of `releases.rules` in policy order, over the rows that are not set aside.
+
+    `hours_alone` are the hours of rows that this rule excludes and nothing else does.
+    """
+    alone = F.when(F.size("failures") == 1, F.col("failures")[0]["rule"])
+    asked = decided.filter(F.col("set_aside").isNull())
+    single = asked.select("ms", alone.alias("alone"), F.posexplode("verdicts").alias("position", "said"))
+    verdicts = {"passed": "pass", "failed": "fail", "not_applicable": "not_applicable"}
+    return (
+        single.groupBy("position", F.col("said.rule").alias("rule"))
+        .agg(
+            *(F.count_if(F.col("said.verdict") == word).alias(name) for name, word in verdicts.items()),
+            _hours(F.col("alone") == F.col("said.rule")).alias("hours_alone"),
+        )
+        .orderBy("position")
+        .drop("position")
+    )
+
+
+def known_speakers(decided: DataFrame) -> DataFrame:
+    """One row: `ratio`, the share of kept hours whose speaker is known; null when nothing is kept."""
+    known = F.sum(F.when(F.col("speaker_id").isNotNull(), F.col("ms")).otherwise(0))
+    return decided.filter("kept").agg(F.try_divide(known, F.sum("ms")).alias("ratio"))
+
+
+def warnings(decided: DataFrame, policy: Policy) -> DataFrame:
+    """(message): sides that a stratum lacks, `min_speakers` unmet, and where speaker links are off."""
+    kept = decided.filter("kept").withColumn("stratum", stratum(policy))
+    of_sides = [
+        F.struct(F.count_if(F.col("side") == side).alias("n"), _speakers(side).alias("speakers")).alias(side)
+        for side in SIDES
+    ]
+    found = kept.groupBy("stratum").agg(*of_sides)
+    said = F.array_compact(F.array(*(message for side in SIDES for message in _shortages(policy, side))))
+    short = found.select(F.explode(said).alias("message"))
+    return short.unionByName(_unlinked(kept)).orderBy("message")
+
+
+def _shortages(policy: Policy, side: str) -> list[Column]:
+    size = policy.splits.size(side) if side in EVALUATION else None
+    if side in EVALUATION and size is None:
+        return []
+    where = F.concat(F.lit(f"{side}, stratum '"), F.col("stratum"), F.lit("': "))
+    n, speakers = F.col(f"{side}.n"), F.col(f"{side}.speakers")
+    empty = F.when(n == 0, F.concat(where, F.lit("no utterances")))
+    if size is None or size.min_speakers is None:
+        return [empty]
+    asked = F.lit(f" known speakers, min_speakers asks for {size.min_speakers}")
+    few = (n > 0) & (speakers < size.min_speakers)
+    return [empty, F.when(few, F.concat(where, speakers.cast("string"), asked))]
+
+
+def _unlinked(kept: DataFrame) -> DataFrame:
+    """Corpora that evaluate and are declared to hold one speaker."""
+    corpora = (
+        kept.filter(F.col("single_speaker") & F.col("side").isin(list(EVALUATION)))
+        .select("corpus")
+        .distinct()
+    )
+    message = F.concat(
+        F.lit("corpus '"), "corpus", F.lit("' is declared single_speaker: its one voice is on several sides")
+    )
+    return corpora.select(message.alias("message"))
+
+
+def _speakers(side: str) -> Column:
+    return F.count_distinct(F.when(F.col("side") == side, F.col("speaker_id")))
+
+
+def _hours(condition: Column | None = None) -> Column:
+    counted = F.col("ms") if condition is None else F.when(condition, F.col("ms"))
+    return (F.coalesce(F.sum(counted), F.lit(0)) / MS_PER_HOUR).alias("hours")
+
+
+def _fingerprints(policy: Policy) -> Column:
+    """Extractor -> fingerprint of the signals that the policy's rules read, and of `audio`."""
+    read = {rule.measured.extractor if isinstance(rule, SignalRule) else "whisper" for rule in policy.keep}
+    pairs = [F.create_map(F.lit(name), F.col(f"{name}_fingerprint")) for name in sorted({"audio", *read})]
+    whole = reduce(lambda a, b: F.map_concat(a, b), pairs)
+    return F.map_filter(whole, lambda _, fingerprint: fingerprint.isNotNull())
+
+
+def _in_contract(rows: DataFrame, table: Table, own: dict[str, Column]) -> DataFrame:
+    columns = [column for column in table.columns if column.name != "build_id"]
+    return rows.select(*(own.get(c.name, F.col(c.name)).cast(c.type).alias(c.name) for c in columns))

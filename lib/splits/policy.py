@@ -1,0 +1,197 @@
+"""What a policy says: which utterances are kept, with which text, what belongs together, how splits are sized.
+
+The grammar is strict: an unknown key, a signal that nobody measures, or a feature of a later version is
+refused, never ignored. Values are data; nothing in a policy is SQL or an expression.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from speechlake.ids import canonical_json
+from speechlake.splits.grammar import Section, invalid, load
+from speechlake.splits.policy_rules import (
+    EVALUATION,
+    SIDES,
+    AnyRule,
+    ErrorRate,
+    SameLanguage,
+    Side,
+    Sides,
+    SignalRule,
+    as_tuple,
+    rule_meaning,
+)
+from speechlake.splits.signals import EXTRACTORS
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+TextSource = Annotated[
+    str, Field(pattern=r"^(manifest(:[A-Za-z0-9_.-]{1,64})?|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$")
+]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Share = Annotated[float, Field(gt=0, le=0.5)]
+
+# Reasons that are not rules: why a row is out although, or before, rules were asked.
+REASONS: tuple[str, ...] = (
+    "not_in_manifest",
+    "audio_missing",
+    "evaluation_corpus",
+    "no_text",
+    "machine_text",
+    "caption_text",
+    "speaker_unknown",
+    "speaker_elsewhere",
+    "bridges_splits",
+    "duplicate_of_kept",
+)
+
+
+class Text(Section):
+    """Which text a kept row carries. A policy with this section keeps no row without a text."""
+
+    prefer: Annotated[tuple[TextSource, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    form: Literal["verbatim"] = "verbatim"
+    human_only: Sides = EVALUATION
+
+
+class Use(Section):
+    """Which model's measurements count, for some languages or for all others."""
+
+    model: ModelId
+    languages: Annotated[tuple[Language, ...], BeforeValidator(as_tuple), Field(min_length=1)] | None = None
+
+
+class Duplicates(Section):
+    """Which copies count as duplicates, and which of them stays: the first in this order of preference."""
+
+    kinds: Annotated[tuple[Literal["exact"], ...], BeforeValidator(as_tuple), Field(min_length=1)] = (
+        "exact",
+    )
+    keep: Annotated[
+        tuple[Literal["text_kind", "duration", "error_rate"], ...],
+        BeforeValidator(as_tuple),
+        Field(min_length=1),
+    ] = ("text_kind", "duration")
+
+    later: ClassVar = {
+        "near": "near duplicates",
+        "contained": "contained audio",
+        "quality": "a quality signal",
+    }
+
+
+class Links(Section):
+    """What never sits on two sides."""
+
+    speaker: Literal["together"] = "together"
+    recording: Literal["together"] = "together"
+    duplicate: Literal["together"] = "together"
+
+    later: ClassVar = {"text": "text links", "session": "session links"}
+
+
+class Size(Section):
+    """How large an evaluation side is in each stratum: the smaller of `hours` and `max_share` of it."""
+
+    hours: Annotated[float, Field(gt=0)]
+    max_share: Share
+    min_speakers: Annotated[int, Field(ge=1)] | None = None
+
+
+class Splits(Section):
+    """Sides, their sizes, and the family of releases that shares them."""
+
+    scheme: Name
+    salt: int | str
+    test: Size | None = None
+    dev: Size | None = None
+    per: Annotated[tuple[Literal["language", "corpus"], ...], BeforeValidator(as_tuple)] = ("language",)
+
+    def size(self, side: Side) -> Size | None:
+        """Size of an evaluation side; null for a side that gets nothing new, and for train."""
+        return {"test": self.test, "dev": self.dev}.get(side)
+
+
+class Policy(Section):
+    """A whole policy."""
+
+    name: Name
+    text: Text | None = None
+    use: dict[str, tuple[Use, ...]] = Field(default_factory=dict)
+    keep: Annotated[tuple[AnyRule, ...], BeforeValidator(as_tuple)] = ()
+    duplicates: Duplicates = Duplicates()
+    links: Links = Links()
+    splits: Splits
+
+    later: ClassVar = {
+        "overrides": "decisions by hand",
+        "caps": "caps on hours",
+        "weights": "sampling weights",
+        "decontaminate": "evaluation corpora",
+    }
+
+    @field_validator("use", mode="before")
+    @classmethod
+    def _known_extractors(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        for name in value:
+            if name not in EXTRACTORS:
+                raise invalid("extractor", name, EXTRACTORS)
+        return {name: as_tuple(uses) for name, uses in value.items()}
+
+    @field_validator("use")
+    @classmethod
+    def _unambiguous(cls, value: dict[str, tuple[Use, ...]]) -> dict[str, tuple[Use, ...]]:
+        for name, uses in value.items():
+            languages = [language for use in uses for language in use.languages or ("every other",)]
+            twice = {language for language in languages if languages.count(language) > 1}
+            if twice or any(use.languages is None for use in uses[:-1]):
+                what = ", ".join(sorted(twice)) or "languages after 'every other'"
+                raise PydanticCustomError("use", f"{name}: {what} can never be reached")
+        return value
+
+    @field_validator("keep")
+    @classmethod
+    def _named_once(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
+        names = [rule.rule for rule in rules]
+        for name in names:
+            if names.count(name) > 1 or name in REASONS:
+                why = "names a reason of its own" if name in REASONS else "is used twice"
+                raise PydanticCustomError("rule", f"rule name {name!r} {why}")
+        return rules
+
+    def digest(self) -> str:
+        """sha256 of what it means: its name, spelling, order of keys and comments do not matter."""
+        return hashlib.sha256(canonical_json(self.meaning()).encode()).hexdigest()
+
+    def meaning(self) -> Mapping[str, Any]:
+        """Everything that decides, with every default spelled out."""
+        said = self.model_dump(mode="json", by_alias=True, exclude={"name", "keep"})
+        return {**said, "keep": [rule_meaning(rule) for rule in self.keep]}
+
+
+def load_policy(path: str | Path) -> Policy:
+    """The policy in a YAML file; ConfigError names the file, the field, and the nearest valid name."""
+    return load(path, Policy)
+
+
+__all__ = [
+    "EVALUATION",
+    "REASONS",
+    "SIDES",
+    "AnyRule",
+    "ErrorRate",
+    "Policy",
+    "SameLanguage",
+    "Side",
+    "SignalRule",
+    "load_policy",
+]

@@ -1,0 +1,71 @@
+"""Tables and lines on the terminal. Foreign text is shown with its control characters escaped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from rich.console import Console
+
+PLAIN_WIDTH = 140
+# How many rows of an answer are shown; the rest is counted by whoever asks for it.
+ROWS_SHOWN = 1000
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on stdout; wide and without colour when it is not a terminal."""
+    from rich.console import Console
+
+    out = stream or sys.stdout
+    return Console(file=out, highlight=False, markup=False, width=None if out.isatty() else PLAIN_WIDTH)
+
+
+def show(out: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table with a title; numbers to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    data = [list(row) for row in rows]
+    for i, name in enumerate(columns):
+        numeric = any(isinstance(row[i], int | float) for row in data)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in data:
+        table.add_row(*[Text(shown(value)) for value in row])
+    out.print(table)
+
+
+def show_frame(
+    out: Console, title: str, frame: DataFrame, names: dict[str, Callable[[Any], Any]] | None = None
+) -> None:
+    """A small frame; `names` picks columns and says how each value is spelled."""
+    spell = names or {name: (lambda value: value) for name in frame.columns}
+    rows = frame.select(*spell).limit(ROWS_SHOWN).collect()
+    show(
+        out,
+        title,
+        [name.replace("_", " ") for name in spell],
+        ([spell[name](row[name]) for name in spell] for row in rows),
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as text: three decimals, lists and maps in JSON's spirit, control characters escaped."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 100_000 else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+
+
+def percent(value: float | None) -> str | None:
+    """A share as per cent with one decimal."""
+    return None if value is None else f"{value:.1%}"

@@ -1,0 +1,234 @@
+"""Views: what is current of every utterance, in one row. Named as in SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speechlake.schemas import TABLES
+from speechlake.signals.catalogue import Profile, current_fingerprint, profile
+from speechlake.signals.plan import inputs_hash, with_content
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+FILED = ("corpus", "utterance_id", "content_sha256", "fingerprint", "inputs_hash", "run_id")
+SCORE_COLUMNS = (
+    "unit",
+    *(
+        f"{unit}_{kind}"
+        for unit in ("word", "char")
+        for kind in ("hits", "substitutions", "deletions", "insertions")
+    ),
+    "wer",
+    "cer",
+    "digits_differ",
+)
+
+
+def value_columns(extractor: str) -> list[str]:
+    """The extractor's own columns, `error` included."""
+    return [column.name for column in TABLES[f"signals_{extractor}"].columns if column.name not in FILED]
+
+
+def extractor_inputs(extractor: str) -> tuple[str, ...]:
+    """The per-utterance inputs that an extractor declares."""
+    from speechlake.signals import EXTRACTORS
+
+    return EXTRACTORS[extractor].inputs
+
+
+def located_utterances(lake: Lake) -> DataFrame:
+    """Every utterance, retired ones included, with its recording's place, state and current content.
+
+    `content_sha256` is null where the bytes were never read; `content_key` is what signals are filed under.
+    """
+    from pyspark.sql import functions as F
+
+    recordings = with_content(lake.read("recordings"), lake.read("content_hashes"))
+    place = [
+        "recording_id",
+        "root",
+        "path",
+        "container",
+        "member",
+        "byte_offset",
+        "byte_length",
+        "listing_key",
+        "state",
+        "content_sha256",
+    ]
+    utterances = lake.read("utterances").drop("byte_offset")
+    joined = utterances.join(recordings.select(*place), on="recording_id", how="left")
+    known = F.when(~F.col("content_sha256").startswith("listing:"), F.col("content_sha256"))
+    return (
+        joined.withColumnRenamed("state", "recording_state")
+        .withColumn("content_key", F.col("content_sha256"))
+        .withColumn("content_sha256", known)
+    )
+
+
+def with_signals(utterances: DataFrame, lake: Lake, current: Profile) -> DataFrame:
+    """Add `<extractor>_<column>` of every extractor, measured of the current content and inputs.
+
+    Also `<extractor>_fingerprint` (null where there is no row) and `<extractor>_attempt_code` (the last
+    transient failure where there is no row). Keeps every row.
+    """
+    from speechlake.signals import EXTRACTORS
+
+    for name in EXTRACTORS:
+        utterances = _with_signal(utterances, lake, name, current)
+    return utterances
+
+
+def _with_signal(utterances: DataFrame, lake: Lake, name: str, current: Profile) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    wanted = {
+        "wanted_fingerprint": current_fingerprint(current.get(name, ()), F.col("language")),
+        "wanted_inputs": inputs_hash(extractor_inputs(name)),
+    }
+    found = lake.read(f"signals_{name}").select(
+        "utterance_id",
+        F.col("content_sha256").alias("content_key"),
+        F.col("fingerprint").alias("wanted_fingerprint"),
+        F.col("inputs_hash").alias("wanted_inputs"),
+        F.col("fingerprint").alias(f"{name}_fingerprint"),
+        *[F.col(column).alias(f"{name}_{column}") for column in value_columns(name)],
+    )
+    last = F.max(F.struct("n", "code")).alias("last")
+    attempts = (
+        lake.read("attempts").groupBy("utterance_id", "fingerprint", "listing_key", "inputs_hash").agg(last)
+    )
+    tried = attempts.select(
+        "utterance_id",
+        "listing_key",
+        F.col("fingerprint").alias("wanted_fingerprint"),
+        F.col("inputs_hash").alias("wanted_inputs"),
+        F.col("last.code").alias(f"{name}_attempt_code"),
+    )
+    key = ["utterance_id", "wanted_fingerprint", "wanted_inputs"]
+    joined = (
+        utterances.withColumns(wanted)
+        .join(found, on=[*key, "content_key"], how="left")
+        .join(tried, on=[*key, "listing_key"], how="left")
+    )
+    code = F.when(F.col(f"{name}_fingerprint").isNull(), F.col(f"{name}_attempt_code"))
+    return joined.withColumn(f"{name}_attempt_code", code).drop("wanted_fingerprint", "wanted_inputs")
+
+
+def with_score(utterances: DataFrame, lake: Lake, source: Column, sha256: Column) -> DataFrame:
+    """Add `score_<column>`: the current Whisper text against the reference (`source`, `sha256`). Keeps every row."""
+    from pyspark.sql import functions as F
+
+    from speechlake.text.score import normaliser_of, scoring_language
+
+    scores = lake.read("scores").select(
+        "utterance_id",
+        *[
+            F.col(name)
+            for name in (
+                "hypothesis_source",
+                "hypothesis_sha256",
+                "reference_source",
+                "reference_sha256",
+                "normaliser",
+            )
+        ],
+        *[F.col(name).alias(f"score_{name}") for name in SCORE_COLUMNS],
+    )
+    wanted = {
+        "hypothesis_source": F.concat(F.lit("whisper:"), "whisper_fingerprint"),
+        "hypothesis_sha256": F.col("whisper_text_sha256"),
+        "reference_source": source,
+        "reference_sha256": sha256,
+        "normaliser": normaliser_of(scoring_language()),
+    }
+    return utterances.withColumns(wanted).join(scores, on=["utterance_id", *wanted], how="left").drop(*wanted)
+
+
+def all_transcripts(lake: Lake) -> DataFrame:
+    """`transcripts` united with the texts of Whisper, whose source is `whisper:<fingerprint>`."""
+    from pyspark.sql import functions as F
+
+    heard = (
+        lake.read("signals_whisper")
+        .where("error IS NULL")
+        .select(
+            "corpus",
+            "utterance_id",
+            F.concat(F.lit("whisper:"), "fingerprint").alias("source"),
+            "text_sha256",
+            "text",
+            F.lit("machine").alias("kind"),
+            F.col("decoded_language").alias("language"),
+            F.lit(None).cast("string").alias("retired_in"),
+        )
+    )
+    # Two contents of one utterance may sound the same: one row per text, whatever it was heard in.
+    once = heard.groupBy(*[name for name in heard.columns if name != "language"]).agg(
+        F.min("language").alias("language")
+    )
+    return lake.read("transcripts").unionByName(once)
+
+
+def main_transcript(lake: Lake) -> DataFrame:
+    """(utterance_id, text_source, text_sha256, text): the manifest's own text, the lowest hash where several are current."""
+    from pyspark.sql import functions as F
+
+    current = lake.read("transcripts").where("source = 'manifest' AND retired_in IS NULL")
+    best = current.groupBy("utterance_id").agg(F.min(F.struct("text_sha256", "source", "text")).alias("t"))
+    return best.select(
+        "utterance_id",
+        F.col("t.source").alias("text_source"),
+        F.col("t.text_sha256").alias("text_sha256"),
+        F.col("t.text").alias("text"),
+    )
+
+
+def latest_decisions(lake: Lake) -> DataFrame:
+    """(utterance_id, split, excluded_by) of the release published last; without rows when there is none."""
+    from pyspark.sql import functions as F
+
+    newest = (
+        lake.read("releases").orderBy(F.col("published_at").desc(), "release").limit(1).select("build_id")
+    )
+    kept = (
+        lake.read("splits")
+        .join(newest, on="build_id", how="inner")
+        .select("utterance_id", "split", F.lit(None).cast("string").alias("excluded_by"))
+    )
+    out = lake.read("decisions").join(newest, on="build_id", how="inner")
+    return kept.unionByName(
+        out.select(
+            "utterance_id", F.lit(None).cast("string").alias("split"), F.col("rule").alias("excluded_by")
+        )
+    )
+
+
+def utterances_now(lake: Lake) -> DataFrame:
+    """Every utterance that is not retired, exactly one row, with all that is current of it."""
+    from pyspark.sql import functions as F
+
+    frame = located_utterances(lake).where("retired_in IS NULL").drop("retired_in")
+    frame = with_signals(frame, lake, profile(lake)).drop("content_key")
+    frame = frame.join(main_transcript(lake), on="utterance_id", how="left")
+    frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
+    clusters = lake.read("duplicates").select(
+        "utterance_id", "cluster_id", F.col("kind").alias("duplicate_kind")
+    )
+    frame = frame.join(clusters, on="utterance_id", how="left").join(
+        latest_decisions(lake), on="utterance_id", how="left"
+    )
+    difference = F.col("audio_duration_s") - F.col("declared_duration_s")
+    return frame.withColumn("audio_declared_difference_s", difference)
+
+
+def register_views(lake: Lake) -> list[str]:
+    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`; their names."""
+    for name in TABLES:
+        lake.read(name).createOrReplaceTempView(name)
+    all_transcripts(lake).createOrReplaceTempView("all_transcripts")
+    utterances_now(lake).createOrReplaceTempView("utterances_now")
+    return [*TABLES, "all_transcripts", "utterances_now"]

@@ -1,0 +1,122 @@
+"""What lies at a path is told by its content; names may be anything."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from speechlake.errors import UsageError
+from speechlake.manifests.detect import detect
+
+NEMO = b'{"audio_filepath": "a.wav", "duration": 1.5}\n'
+CV = b"client_id\tpath\tsentence\nc\ta.mp3\tHi\n"
+CONTENT = [
+    ("train.jsonl", NEMO, "nemo"),
+    ("train.json", NEMO, "nemo"),
+    ("train.txt", NEMO, "nemo"),
+    ("broken_first.jsonl", b"{oops\n" + NEMO, "nemo"),
+    ("bom.jsonl", b"\xef\xbb\xbf" + NEMO, "nemo"),
+    ("long.jsonl", b'{"audio_filepath": "a.wav", "text": "' + b"x" * 200_000 + b'"}\n', "nemo"),
+    ("train.tsv", CV, "common-voice"),
+    ("bom.tsv", b"\xef\xbb\xbf" + CV, "common-voice"),
+    ("crlf.tsv", CV.replace(b"\n", b"\r\n"), "common-voice"),
+    ("list.tsv", b"id\taudio\ttext\n1\ta.wav\thi\n", "tsv"),
+    ("list.csv", b"ID,duration,wav\n1,2.0,a.wav\n", "csv"),
+    ("quoted.csv", b'"id","wav"\n"1","a.wav"\n', "csv"),
+    ("semicolons.csv", b"id;path;text\n1;a.wav;x\n", "csv"),
+    ("bars.csv", b"audio_file|text\na.wav|hi\n", "csv"),
+    ("metadata.csv", b"LJ1|Printing, in|Printing, in\nLJ2|the|the\n", "ljspeech"),
+    ("1-2.trans.txt", b"1-2-0000 HELLO\n", "librispeech"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "format"), CONTENT)
+def test_a_file_is_recognised_by_its_content(tmp_path: Path, name: str, content: bytes, format: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    (found,) = detect(str(tmp_path / name))
+    assert (found.uri, found.format, found.size_bytes) == (str(tmp_path / name), format, len(content))
+
+
+def test_a_compressed_file_is_recognised_too(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(CV))
+    (found,) = detect(str(tmp_path / "a.tsv.gz"))
+    assert (found.format, found.header, found.body_offset) == (
+        "common-voice",
+        "client_id\tpath\tsentence",
+        24,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.txt", b"hello there\n"),
+        ("empty.jsonl", b""),
+        ("words.csv", b"ID,words\n1,HELLO\n"),
+        ("pretty.json", b'[\n {"audio_filepath": "a.wav"}\n]\n'),
+        ("hypotheses.tsv", b"1-2-0000\thello\n"),
+        ("train.jsonl", b'{"path": "x", "loss": 2}\n'),
+        ("damaged.tsv.gz", b"\x1f\x8bnonsense"),
+        ("utf16.tsv", CV.decode().encode("utf-16")),
+    ],
+)
+def test_what_is_no_manifest_is_answered_with_the_formats_there_are(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match="common-voice"):
+        detect(str(tmp_path / name))
+    with pytest.raises(UsageError):
+        detect(str(tmp_path))
+
+
+def test_a_named_format_is_taken_at_its_word(tmp_path: Path) -> None:
+    (tmp_path / "utf16.tsv").write_bytes(CV.decode().encode("utf-16"))
+    (found,) = detect(str(tmp_path / "utf16.tsv"), "common-voice")
+    assert (found.format, found.header) == ("common-voice", None)
+
+
+def test_a_tree_yields_each_manifest_in_it(tmp_path: Path) -> None:
+    for chapter in ("1/20/1-20", "1/3/1-3"):
+        (tmp_path / chapter).parent.mkdir(parents=True)
+        (tmp_path / f"{chapter}.trans.txt").write_bytes(b"1-2-0000 HELLO\n")
+        (tmp_path / f"{chapter}-0000.flac").touch()
+    (tmp_path / "notes.csv").write_bytes(b"nothing,to,see\n")
+    assert [(s.uri.removeprefix(f"{tmp_path}/"), s.format) for s in detect(str(tmp_path))] == [
+        ("1/20/1-20.trans.txt", "librispeech"),
+        ("1/3/1-3.trans.txt", "librispeech"),
+    ]
+
+
+def test_a_folder_of_audio_alone_is_a_manifest_itself(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.wav").touch()
+    (found,) = detect(str(tmp_path))
+    assert (found.uri, found.format) == (str(tmp_path), "folder")
+
+
+@pytest.mark.parametrize(
+    "name", ["a[1]{2}*#?.tsv", "_x.tsv", ".x.tsv", 'it\'s "new" %20 é.tsv', "new\nline.tsv"]
+)
+def test_names_may_be_anything(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(CV)
+    assert [s.uri for s in detect(str(tmp_path))] == [str(tmp_path / name)]
+    assert [s.uri for s in detect(str(tmp_path / name))] == [str(tmp_path / name)]
+
+
+def test_names_that_are_not_utf8_become_uris(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/\xff.tsv", "wb") as out:
+        out.write(CV)
+    (found,) = detect(str(tmp_path))
+    assert found.uri == f"file://{tmp_path}/%FF.tsv"
+    assert detect(found.uri) == [found]
+
+
+def test_nothing_and_fifos_are_usage_errors(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tsv")
+    for path in (tmp_path / "absent.tsv", tmp_path / "pipe.tsv", tmp_path):
+        with pytest.raises(UsageError):
+            detect(str(path))

@@ -1,0 +1,125 @@
+"""What rules answer, row by row."""
+
+from __future__ import annotations
+
+import pytest
+from splits_tables import candidate, candidates, policy
+
+from speechlake.errors import ConfigError
+from speechlake.splits.rules import with_verdicts
+from speechlake.splits.text import choose_text
+
+POLICY = policy(
+    keep=[
+        {"rule": "decodes", "signal": "audio.error", "is": None},
+        {"rule": "length", "signal": "audio.duration_s", "between": {"ja": [0.2, 5], "default": [0.4, 30]}},
+        {"rule": "clipping", "signal": "audio.clipped_ratio", "at_most": {"en": 0.1}},
+        {"rule": "rate", "signal": "audio.sample_rate_hz", "at_least": 8000, "if_missing": "pass"},
+        {"rule": "codec", "signal": "audio.codec", "one_of": ["flac", "vorbis"]},
+        {"rule": "not_cut", "signal": "whisper.truncated", "is": False},
+        {"rule": "declared", "signal": "audio.declared_difference_s", "between": [-1, 1]},
+        {"rule": "same_language", "minimum_probability": 0.7},
+        {"rule": "error_rate", "at_most": {"en": 0.3, "default": 0.5}, "min_units": 5},
+    ]
+)
+ENGLISH_ONLY = "whisper-en"
+NAN = float("nan")
+ERROR = {"whisper_error": "DECODER_CRASHED", "audio_error": "BAD_DATA", "audio_duration_s": None}
+SCORE = {"score_unit": "word", "score_word_hits": 6, "score_word_substitutions": 3, "score_word_deletions": 1}
+CHARS = {"score_unit": "char", "score_char_hits": 9, "score_char_substitutions": 1, "score_char_deletions": 0}
+HEARD = {"whisper_language_probability": 0.9}
+
+# rule, what the row has, verdict, reason, value, threshold
+SAYS = [
+    ("decodes", {}, "pass", None, None, "null"),
+    ("decodes", ERROR, "fail", None, "BAD_DATA", "null"),
+    ("decodes", {"audio_fingerprint": None, "audio_attempt_code": "TIME_OUT"}, "fail", "missing:audio.error", "TIME_OUT", "null"),
+    ("length", {"audio_duration_s": 0.4}, "pass", None, "0.4", "0.4 .. 30"),
+    ("length", {"audio_duration_s": 0.25}, "fail", None, "0.25", "0.4 .. 30"),
+    ("length", {"audio_duration_s": 0.25, "language": "ja-JP"}, "pass", None, "0.25", "0.2 .. 5"),
+    ("length", {"audio_duration_s": NAN}, "fail", None, "NaN", "0.4 .. 30"),
+    ("length", ERROR, "fail", "missing:audio.duration_s", "BAD_DATA", "0.4 .. 30"),
+    ("clipping", {"audio_clipped_ratio": 0.0}, "pass", None, "0", "<= 0.1"),
+    ("clipping", {"audio_clipped_ratio": NAN}, "fail", None, "NaN", "<= 0.1"),
+    ("clipping", {"audio_clipped_ratio": None}, "not_applicable", "no_value", None, "<= 0.1"),
+    ("clipping", {"audio_clipped_ratio": 0.5, "language": "fr"}, "not_applicable", "no_threshold", "0.5", None),
+    ("rate", {"audio_sample_rate_hz": 8000}, "pass", None, "8000", ">= 8000"),
+    ("rate", {"audio_fingerprint": None}, "pass", "missing:audio.sample_rate_hz", None, ">= 8000"),
+    ("codec", {"audio_codec": "mp3"}, "fail", None, "mp3", "flac, vorbis"),
+    ("not_cut", {"whisper_truncated": False}, "pass", None, "false", "false"),
+    ("not_cut", {"whisper_truncated": True}, "fail", None, "true", "false"),
+    ("not_cut", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", None, "false"),
+    ("declared", {"declared_duration_s": 10.0, "audio_duration_s": 8.5}, "fail", None, "-1.5", "-1 .. 1"),
+    ("declared", {"declared_duration_s": None}, "not_applicable", "no_value", None, "-1 .. 1"),
+    ("same_language", {**HEARD, "language": "pt-BR", "whisper_language": "pt"}, "pass", None, "pt", "pt"),
+    ("same_language", {**HEARD, "language": "en", "whisper_language": "cy"}, "fail", None, "cy", "en"),
+    ("same_language", {**HEARD, "language": "nn", "whisper_language": "no"}, "pass", None, "no", "nn"),
+    ("same_language", {**HEARD, "language": "jv", "whisper_language": "jw"}, "pass", None, "jw", "jv"),
+    ("same_language", {**HEARD, "language": None, "whisper_language": "cy"}, "not_applicable", "no_declared_language", "cy", None),
+    ("same_language", {"whisper_language": "cy", "whisper_language_probability": 0.6}, "not_applicable", "not_sure", "cy", "en"),
+    ("same_language", {"whisper_language": "cy", "whisper_language_probability": NAN}, "not_applicable", "not_sure", "cy", "en"),
+    ("same_language", {**HEARD, "whisper_language": "en", "whisper_fingerprint": ENGLISH_ONLY}, "not_applicable", "english_only_model", "en", "en"),
+    ("same_language", {"whisper_fingerprint": None, "whisper_attempt_code": "OUT_OF_MEMORY"}, "fail", "missing:whisper.language", "OUT_OF_MEMORY", "en"),
+    ("error_rate", {**SCORE, "score_wer": 0.4}, "fail", None, "0.4", "<= 0.3"),
+    ("error_rate", {**SCORE, "score_wer": 0.4, "language": "de"}, "pass", None, "0.4", "<= 0.5"),
+    ("error_rate", {**CHARS, "score_cer": 0.1, "score_wer": 1.0, "language": "ja"}, "pass", None, "0.1", "<= 0.5"),
+    ("error_rate", {**SCORE, "score_word_hits": 0, "score_wer": 1.0}, "not_applicable", "few_units", "1", "<= 0.3"),
+    ("error_rate", {**SCORE, "score_wer": None}, "not_applicable", "empty_reference", None, "<= 0.3"),
+    ("error_rate", {"text": None}, "not_applicable", "no_reference", None, "<= 0.3"),
+    ("error_rate", {"text_kind": "machine"}, "not_applicable", "no_reference", None, "<= 0.3"),
+    ("error_rate", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", None, "<= 0.3"),
+    ("error_rate", ERROR, "fail", "missing:whisper.text", "DECODER_CRASHED", "<= 0.3"),
+    ("error_rate", {}, "fail", "missing:score", None, "<= 0.3"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdicts(spark):
+    """{row number of SAYS: {rule: verdict}}, in one run of Spark."""
+    frame = candidates(spark, *(candidate(str(n), **said) for n, (_, said, *_) in enumerate(SAYS)))
+    rows = with_verdicts(frame, POLICY, [ENGLISH_ONLY]).select("utterance_id", "verdicts").collect()
+    return {row["utterance_id"]: row["verdicts"] for row in rows}
+
+
+@pytest.mark.parametrize("n", range(len(SAYS)), ids=lambda n: f"{SAYS[n][0]} {SAYS[n][1]}"[:80])
+def test_rule_says(verdicts, n):
+    rule, _, *expected = SAYS[n]
+    found = {v["rule"]: v for v in verdicts[str(n)]}[rule]
+    assert [found[name] for name in ("verdict", "reason", "value", "threshold")] == expected
+
+
+def test_every_rule_answers_for_every_utterance_in_policy_order(verdicts):
+    for found in verdicts.values():
+        assert [v["rule"] for v in found] == [rule.rule for rule in POLICY.keep]
+        assert {v["verdict"] for v in found} <= {"pass", "fail", "not_applicable"}
+
+
+def test_agreement_counts_for_train_unless_the_policy_says_otherwise(verdicts):
+    sides = {v["rule"]: v["sides"] for v in verdicts["0"]}
+    assert sides["error_rate"] == sides["same_language"] == ["train"]
+    assert sides["length"] == ["train", "dev", "test"]
+
+
+def test_text_is_of_the_first_preferred_source_that_has_one(spark):
+    prefer = policy(text={"prefer": ["manifest:clean", "manifest", "whisper-base"]})
+    transcripts = spark.createDataFrame(
+        [
+            ("a", "manifest", "said", "human", "s1"),
+            ("a", "manifest:clean", "Said.", "human", "s2"),
+            ("b", "manifest:clean", "  \n", "human", "s3"),  # blank is no text
+            ("b", "whisper:f1", "heard", "machine", "s4"),
+            ("c", "manifest", "later hash", "human", "s9"),
+            ("c", "manifest", "earlier hash", "human", "s8"),
+            ("c", "manifest", "caption", "caption", "s0"),
+            ("d", "whisper:f2", "another model", "machine", "s5"),
+        ],
+        "utterance_id string, source string, text string, kind string, text_sha256 string",
+    )
+    rows = choose_text(transcripts, prefer, {"whisper-base": "f1"}).collect()
+    assert {r["utterance_id"]: (r["text"], r["text_source"]) for r in rows} == {
+        "a": ("Said.", "manifest:clean"),
+        "b": ("heard", "whisper:f1"),
+        "c": ("earlier hash", "manifest"),
+    }
+    with pytest.raises(ConfigError, match="did you mean 'whisper-bass'"):
+        choose_text(transcripts, prefer, {"whisper-bass": "f1"})

@@ -1,0 +1,158 @@
+"""Writing: stage, then commit; nothing lost, nothing doubled."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from speechlake.errors import Busy, Overtaken, TableMismatch
+from speechlake.hold import Hold, commit_info
+from speechlake.lake import Lake
+from speechlake.schemas import CONTENT_HASHES, RECORDINGS, TRANSCRIPTS
+
+
+def hashes(rows, *ids):
+    return rows(CONTENT_HASHES, *[(i, {"corpus": "c", "listing_key": "1", "content_sha256": i * 2}) for i in ids])
+
+
+def keys(lake, table="content_hashes", column="recording_id"):
+    return sorted(row[column] for row in lake.read(table).select(column).collect())
+
+
+def test_a_table_that_was_never_written_reads_as_no_rows(lake):
+    assert lake.version("utterances") is None
+    assert lake.read("utterances").count() == 0
+
+
+def test_appending_the_same_rows_again_writes_no_version(lake, rows):
+    with lake.hold("job", "c", "r1") as hold:
+        assert hold.append_missing("content_hashes", hashes(rows, "a", "b")) == 2
+        version = lake.version("content_hashes")
+        assert hold.append_missing("content_hashes", hashes(rows, "a", "b")) == 0
+        assert lake.version("content_hashes") == version
+        assert hold.append_missing("content_hashes", hashes(rows, "b", "c")) == 1
+    assert keys(lake) == ["a", "b", "c"]
+
+
+def test_rows_deleted_by_hand_come_back_with_the_same_append(lake, rows):
+    from delta.tables import DeltaTable
+
+    with lake.hold("job", "c", "r1") as hold:
+        hold.append_missing("content_hashes", hashes(rows, "a", "b"), digest="same")
+        DeltaTable.forPath(lake.spark, lake.path("content_hashes")).delete("recording_id = 'a'")
+        assert hold.append_missing("content_hashes", hashes(rows, "a", "b"), digest="same") == 1
+    assert keys(lake) == ["a", "b"]
+
+
+def test_merge_updates_the_rows_of_its_corpus_only(lake, rows):
+    def recordings(corpus, state):
+        return rows(RECORDINGS, ("r", {"corpus": corpus, "state": state}))
+
+    with lake.hold("job", "c", "r1") as hold:
+        hold.append_missing("recordings", recordings("c", "present"))
+        assert hold.merge("recordings", recordings("other", "missing"), corpus="other") == 0
+        assert hold.merge("recordings", recordings("c", "missing"), corpus="c") == 1
+    assert [row.state for row in lake.read("recordings").collect()] == ["missing"]
+
+
+def test_every_commit_says_which_run_and_stage_made_it(lake, rows):
+    with lake.hold("job", "c", "r1") as hold:
+        hold.append_missing("content_hashes", hashes(rows, "a"), digest="d1")
+    note = json.loads(commit_info(lake.commit("content_hashes", lake.version("content_hashes")))["userMetadata"])
+    assert note == {"job": "job", "scope": "c", "run_id": "r1", "stage": "d1", "table": "content_hashes"}
+
+
+def test_a_second_holder_of_the_same_scope_is_told_who_the_first_is(lake):
+    with lake.hold("job", "c", "r1"), pytest.raises(Busy, match="run r1 of job on c"), lake.hold("job", "c", "r2"):
+        pass
+    with lake.hold("job", "c", "r3"), lake.hold("job", "other", "r4"):
+        pass
+
+
+def test_a_complete_stage_is_adopted_and_an_incomplete_one_deleted(lake, rows):
+    with lake.hold("job", "c", "r1") as hold:
+        hold.staging.write("d1", "r1", hashes(rows, "a"), {"say": "hello"})
+        broken = hold.staging.write("d2", "r1", hashes(rows, "b"), {})
+        (Path(broken.path) / "_SUCCESS").unlink()
+    notes = []
+    with lake.hold("job", "c", "r2") as hold:
+
+        def commit(stage):
+            notes.append(dict(stage.note))
+            hold.append_missing("content_hashes", hold.staging.read(stage))
+
+        assert hold.adopt(commit) == 1
+        assert hold.adopt(commit) == 0
+    assert notes == [{"say": "hello"}]
+    assert keys(lake) == ["a"]
+    assert not Path(broken.path).exists()
+
+
+def test_a_kill_between_two_tables_commits_loses_and_doubles_nothing(lake, rows):
+    def commit(hold, stage, die_after=None):
+        frame = hold.staging.read(stage)
+        hold.append_missing("content_hashes", frame)
+        if die_after == "content_hashes":
+            raise KeyboardInterrupt
+        recordings = rows(RECORDINGS, ("a", {"corpus": "c", "state": "present"}))
+        hold.append_missing("recordings", recordings)
+
+    with pytest.raises(KeyboardInterrupt), lake.hold("job", "c", "r1") as hold:
+        commit(hold, hold.staging.write("d", "r1", hashes(rows, "a"), {}), die_after="content_hashes")
+    with lake.hold("job", "c", "r2") as hold:
+        assert hold.adopt(lambda stage: commit(hold, stage)) == 1
+    assert keys(lake) == ["a"]
+    assert keys(lake, "recordings") == ["a"]
+
+
+def test_a_fenced_writer_that_was_overtaken_writes_nothing_and_says_so(lake, rows):
+    slow = Hold(lake, "job", "c", "slow", wait_s=0, fenced=True)
+    slow._counters = {"content_hashes": 0}
+    quick = Hold(lake, "job", "c", "quick", wait_s=0, fenced=True)
+    with quick:
+        quick.append_missing("content_hashes", hashes(rows, "a"))
+    with pytest.raises(Overtaken, match="slow"):
+        slow.append_missing("content_hashes", hashes(rows, "b"))
+    assert keys(lake) == ["a"]
+    with Hold(lake, "job", "c", "next", wait_s=0, fenced=True) as hold:
+        assert hold.append_missing("content_hashes", hashes(rows, "b")) == 1
+        assert hold.append_missing("content_hashes", hashes(rows, "c")) == 1
+
+
+def test_texts_never_reach_the_delta_log(lake, rows):
+    secret = "what nobody may read in a log"
+    with lake.hold("job", "c", "r1") as hold:
+        hold.append_missing("transcripts", rows(TRANSCRIPTS, ("a", {"text": secret, "kind": "human"})))
+        changed = rows(TRANSCRIPTS, ("a", {"corpus": "x", "text": secret, "kind": "human", "retired_in": "m#2"}))
+        assert hold.merge("transcripts", changed, corpus="x") == 1
+    log = b"".join(f.read_bytes() for f in Path(lake.path("transcripts"), "_delta_log").rglob("*") if f.is_file())
+    assert b"run_id" in log
+    assert secret.encode() not in log
+
+
+def test_an_old_version_can_be_read(lake, rows):
+    with lake.hold("job", "c", "r1") as hold:
+        hold.append_missing("content_hashes", hashes(rows, "a"))
+        old = lake.version("content_hashes")
+        hold.append_missing("content_hashes", hashes(rows, "b"))
+    assert lake.read("content_hashes", version=old).count() == 1
+    assert lake.history("content_hashes").count() >= 2
+
+
+def test_a_table_with_other_columns_is_refused_by_name(lake):
+    lake.spark.range(1).write.format("delta").save(lake.path("utterances"))
+    with pytest.raises(TableMismatch, match="'utterances' in .*utterance_id"):
+        Lake(lake.spark, lake.root).read("utterances")
+
+
+def test_a_frame_that_misses_a_column_is_refused_before_writing(lake, rows):
+    with lake.hold("job", "c", "r1") as hold, pytest.raises(TableMismatch, match="'content_sha256' is missing"):
+        hold.append_missing("content_hashes", hashes(rows, "a").drop("content_sha256"))
+    assert lake.version("content_hashes") is None
+
+
+def test_a_null_where_the_contract_forbids_it_never_lands(lake, rows):
+    with lake.hold("job", "c", "r1") as hold, pytest.raises(Exception, match="NULL|null"):
+        hold.append_missing("content_hashes", hashes(rows, "a").withColumn("content_sha256", F.lit(None).cast("string")))
+    assert lake.read("content_hashes").count() == 0

@@ -1,0 +1,79 @@
+"""The wheel and dist/speechlake.zip: complete, and importable where nothing else is."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {
+    "lib": "speechlake",
+    "jobs": "speechlake/jobs",
+    "schemas": "speechlake/schemas",
+    "policies": "speechlake/policies",
+}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make dist` leaves in dist/, built elsewhere."""
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "scripts/dist.py", str(out)], cwd=ROOT, check=True, timeout=300)
+    return out
+
+
+def bare_python(archive: Path, code: str) -> str:
+    """What `code` prints under an interpreter that sees the standard library and the archive only."""
+    lines = f"import sys; sys.path.insert(0, {str(archive)!r}); {code}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", lines],
+        cwd=archive.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_zip_holds_every_module_and_every_data_file(dist: Path) -> None:
+    expected = {
+        f"{name}/{file.relative_to(ROOT / folder)}"
+        for folder, name in FOLDERS.items()
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in {".py", ".yaml", ".properties"}
+    }
+    with zipfile.ZipFile(dist / "speechlake.zip") as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == expected
+
+
+def test_the_wheel_and_the_zip_are_the_same_bytes(dist: Path) -> None:
+    (wheel,) = dist.glob("speechlake-*-py3-none-any.whl")
+    assert wheel.read_bytes() == (dist / "speechlake.zip").read_bytes()
+
+
+def test_the_wheel_brings_the_command_and_the_licence(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
+        assert "speechlake = speechlake.cli:main" in archive.read(entry_points).decode()
+    assert any(name.endswith("LICENSE") for name in names)
+
+
+def test_the_package_imports_from_the_zip_alone(dist: Path) -> None:
+    code = "import speechlake, speechlake.jobs, speechlake.schemas; print(speechlake.__file__, len(speechlake.schemas.TABLES))"
+    file, tables = bare_python(dist / "speechlake.zip", code).split()
+    assert file == str(dist / "speechlake.zip" / "speechlake" / "__init__.py")
+    assert int(tables) > 20
+
+
+def test_policies_are_read_from_the_zip(dist: Path) -> None:
+    names = {file.name for file in (ROOT / "policies").glob("*.yaml")}
+    code = "from importlib import resources; print(*(f.name for f in resources.files('speechlake.policies').iterdir()))"
+    assert names <= set(bare_python(dist / "speechlake.zip", code).split())
