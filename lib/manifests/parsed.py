@@ -86,10 +86,13 @@ class Rows:
         language: str | None,
     ) -> None:
         """Add a line that became an utterance."""
+        # Whatever can fail comes first: a line that is refused after all must leave nothing behind.
+        texts = [
+            (source, text, text_sha256(text), kind_of(source), language) for source, text in record.texts
+        ]
+        self._texts += texts
         if record.extras:
             self._extras += record.extras.items()
-        for source, text in record.texts:
-            self._texts.append((source, text, text_sha256(text), kind_of(source), language))
         self._add(
             (
                 *(

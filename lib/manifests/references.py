@@ -93,7 +93,9 @@ class Roots:
     def relative(self, uri: str) -> str:
         """`root:path` of what lies under a root, else `uri` as it is: how manifests are named in tables."""
         found = self.locate(normal(uri))
-        return f"{found.root}:{found.path}" if found else uri
+        if found is None or _control(found.path):
+            return uri  # a name that is not UTF-8 stays the percent-encoded URI
+        return f"{found.root}:{found.path}"
 
 
 def normal(uri: str) -> str:
@@ -149,7 +151,8 @@ def base_of(manifest_uri: str, roots: Roots, relative_to: str) -> Located | Refu
         folder = here if relative_to == "itself" else here.rsplit("/", 1)[0]
         for prefix, name in roots.prefixes:
             if f"{folder}/".startswith(prefix):
-                return Located(name, folder[len(prefix) :])
+                path = folder[len(prefix) :]
+                return _control(path) or Located(name, path)
     if roots.default is None:
         return Refused("NO_ROOT", "a relative path, and no root called 'audio' to join it to")
     return Located(roots.default, "")

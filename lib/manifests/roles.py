@@ -85,16 +85,18 @@ def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) ->
     roles = {role: n for n, role in taken.items()}
     main = roles.pop("text", next((lower.index(name) for name in TEXTS if name in lower), None))
     taken |= {} if main is None else {main: "text"}
-    rest = [n for n, name in enumerate(lower) if n not in taken and name]
+    # pandas writes its index into a column without a name; nothing is dropped for that.
+    called = [name or f"column_{n}" for n, name in enumerate(names)]
+    rest = [n for n in range(len(names)) if n not in taken]
     sure = [n for n in rest if lower[n] in TEXTS]
     perhaps = [n for n in rest if n not in sure and _is_text(lower[n])]
-    texts = [(f"{MAIN_TEXT}:{names[n].strip()}", n) for n in sure]
+    texts = [(f"{MAIN_TEXT}:{called[n]}", n) for n in sure]
     return Layout(
         width=len(names),
         roles=roles,
         texts=tuple(texts if main is None else [(MAIN_TEXT, main), *texts]),
-        perhaps=tuple((names[n].strip(), n) for n in perhaps),
-        extras=tuple((names[n].strip(), n) for n in rest if n not in sure and n not in perhaps),
+        perhaps=tuple((called[n], n) for n in perhaps),
+        extras=tuple((called[n], n) for n in rest if n not in sure and n not in perhaps),
     )
 
 

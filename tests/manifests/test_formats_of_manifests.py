@@ -218,6 +218,10 @@ def test_columns_can_be_named() -> None:
     )
 
 
+def test_a_column_without_a_name_is_kept_among_the_extras() -> None:
+    assert parsed("csv", b"7,a.wav,x", ",wav,note").extras == {"column_0": "7", "note": "x"}
+
+
 def test_unknown_roles_are_a_usage_error() -> None:
     with pytest.raises(UsageError, match="unknown roles"):
         context("csv", "a,b", columns={"colour": "a"})

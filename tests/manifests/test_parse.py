@@ -188,6 +188,38 @@ def test_a_folder_yields_a_row_per_audio_file_whatever_its_name(tmp_path: Path) 
     assert reasons == ["CONTROL_CHARACTER", "NAME_NOT_UTF8"]
 
 
+def test_a_manifest_in_a_folder_whose_name_is_not_utf8_is_refused_line_by_line(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)  # noqa: PTH102  # Path cannot hold bytes
+    with open(folder + b"/train.jsonl", "wb") as out:
+        out.write(GOOD + b"\n" + GOOD.replace(b"a.wav", os.fsencode(tmp_path) + b"/b.wav"))
+    found = [(row["uri"], row["reason"], row["path"]) for row in rows_of(tmp_path)]
+    uri = f"file://{tmp_path}/%FF/train.jsonl"
+    assert found == [(uri, "NAME_NOT_UTF8", None), (uri, None, "b.wav")]
+    assert Roots.of({"audio": str(tmp_path)}).relative(uri) == uri
+
+
+def test_a_line_that_fails_late_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from speechlake.manifests import parsed
+
+    def failing(text: str) -> str:
+        if text == "bad":
+            raise UnicodeError("no such text")
+        return ids.text_sha256(text)
+
+    monkeypatch.setattr(parsed, "text_sha256", failing)
+    lines = [
+        b'{"audio_filepath": "%s.wav", "text": "%s", "x": "%s"}' % (t, t, t) for t in (b"one", b"bad", b"two")
+    ]
+    found = [
+        (row["reason"], row["extras"], [t["text"] for t in row["texts"]])
+        for row in rows_of(nemo(tmp_path, *lines))
+    ]
+    assert found == [(None, {"x": "one"}, ["one"]), ("PARSER_FAILED", {}, []), (None, {"x": "two"}, ["two"])]
+
+
 def test_trees_locate_audio_beside_each_manifest(tmp_path: Path) -> None:
     (tmp_path / "dev" / "1" / "2").mkdir(parents=True)
     (tmp_path / "dev" / "1" / "2" / "1-2.trans.txt").write_bytes(b"1-2-0000 HELLO\n")

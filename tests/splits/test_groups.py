@@ -21,7 +21,16 @@ def test_ids_in_columns_are_the_ids_of_the_library(spark):
 
     rng = random.Random(5)
     pairs = [(a, b) for a in TEXTS for b in TEXTS]
-    pairs += [("".join(chr(rng.choice([rng.randrange(1, 0xD800), rng.randrange(0xE000, 0x10FFFF)])) for _ in range(rng.randrange(9))), "z") for _ in range(200)]
+    pairs += [
+        (
+            "".join(
+                chr(rng.choice([rng.randrange(1, 0xD800), rng.randrange(0xE000, 0x10FFFF)]))
+                for _ in range(rng.randrange(9))
+            ),
+            "z",
+        )
+        for _ in range(200)
+    ]
     frame = spark.createDataFrame(pairs, "a string, b string")
     found = frame.select("a", "b", id_of(F.col("a"), F.col("b")).alias("id")).collect()
     assert [row["id"] for row in found] == [make_id(row["a"], row["b"]) for row in found]

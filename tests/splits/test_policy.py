@@ -60,7 +60,9 @@ def test_digest_is_of_the_meaning_and_not_of_the_spelling(load):
     length = "{rule: length, signal: audio.duration_s, between: [0.4, 30]}"
     same = "{between: {default: [0.40, 30.0]}, signal: audio.duration_s, on: all, rule: length, if_missing: fail}"
     other = "{rule: length, signal: audio.duration_s, between: [0.4, 31]}"
-    digests = [load(f"name: n{n}\nkeep: [{rule}]\n{SPLITS}").digest() for n, rule in enumerate([length, same, other])]
+    digests = [
+        load(f"name: n{n}\nkeep: [{rule}]\n{SPLITS}").digest() for n, rule in enumerate([length, same, other])
+    ]
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -69,25 +71,25 @@ def test_a_null_that_is_asked_for_differs_from_an_operator_that_is_absent(load):
         load(f"name: n\nkeep: [{{rule: decodes, signal: audio.error}}]\n{SPLITS}")
 
 
-RULE = "name: n\nkeep: [{}]\n" + SPLITS
+RULE = "name: n\nkeep: [%s]\n" + SPLITS
 REFUSED = {
     "unknown key, with the nearest": ("nam: n\n" + SPLITS, "unknown key 'nam'; did you mean 'name'"),
     "unknown key deep inside": ("name: n\nsplits: {scheme: m, salt: 1, test: {hour: 5, max_share: 0.1}}", r"splits\.test: .*did you mean 'hours'"),
-    "unknown operator": (RULE.format("{rule: r, signal: audio.duration_s, at_leest: 1}"), r"keep\[0\]: .*did you mean 'at_least'"),
-    "unknown signal": (RULE.format("{rule: r, signal: audio.duration, at_least: 1}"), r"keep\[0\].signal: .*did you mean 'audio.duration_s'"),
+    "unknown operator": ((RULE % "{rule: r, signal: audio.duration_s, at_leest: 1}"), r"keep\[0\]: .*did you mean 'at_least'"),
+    "unknown signal": ((RULE % "{rule: r, signal: audio.duration, at_least: 1}"), r"keep\[0\].signal: .*did you mean 'audio.duration_s'"),
     "unknown extractor": ("name: n\nuse: {whispr: [{model: m}]}\n" + SPLITS, "did you mean 'whisper'"),
-    "identity is not a signal": (RULE.format("{rule: r, signal: audio.run_id, equals: x}"), "unknown signal"),
-    "a name that is code": (RULE.format("{rule: 'a; drop', signal: audio.error, is: null}"), "pattern"),
-    "an expression as a signal": (RULE.format("{rule: r, signal: '1=1 or audio.error', is: null}"), "unknown signal"),
-    "two operators": (RULE.format("{rule: r, signal: audio.duration_s, at_least: 1, at_most: 2}"), "at_least, at_most"),
-    "a number as text": (RULE.format("{rule: r, signal: audio.duration_s, at_least: '1'}"), r"at_least.* valid number"),
-    "not a number": (RULE.format("{rule: r, signal: audio.duration_s, at_least: .nan}"), "finite"),
-    "a range upside down": (RULE.format("{rule: r, signal: audio.duration_s, between: [30, 1]}"), "30 is above 1"),
-    "text compared with a number": (RULE.format("{rule: r, signal: audio.codec, at_least: 1}"), "which is string"),
-    "a number compared with text": (RULE.format("{rule: r, signal: audio.duration_s, equals: long}"), "which is double"),
-    "same name twice": (RULE.format("{rule: r, signal: audio.error, is: null}, {rule: r, signal: audio.error, is: null}"), "used twice"),
-    "a name that is a reason": (RULE.format("{rule: no_text, signal: audio.error, is: null}"), "reason of its own"),
-    "unknown side": (RULE.format("{rule: r, signal: audio.error, is: null, on: trian}"), "did you mean 'train'"),
+    "identity is not a signal": ((RULE % "{rule: r, signal: audio.run_id, equals: x}"), "unknown signal"),
+    "a name that is code": ((RULE % "{rule: 'a; drop', signal: audio.error, is: null}"), "pattern"),
+    "an expression as a signal": ((RULE % "{rule: r, signal: '1=1 or audio.error', is: null}"), "unknown signal"),
+    "two operators": ((RULE % "{rule: r, signal: audio.duration_s, at_least: 1, at_most: 2}"), "at_least, at_most"),
+    "a number as text": ((RULE % "{rule: r, signal: audio.duration_s, at_least: '1'}"), r"at_least.* valid number"),
+    "not a number": ((RULE % "{rule: r, signal: audio.duration_s, at_least: .nan}"), "finite"),
+    "a range upside down": ((RULE % "{rule: r, signal: audio.duration_s, between: [30, 1]}"), "30 is above 1"),
+    "text compared with a number": ((RULE % "{rule: r, signal: audio.codec, at_least: 1}"), "which is string"),
+    "a number compared with text": ((RULE % "{rule: r, signal: audio.duration_s, equals: long}"), "which is double"),
+    "same name twice": ((RULE % "{rule: r, signal: audio.error, is: null}, {rule: r, signal: audio.error, is: null}"), "used twice"),
+    "a name that is a reason": ((RULE % "{rule: no_text, signal: audio.error, is: null}"), "reason of its own"),
+    "unknown side": ((RULE % "{rule: r, signal: audio.error, is: null, on: trian}"), "did you mean 'train'"),
     "key said twice": ("name: n\nname: m\n" + SPLITS, "line 2: key 'name' is said twice"),
     "an unreachable model": ("name: n\nuse: {whisper: [{model: a}, {model: b, languages: [en]}]}\n" + SPLITS, "never be reached"),
     "nothing for splits": ("name: n\n", "splits: Field required"),
@@ -113,7 +115,9 @@ def test_refuses_with_file_and_field(load, case):
 
 
 def test_on_and_no_are_words_here_and_not_booleans(load):
-    policy = load(f"name: n\nuse: {{whisper: [{{languages: [no], model: m}}]}}\nkeep: [{{rule: r, signal: audio.error, is: null, on: train}}]\n{SPLITS}")
+    policy = load(
+        f"name: n\nuse: {{whisper: [{{languages: [no], model: m}}]}}\nkeep: [{{rule: r, signal: audio.error, is: null, on: train}}]\n{SPLITS}"
+    )
     assert policy.use["whisper"][0].languages == ("no",)
     assert policy.keep[0].on == ("train",)
 

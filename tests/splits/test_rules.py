@@ -48,7 +48,7 @@ SAYS = [
     ("codec", {"audio_codec": "mp3"}, "fail", None, "mp3", "flac, vorbis"),
     ("not_cut", {"whisper_truncated": False}, "pass", None, "false", "false"),
     ("not_cut", {"whisper_truncated": True}, "fail", None, "true", "false"),
-    ("not_cut", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", None, "false"),
+    ("not_cut", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", "UNSUPPORTED_LANGUAGE", "false"),
     ("declared", {"declared_duration_s": 10.0, "audio_duration_s": 8.5}, "fail", None, "-1.5", "-1 .. 1"),
     ("declared", {"declared_duration_s": None}, "not_applicable", "no_value", None, "-1 .. 1"),
     ("same_language", {**HEARD, "language": "pt-BR", "whisper_language": "pt"}, "pass", None, "pt", "pt"),
@@ -67,7 +67,7 @@ SAYS = [
     ("error_rate", {**SCORE, "score_wer": None}, "not_applicable", "empty_reference", None, "<= 0.3"),
     ("error_rate", {"text": None}, "not_applicable", "no_reference", None, "<= 0.3"),
     ("error_rate", {"text_kind": "machine"}, "not_applicable", "no_reference", None, "<= 0.3"),
-    ("error_rate", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", None, "<= 0.3"),
+    ("error_rate", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", "UNSUPPORTED_LANGUAGE", "<= 0.3"),
     ("error_rate", ERROR, "fail", "missing:whisper.text", "DECODER_CRASHED", "<= 0.3"),
     ("error_rate", {}, "fail", "missing:score", None, "<= 0.3"),
 ]  # fmt: skip

@@ -1,0 +1,142 @@
+"""Pipeline: every job over the corpora of a file, one after another, in one Spark session.
+
+Ingest and extraction run corpus by corpus, then scores, duplicates and the release. A corpus whose
+manifests are refused is told and left behind; the others go on. Running it again changes nothing.
+
+    spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
+        --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speechlake import job
+from speechlake.corpora import Corpus, load_corpora
+from speechlake.errors import ConfigError, UsageError
+from speechlake.job import Report
+from speechlake.jobs import build_splits, extract_signals, find_duplicates, ingest_manifests, report, score_transcripts
+from speechlake.lake import Lake
+from speechlake.progress import Progress
+from speechlake.signals.extractor import Extractor
+from speechlake.splits.policy import Policy, load_policy
+
+NAME = "pipeline"
+STEPS = tuple(module.NAME for module in (ingest_manifests, extract_signals, score_transcripts, find_duplicates, build_splits))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = extract_signals.arguments()
+    made.description = __doc__
+    made.add_argument("--corpora", required=True, type=Path, help="YAML file of corpora")
+    made.add_argument("--policy", type=Path, help="YAML file that says what is kept; needed to build splits")
+    made.add_argument("--release", help="name under which the build is published; needed to build splits")
+    made.add_argument("--until", choices=STEPS, default=STEPS[-1], help="the last job that runs")
+    return made
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What a pipeline is asked to do."""
+
+    corpora: Sequence[Corpus]
+    extractors: Sequence[Extractor]
+    policy: Policy | None = None
+    policy_text: str = ""
+    release: str | None = None
+    until: str = STEPS[-1]
+    wait_s: float = 0.0
+
+
+@dataclass
+class _Outcome:
+    reports: list[Report] = field(default_factory=list)
+    refused: dict[str, Report] = field(default_factory=dict)
+
+
+def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
+    """Run the jobs of `flow` in order; the first refusal, if any, is the report's."""
+    outcome = _Outcome()
+    for name, corpus, call in _calls(lake, flow, progress):
+        if corpus in outcome.refused:
+            continue
+        progress.say(f"-- {name}" + (f" {corpus}" if corpus else ""))
+        found = call()
+        outcome.reports.append(found)
+        if found.refusal is not None:
+            progress.say(str(found.refusal))
+            outcome.refused[corpus or ""] = found
+    nothing = all(found.outcome == "nothing to do" for found in outcome.reports)
+    counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
+    refusal = next((found.refusal for found in outcome.refused.values()), None)
+    following = f"speechlake report --lake {lake.root}"
+    return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
+
+
+def _calls(lake: Lake, flow: Flow, progress: Progress) -> Iterator[tuple[str, str | None, Callable[[], Report]]]:
+    """(job, corpus, call) in order, up to the last job that is asked for."""
+    steps = STEPS[: STEPS.index(flow.until) + 1]
+    per_corpus: dict[str, Callable[[Corpus], Report]] = {
+        STEPS[0]: lambda corpus: ingest_manifests.run(lake, corpus, wait_s=flow.wait_s, progress=progress),
+        STEPS[1]: lambda corpus: extract_signals.run(
+            lake, flow.extractors, corpus=corpus.name, wait_s=flow.wait_s, progress=progress
+        ),
+        STEPS[2]: lambda corpus: score_transcripts.run(lake, corpus=corpus.name, wait_s=flow.wait_s, progress=progress),
+    }
+    for name in steps:
+        for corpus in flow.corpora if name in per_corpus else ():
+            yield name, corpus.name, lambda name=name, corpus=corpus: per_corpus[name](corpus)  # type: ignore[misc]
+    if STEPS[3] in steps:
+        yield STEPS[3], None, lambda: find_duplicates.run(lake, wait_s=flow.wait_s, progress=progress)
+    if STEPS[4] in steps and flow.policy and flow.release:
+        policy, release = flow.policy, flow.release
+        yield (
+            STEPS[4],
+            None,
+            lambda: build_splits.run(
+                lake, policy, flow.policy_text, release=release, wait_s=flow.wait_s, progress=progress
+            ),
+        )
+
+
+def flow_of(parsed: argparse.Namespace) -> Flow:
+    """What the arguments ask for; ConfigError where file and arguments disagree."""
+    corpora = load_corpora(parsed.corpora)
+    if parsed.corpus is not None:
+        names = [corpus.name for corpus in corpora]
+        corpora = [corpus for corpus in corpora if corpus.name == parsed.corpus]
+        if not corpora:
+            raise ConfigError(f"{parsed.corpora} has no corpus {parsed.corpus!r}", hint=f"Corpora: {', '.join(names)}.")
+    if parsed.until == STEPS[-1] and not (parsed.policy and parsed.release):
+        raise UsageError("--policy and --release are needed to build splits", hint=f"Or stop earlier: --until {STEPS[-2]}.")
+    policy = load_policy(parsed.policy) if parsed.policy else None
+    text = parsed.policy.read_text(encoding="utf-8") if parsed.policy else ""
+    return Flow(
+        corpora, extract_signals.extractors_of(parsed), policy, text, parsed.release, parsed.until, parsed.wait
+    )
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    """The pipeline, then its summary on the terminal when anything was done."""
+    flow = flow_of(parsed)
+    done = run(lake, flow, progress=Progress())
+    built = flow.until == STEPS[-1]
+    if done.outcome == "nothing to do":
+        Progress().say(f"nothing to do: {lake.root} is up to date with {parsed.corpora}")
+    elif built and lake.exists("releases"):
+        report.run(lake, release=flow.release)
+    return done
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(NAME, arguments(), _call, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

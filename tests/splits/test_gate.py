@@ -1,0 +1,68 @@
+"""The gate finds every kind of leak in the rows that are to be published."""
+
+from __future__ import annotations
+
+import pytest
+from splits_tables import candidate, candidates, policy, unassigned
+
+from speechlake.ids import make_id
+from speechlake.splits.build import build
+from speechlake.splits.gate import leaks
+
+LINKS = [
+    candidate("a", speaker_id="s"), candidate("b", speaker_id="s"),
+    candidate("c", recording_id="r"), candidate("d", recording_id="r"),
+    candidate("e", cluster_id="k", duplicate_kind="exact"), candidate("f", cluster_id="k", duplicate_kind="near"),
+    candidate("g", cluster_id="j", duplicate_kind="boilerplate"), candidate("h", cluster_id="j", duplicate_kind="boilerplate"),
+    candidate("i", corpus="one", single_speaker=True, speaker_id="v"), candidate("j", corpus="one", single_speaker=True, speaker_id="v"),
+    candidate("k", corpus="two", single_speaker=True, speaker_id="w"), candidate("l", speaker_id="w"),
+]  # fmt: skip
+FINE = {name: "train" for name in "abcdefghijkl"}
+
+# What is where -> what the gate finds.
+FINDS = [
+    ({}, set()),
+    ({"g": "test", "i": "dev"}, set()),  # boilerplate; one voice inside its corpus
+    ({"b": "test"}, {("speaker", "s", ("test", "train"), 2)}),
+    ({"c": "dev"}, {("recording", "r", ("dev", "train"), 2)}),
+    ({"f": "dev"}, {("duplicate", "k", ("dev", "train"), 2)}),
+    ({"l": "test"}, {("speaker", "w", ("test", "train"), 2)}),
+    ({"z": "train"}, {("unknown_utterance", "z", ("train",), 1)}),
+]
+
+
+@pytest.mark.parametrize(("moved", "found"), FINDS, ids=lambda value: str(value)[:60])
+def test_gate_finds(spark, moved, found):
+    rows = spark.createDataFrame([*{**FINE, **moved}.items()], "utterance_id string, split string")
+    assert said(leaks(rows, candidates(spark, *LINKS), unassigned(spark))) == found
+
+
+def test_a_row_that_is_there_twice_or_moved_is_a_leak(spark):
+    rows = spark.createDataFrame(
+        [("i", "train"), ("i", "dev"), ("a", "train")], "utterance_id string, split string"
+    )
+    published = spark.createDataFrame([(make_id("utterance", "a"), "test")], "link_key string, side string")
+    found = said(leaks(rows, candidates(spark, *LINKS), published))
+    assert found >= {("utterance", "i", ("dev", "train"), 2), ("moved", "a", ("test", "train"), 1)}
+
+
+@pytest.mark.slow
+def test_a_wrong_side_put_into_a_real_build_is_found(spark):
+    from pyspark.sql import functions as F
+
+    frame = candidates(spark, *(candidate(str(n), speaker_id=f"s{n % 6}") for n in range(18)))
+    built = build(frame, policy(splits={"test": {"hours": 1, "max_share": 0.4}}), unassigned(spark))
+    sides = {row["utterance_id"]: row["split"] for row in built.splits.collect()}
+    assert set(sides.values()) == {"train", "test"}
+    victim = next(name for name, side in sides.items() if side == "test")
+    wrong = built.splits.withColumn(
+        "split", F.when(F.col("utterance_id") == victim, "train").otherwise(F.col("split"))
+    )
+    assert said(leaks(wrong, frame, unassigned(spark))) == {
+        ("speaker", f"s{int(victim) % 6}", ("test", "train"), 3)
+    }
+
+
+def said(frame):
+    """Findings as comparable tuples."""
+    return {(row["kind"], row["value"], tuple(row["sides"]), row["utterances"]) for row in frame.collect()}
