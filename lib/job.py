@@ -20,6 +20,8 @@ from speechlake.errors import SpeechlakeError, UsageError
 if TYPE_CHECKING:
     from speechlake.lake import Lake
 
+ERROR_LINES = 12
+
 
 @dataclass
 class Report:
@@ -109,12 +111,19 @@ def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
         print("Interrupted. The same command again finishes the job.", file=sys.stderr)
         return Report(name, outcome="interrupted"), 5
     except Exception as error:
-        traceback.print_exc(file=sys.stderr)
+        _print_internal(error)
         return Report(name, outcome=type(error).__name__), 5
     if report.refusal is not None:
         print(report.refusal, file=sys.stderr)
         return report, report.refusal.exit_code
     return report, 0
+
+
+def _print_internal(error: Exception) -> None:
+    """Where in our code it happened, and what was said; Java's own hundred lines help nobody."""
+    said = [line for line in str(error).splitlines() if not line.startswith("\tat ")]
+    print("".join(traceback.format_tb(error.__traceback__)), end="", file=sys.stderr)
+    print(f"{type(error).__name__}: " + "\n".join(said[:ERROR_LINES]), file=sys.stderr)
 
 
 def corpora_of(lake: Lake, corpus: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib import resources
@@ -27,6 +28,8 @@ EVERYWHERE = {
     # Small batches: a batch is decoded clips' results, and a kill loses at most one chunk anyway.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
     "spark.sql.session.timeZone": "UTC",
+    # Asks the JVM where in Python each column came from: 60 % of all calls to it.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     # Keys of storage accounts are not redacted in event logs by default.
     "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|account[.]key|sas|apikey|passphrase|jdbc",
     # Thousands of staged files in a plan are of no use to a reader.
@@ -79,6 +82,8 @@ def spark_session(
             hint="Java 17 is needed: set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`.",
         ) from error
     spark.sparkContext.setLogLevel("ERROR")
+    # PySpark tells every refused query once more as a JSON object with Java's whole stack.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     return spark
 
 
@@ -98,9 +103,9 @@ def _local_settings(conf: SparkConf) -> dict[str, str]:
         "spark.driver.memory": "4g",
         "spark.sql.shuffle.partitions": str(max(2, min(cores, 64))),
     }
-    logging = resources.files("speechlake").joinpath("log4j2.properties")
-    if isinstance(logging, Path):
-        settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{logging}"
+    log4j = resources.files("speechlake").joinpath("log4j2.properties")
+    if isinstance(log4j, Path):
+        settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{log4j}"
     return settings
 
 

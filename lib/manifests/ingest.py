@@ -152,7 +152,9 @@ def _manifest_versions(hold: Hold, corpus: Corpus, roots: Roots) -> list[dict[st
 
     sources = [found for given in corpus.sources for found in detect(given, corpus.format)]
     by_uri = {source.uri: source for source in sources}
-    parser = f"{PARSER_VERSION}/{_options(corpus).digest()}/{make_id(corpus.namespace)[:6]}"
+    # Names of roots, not their URIs: a moved corpus is not parsed again, one with a new root is.
+    named = make_id(corpus.namespace, *(name for name, _, _ in roots.declared))[:8]
+    parser = f"{PARSER_VERSION}/{_options(corpus).digest()}/{named}"
     return [
         {
             "uri": roots.relative(row.uri),
@@ -194,10 +196,7 @@ def _staged_parse(
     )
     named = [(v["source"]["uri"], v["uri"], v["sha256"], v["parser_version"], v["ranges"]) for v in changed]
     versions = F.broadcast(spark.createDataFrame(named, ddl))
-    number = F.when(
-        F.col("reason").isNotNull(),
-        line_number(F.col("ranges"), F.col("range_start"), F.col("line_in_range")),
-    )
+    number = line_number(F.col("ranges"), F.col("range_start"), F.col("line_in_range"))
     speaker = F.when(F.col("speaker").isNotNull(), F.concat(F.lit(f"{corpus.namespace}:"), "speaker"))
     staged = (
         lines.join(versions, on="uri", how="inner")
@@ -215,17 +214,13 @@ def _staged_parse(
 
 
 def _staged_listing(hold: Hold, roots: Mapping[str, str]) -> DataFrame:
-    """What lies under the roots now, listed once on executors: (root, path, listing_key, size_bytes)."""
+    """What lies under the roots now, listed once on executors: rows of `listing.LISTING_DDL`."""
     from speechlake.manifests.listing import list_roots
 
     drop_listing(hold)
     path = f"{_listing_folder(hold)}/{hold.run_id}"
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
-    return (
-        hold.lake.spark.read.parquet(path)
-        .where("path IS NOT NULL")
-        .select("root", "path", "listing_key", "size_bytes")
-    )
+    return hold.lake.spark.read.parquet(path)
 
 
 def _commit_listing(hold: Hold, listing: DataFrame) -> int:

@@ -18,7 +18,6 @@ from speechlake.manifests.strict_json import canonical
 from speechlake.manifests.values import channel_of, count_of, is_placeholder, name_of, seconds_of, string_of
 
 # First name found wins; the rest of the line's names go to extras. Names are compared in lower case.
-# `start` with `stop` is not here: SpeechBrain counts those in samples.
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "audio": (
         *("audio_filepath", "audio_path", "audio_file", "audio", "wav_filename", "wav_path", "wav", "path"),
@@ -77,7 +76,11 @@ def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) ->
         )
     taken = {names.index(name): role for role, name in chosen.items() if name in names}
     lower = [name.strip().lower() for name in names]
+    # SpeechBrain's `start` with `stop` counts samples, not seconds.
+    in_samples = "stop" in lower and not {"end", "end_time"} & set(lower)
     for role, candidates in ROLES.items():
+        if role == "start" and in_samples and "start" in lower:
+            continue
         free = (lower.index(name) for name in candidates if name in lower)
         found = next((n for n in free if n not in taken), None)
         if role not in chosen and found is not None:

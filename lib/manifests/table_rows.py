@@ -96,12 +96,12 @@ def _unlisted(listing: DataFrame) -> Column:
     from pyspark.sql import functions as F
 
     folders = (
-        listing.where("problem = 'UNREADABLE'").select("root", "path").limit(MAX_UNREADABLE + 1).collect()
+        listing.where("problem = 'UNREADABLE'").select("root", "detail").limit(MAX_UNREADABLE + 1).collect()
     )
     if len(folders) > MAX_UNREADABLE:
         return F.lit(True)
     inside = [
-        (F.col("k.root") == row.root) & F.col("k.path").startswith(row.path + "/" if row.path else "")
+        (F.col("k.root") == row.root) & F.col("k.path").startswith(f"{row.detail}/" if row.detail else "")
         for row in folders
     ]
     return reduce(lambda a, b: a | b, inside, F.lit(False))

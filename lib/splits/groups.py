@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.components import EDGES_IN_ONE_TASK, Staged, components, checkpointed
+from speechlake.splits.components import EDGES_IN_ONE_TASK, Staged, checkpointed, components
 from speechlake.splits.keys import LINKS, shared_keys, utterance_key
 
 if TYPE_CHECKING:

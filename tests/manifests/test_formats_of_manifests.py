@@ -199,7 +199,7 @@ def test_tsv_takes_seconds_and_channels() -> None:
 
 
 def test_start_with_stop_is_counted_in_samples_and_not_taken_for_seconds() -> None:
-    found = parsed("csv", b"a.wav,16000,32000", "wav,begin_sample,stop")
+    found = parsed("csv", b"a.wav,16000,32000", "wav,start,stop")
     assert (found.start_s, found.end_s) == (None, None)
 
 

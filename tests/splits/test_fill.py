@@ -27,7 +27,8 @@ def test_sides_never_exceed_their_room_and_nothing_that_fits_is_left(sizes, room
     sides = dict(fill(groups, room_test, room_dev))
     left_test = room_test - sum(t for g, t, _ in groups if sides.get(g) == "test")
     left_dev = room_dev - sum(d for g, _, d in groups if sides.get(g) == "dev")
-    assert left_test >= 0 and left_dev >= 0
+    assert left_test >= 0
+    assert left_dev >= 0
     assert not [g for g, t, d in groups if g not in sides and (0 < t <= left_test or 0 < d <= left_dev)]
 
 

@@ -17,7 +17,7 @@ LINKS = [
     candidate("i", corpus="one", single_speaker=True, speaker_id="v"), candidate("j", corpus="one", single_speaker=True, speaker_id="v"),
     candidate("k", corpus="two", single_speaker=True, speaker_id="w"), candidate("l", speaker_id="w"),
 ]  # fmt: skip
-FINE = {name: "train" for name in "abcdefghijkl"}
+FINE = dict.fromkeys("abcdefghijkl", "train")
 
 # What is where -> what the gate finds.
 FINDS = [

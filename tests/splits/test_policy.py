@@ -95,7 +95,7 @@ REFUSED = {
     "nothing for splits": ("name: n\n", "splits: Field required"),
     "near duplicates": ("name: n\nduplicates: {kinds: [exact, near]}\n" + SPLITS, "'near' is not supported by this version"),
     "keeping by quality": ("name: n\nduplicates: {keep: [quality]}\n" + SPLITS, "'quality' is not supported"),
-    "text links": ("name: n\nlinks: {text: {mode: exclude_from_train}}\n" + SPLITS, "'text' is not supported .text links."),
+    "text links": ("name: n\nlinks: {text: {mode: exclude_from_train}}\n" + SPLITS, "'text' is not supported by this version .text links."),
     "session links": ("name: n\nlinks: {session: together}\n" + SPLITS, "'session' is not supported"),
     "overrides": ("name: n\noverrides: []\n" + SPLITS, "'overrides' is not supported"),
     "links that may be split": ("name: n\nlinks: {speaker: apart}\n" + SPLITS, r"links\.speaker: .*'together'.*found 'apart'"),
