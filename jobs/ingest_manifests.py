@@ -114,7 +114,7 @@ def _counts(result: IngestResult) -> dict[str, int]:
         "files_listed": result.listed,
         "recordings_changed": result.relisted,
         "recordings_missing": result.missing,
-        "speaker_placeholders": result.speaker_placeholders,
+        "speaker_placeholders": said.speaker_placeholders,
     }
 
 

@@ -19,14 +19,24 @@ from speechlake import job
 from speechlake.corpora import Corpus, load_corpora
 from speechlake.errors import ConfigError, UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, extract_signals, find_duplicates, ingest_manifests, report, score_transcripts
+from speechlake.jobs import (
+    build_splits,
+    extract_signals,
+    find_duplicates,
+    ingest_manifests,
+    report,
+    score_transcripts,
+)
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.extractor import Extractor
 from speechlake.splits.policy import Policy, load_policy
 
 NAME = "pipeline"
-STEPS = tuple(module.NAME for module in (ingest_manifests, extract_signals, score_transcripts, find_duplicates, build_splits))
+STEPS = tuple(
+    module.NAME
+    for module in (ingest_manifests, extract_signals, score_transcripts, find_duplicates, build_splits)
+)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -78,7 +88,9 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
 
 
-def _calls(lake: Lake, flow: Flow, progress: Progress) -> Iterator[tuple[str, str | None, Callable[[], Report]]]:
+def _calls(
+    lake: Lake, flow: Flow, progress: Progress
+) -> Iterator[tuple[str, str | None, Callable[[], Report]]]:
     """(job, corpus, call) in order, up to the last job that is asked for."""
     steps = STEPS[: STEPS.index(flow.until) + 1]
     per_corpus: dict[str, Callable[[Corpus], Report]] = {
@@ -86,7 +98,9 @@ def _calls(lake: Lake, flow: Flow, progress: Progress) -> Iterator[tuple[str, st
         STEPS[1]: lambda corpus: extract_signals.run(
             lake, flow.extractors, corpus=corpus.name, wait_s=flow.wait_s, progress=progress
         ),
-        STEPS[2]: lambda corpus: score_transcripts.run(lake, corpus=corpus.name, wait_s=flow.wait_s, progress=progress),
+        STEPS[2]: lambda corpus: score_transcripts.run(
+            lake, corpus=corpus.name, wait_s=flow.wait_s, progress=progress
+        ),
     }
     for name in steps:
         for corpus in flow.corpora if name in per_corpus else ():
@@ -111,13 +125,23 @@ def flow_of(parsed: argparse.Namespace) -> Flow:
         names = [corpus.name for corpus in corpora]
         corpora = [corpus for corpus in corpora if corpus.name == parsed.corpus]
         if not corpora:
-            raise ConfigError(f"{parsed.corpora} has no corpus {parsed.corpus!r}", hint=f"Corpora: {', '.join(names)}.")
+            raise ConfigError(
+                f"{parsed.corpora} has no corpus {parsed.corpus!r}", hint=f"Corpora: {', '.join(names)}."
+            )
     if parsed.until == STEPS[-1] and not (parsed.policy and parsed.release):
-        raise UsageError("--policy and --release are needed to build splits", hint=f"Or stop earlier: --until {STEPS[-2]}.")
+        raise UsageError(
+            "--policy and --release are needed to build splits", hint=f"Or stop earlier: --until {STEPS[-2]}."
+        )
     policy = load_policy(parsed.policy) if parsed.policy else None
     text = parsed.policy.read_text(encoding="utf-8") if parsed.policy else ""
     return Flow(
-        corpora, extract_signals.extractors_of(parsed), policy, text, parsed.release, parsed.until, parsed.wait
+        corpora,
+        extract_signals.extractors_of(parsed),
+        policy,
+        text,
+        parsed.release,
+        parsed.until,
+        parsed.wait,
     )
 
 

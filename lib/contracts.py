@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from speechlake.errors import TableMismatch
 from speechlake.schemas import Table
@@ -19,7 +19,7 @@ def struct_of(table: Table) -> StructType:
     """The contract as a Spark schema, comments and nullability included."""
     from pyspark.sql.types import StructType
 
-    return StructType.fromDDL(table.ddl)
+    return cast(StructType, StructType.fromDDL(table.ddl))
 
 
 def empty(spark: SparkSession, table: Table) -> DataFrame:

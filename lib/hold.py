@@ -75,29 +75,39 @@ class Hold:
         return adopted
 
     def append_missing(
-        self, name: str, frame: DataFrame, *, within: Column | None = None, digest: str = ""
+        self,
+        name: str,
+        frame: DataFrame,
+        *,
+        within: Column | None = None,
+        digest: str = "",
+        fresh: bool = False,
+        expected: int | None = None,
     ) -> int:
         """Append the rows of `frame` whose key the table lacks; rows written, 0 without a new version.
 
         `frame` must not repeat a key. `within` narrows the table's rows that are compared (the corpus).
+        `fresh` says that the holder knows the keys to be new, `expected` how many rows there are, where
+        that was counted before: both only save Spark jobs.
         """
         table = TABLES[name]
         frame = conform(frame, table)
+        if expected == 0:
+            return 0
 
         def missing() -> DataFrame:
-            if not self.lake.exists(name):
+            if fresh or not self.lake.exists(name):
                 return frame
             known = self.lake.read(name)
             known = known if within is None else known.where(within)
-            return frame.join(known.select(*table.key), on=list(table.key), how="left_anti").select(
-                *table.column_names
-            )
+            keys = list(table.key)
+            return frame.join(known.select(*keys), on=keys, how="left_anti").select(*table.column_names)
 
         def write(rows: DataFrame, options: Mapping[str, str]) -> None:
             few = rows.coalesce(max(1, self.lake.spark.sparkContext.defaultParallelism))
             few.write.format("delta").mode("append").options(**options).save(self.lake.path(name))
 
-        return self._commit(name, missing, write, digest)
+        return self._commit(name, missing, write, digest, known=fresh and expected is not None)
 
     def merge(
         self, name: str, changed: DataFrame, *, corpus: str, digest: str = "", delete: bool = False
@@ -128,7 +138,10 @@ class Hold:
         rows: Callable[[], DataFrame],
         write: Callable[[DataFrame, Mapping[str, str]], None],
         digest: str,
+        *,
+        known: bool = False,
     ) -> int:
+        """Write `rows()` by `write` and see that it landed. `known`: that there are rows needs no look."""
         from delta.exceptions import DeltaConcurrentModificationException
 
         note = json.dumps(
@@ -136,18 +149,22 @@ class Hold:
         )
         with self._table_lock(name):
             for attempt in range(RETRIES):
-                frame = rows()
-                if frame.isEmpty():
-                    return 0
-                if not self.lake.exists(name):
-                    self.lake.create(TABLES[name])
-                before = self.lake.version(name) or 0
+                # Kept while it is looked at and written: both would compute the join.
+                frame = rows() if known else rows().persist()
                 try:
+                    if not known and frame.isEmpty():
+                        return 0
+                    if not self.lake.exists(name):
+                        self.lake.create(TABLES[name])
+                    before = self.lake.version(name) or 0
                     with self._session_settings(name, note):
                         write(frame, {"userMetadata": note, **self._txn_options(name)})
                 except DeltaConcurrentModificationException:
                     time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
                     continue
+                finally:
+                    if not known:
+                        frame.unpersist()
                 return self._landed(name, note, before)
         raise Conflict(
             f"table {name!r} in {self.lake.root} was written by others {RETRIES} times", hint="Run again."

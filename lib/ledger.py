@@ -97,7 +97,7 @@ class Run:
         }
         schema = struct_of(RUNS)
         frame = hold.lake.spark.createDataFrame([tuple(row[name] for name in RUNS.column_names)], schema)
-        hold.append_missing("runs", frame)
+        hold.append_missing("runs", frame, fresh=True, expected=1)
 
 
 def nothing_to_do(lake: Lake, run: Run) -> bool:

@@ -70,7 +70,7 @@ def spark_session(
     # "4": a task whose worker died is tried again; plain local[N] gives up at the first failure.
     conf.setIfMissing("spark.master", master or os.environ.get("SPEECHLAKE_MASTER") or "local[*,4]")
     conf.setIfMissing("spark.app.name", f"speechlake {app}")
-    for settings in (EVERYWHERE, _local_settings(conf), extra or {}):
+    for settings in (_said_settings(), extra or {}, EVERYWHERE, _local_settings(conf)):
         for name, value in settings.items():
             conf.setIfMissing(name, value)
     _with_jars(conf)
@@ -85,6 +85,18 @@ def spark_session(
     # PySpark tells every refused query once more as a JSON object with Java's whole stack.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     return spark
+
+
+def _said_settings() -> dict[str, str]:
+    """SPEECHLAKE_SPARK_CONF: `name=value` pairs between semicolons, for runs without spark-submit."""
+    said = os.environ.get("SPEECHLAKE_SPARK_CONF", "")
+    pairs = [pair.strip().partition("=") for pair in said.split(";") if pair.strip()]
+    wrong = [name for name, equals, _ in pairs if not equals or not name.startswith("spark.")]
+    if wrong:
+        raise UsageError(
+            f"SPEECHLAKE_SPARK_CONF: {wrong[0]!r} is not spark.name=value", hint="Separate pairs by ';'."
+        )
+    return {name: value for name, _, value in pairs}
 
 
 def is_local(conf: SparkConf) -> bool:

@@ -20,10 +20,14 @@ def find(lake: Lake, key: str) -> Any:
     from pyspark.sql import functions as F
 
     if len(key) < 6 or not key.isalnum():
-        raise UsageError(f"{key!r} is not an utterance id", hint="Give at least the first 6 of its 32 hex digits.")
+        raise UsageError(
+            f"{key!r} is not an utterance id", hint="Give at least the first 6 of its 32 hex digits."
+        )
     rows = lake.read("utterances").where(F.col("utterance_id").startswith(key)).limit(2).collect()
     if len(rows) != 1:
-        raise UsageError(f"{'no' if not rows else 'more than one'} utterance begins with {key!r} in {lake.root}")
+        raise UsageError(
+            f"{'no' if not rows else 'more than one'} utterance begins with {key!r} in {lake.root}"
+        )
     return rows[0]
 
 
@@ -31,11 +35,26 @@ def sections(lake: Lake, utterance: Any) -> Iterator[Section]:
     """Title, columns and rows of everything that is known of `utterance`, in the order of the flow."""
     yield _fields("Utterance", utterance)
     yield from _audio(lake, utterance)
-    yield _rows(lake, "Transcripts", "transcripts", utterance, ("source", "kind", "language", "text", "retired_in"))
+    yield _rows(
+        lake, "Transcripts", "transcripts", utterance, ("source", "kind", "language", "text", "retired_in")
+    )
     for name in _extractors():
         yield _signals(lake, name, utterance)
-    yield _rows(lake, "Attempts that failed", "attempts", utterance, ("fingerprint", "n", "code", "detail", "run_id"))
-    columns = ("hypothesis_source", "reference_source", "normaliser", "unit", "wer", "cer", "word_hits", "word_substitutions", "word_deletions", "word_insertions")
+    yield _rows(
+        lake, "Attempts that failed", "attempts", utterance, ("fingerprint", "n", "code", "detail", "run_id")
+    )
+    columns = (
+        "hypothesis_source",
+        "reference_source",
+        "normaliser",
+        "unit",
+        "wer",
+        "cer",
+        "word_hits",
+        "word_substitutions",
+        "word_deletions",
+        "word_insertions",
+    )
     yield _rows(lake, "Scores", "scores", utterance, columns)
     yield _links(lake, utterance)
     yield from _releases(lake, utterance)
@@ -48,7 +67,11 @@ def _extractors() -> tuple[str, ...]:
 
 
 def _fields(title: str, row: Any) -> Section:
-    return title, ["column", "value"], [[name, value] for name, value in row.asDict().items() if value not in (None, {}, [])]
+    return (
+        title,
+        ["column", "value"],
+        [[name, value] for name, value in row.asDict().items() if value not in (None, {}, [])],
+    )
 
 
 def _audio(lake: Lake, utterance: Any) -> Iterator[Section]:
@@ -58,7 +81,11 @@ def _audio(lake: Lake, utterance: Any) -> Iterator[Section]:
     for row in lake.read("recordings").where(here).collect():
         yield _fields("Recording", row)
     rows = lake.read("content_hashes").where(here).orderBy("listing_key").collect()
-    yield "Content", ["listing_key", "content_sha256", "size_bytes"], [[r.listing_key, r.content_sha256, r.size_bytes] for r in rows]
+    yield (
+        "Content",
+        ["listing_key", "content_sha256", "size_bytes"],
+        [[r.listing_key, r.content_sha256, r.size_bytes] for r in rows],
+    )
 
 
 def _rows(lake: Lake, title: str, table: str, utterance: Any, columns: tuple[str, ...]) -> Section:
@@ -76,10 +103,24 @@ def _signals(lake: Lake, name: str, utterance: Any) -> Section:
     here = (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)
     models = {row.fingerprint: row for row in lake.read("extractors").where(F.col("name") == name).collect()}
     lines: list[list[Any]] = []
-    for row in lake.read(f"signals_{name}").where(here).orderBy("fingerprint", "content_sha256", "inputs_hash").collect():
+    for row in (
+        lake.read(f"signals_{name}")
+        .where(here)
+        .orderBy("fingerprint", "content_sha256", "inputs_hash")
+        .collect()
+    ):
         model = models[row.fingerprint].model_id if row.fingerprint in models else None
-        lines.append(["measured by", f"{row.fingerprint} ({model or 'no model'}), run {row.run_id}, content {row.content_sha256[:16]}"])
-        own = {k: v for k, v in row.asDict(recursive=True).items() if k not in ("corpus", "utterance_id", "content_sha256", "fingerprint", "inputs_hash", "run_id")}
+        lines.append(
+            [
+                "measured by",
+                f"{row.fingerprint} ({model or 'no model'}), run {row.run_id}, content {row.content_sha256[:16]}",
+            ]
+        )
+        own = {
+            k: v
+            for k, v in row.asDict(recursive=True).items()
+            if k not in ("corpus", "utterance_id", "content_sha256", "fingerprint", "inputs_hash", "run_id")
+        }
         lines += [[key, value] for key, value in own.items() if value is not None]
     return f"Signal {name}", ["column", "value"], lines
 
@@ -91,11 +132,23 @@ def _links(lake: Lake, utterance: Any) -> Section:
     lines: list[list[Any]] = []
     for name in LINKS:
         if utterance[name] is not None:
-            shared = lake.read("utterances").where((F.col(name) == utterance[name]) & F.col("retired_in").isNull()).count()
+            shared = (
+                lake.read("utterances")
+                .where((F.col(name) == utterance[name]) & F.col("retired_in").isNull())
+                .count()
+            )
             lines.append([name, utterance[name], shared])
     duplicates = lake.read("duplicates")
-    for row in duplicates.where((F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)).collect():
-        lines.append([f"{row.kind} duplicates", row.cluster_id, duplicates.where(F.col("cluster_id") == row.cluster_id).count()])
+    for row in duplicates.where(
+        (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)
+    ).collect():
+        lines.append(
+            [
+                f"{row.kind} duplicates",
+                row.cluster_id,
+                duplicates.where(F.col("cluster_id") == row.cluster_id).count(),
+            ]
+        )
     return "Links", ["link", "value", "utterances"], lines
 
 
@@ -132,5 +185,13 @@ def _verdicts(lake: Lake, utterance: Any, release: Any) -> Section:
     except ConfigError as error:
         return title, columns, [[None, "not understood", error.message, None, None, None]]
     mine = (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)
-    judged = with_verdicts(candidates(lake, policy).where(mine), policy, english_only(lake)).select("verdicts").collect()
-    return title, columns, [[v.rule, v.verdict, v.reason, v.value, v.threshold, " ".join(v.sides)] for v in judged[0].verdicts]
+    judged = (
+        with_verdicts(candidates(lake, policy).where(mine), policy, english_only(lake))
+        .select("verdicts")
+        .collect()
+    )
+    return (
+        title,
+        columns,
+        [[v.rule, v.verdict, v.reason, v.value, v.threshold, " ".join(v.sides)] for v in judged[0].verdicts],
+    )

@@ -86,3 +86,5 @@ scripts/java.sh
 step "$stamp" "$key" "$packages" install_packages
 step build/jars/.done "$(sha256sum <scripts/fetch_jars.py)" "fetching Delta's jars through Ivy (about 10 s, 10 MB)" fetch_jars
 step build/speech/.done "$(sha256sum <scripts/fetch_speech.sh)" "fetching speech of six voices from Debian packages (about 10 s, 100 MB)" scripts/fetch_speech.sh
+# Beside Spark's own jars, so that plain spark-submit and jobs started elsewhere find them too.
+cp -u build/jars/*.jar "$(.venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])')/jars/"

@@ -61,8 +61,17 @@ def rows(spark: SparkSession) -> Callable[..., DataFrame]:
             unknown = set(said) - set(table.column_names)
             assert not unknown, f"{table.name} has no column {unknown}"
             own_key = next(name for name in table.key if name != "build_id")
-            data.append({column.name: default(column.type) if not column.nullable else None for column in table.columns} | {own_key: key} | said)
-        return spark.createDataFrame([tuple(row[field.name] for field in schema.fields) for row in data], schema)
+            data.append(
+                {
+                    column.name: default(column.type) if not column.nullable else None
+                    for column in table.columns
+                }
+                | {own_key: key}
+                | said
+            )
+        return spark.createDataFrame(
+            [tuple(row[field.name] for field in schema.fields) for row in data], schema
+        )
 
     return make
 
@@ -78,4 +87,7 @@ def default(kind: str) -> Any:
 
 def by_key(frame: DataFrame, *columns: str, key: str = "utterance_id") -> dict[str, Any]:
     """`{key: column}` of a small frame, or `{key: (columns…)}`."""
-    return {row[key]: row[columns[0]] if len(columns) == 1 else tuple(row[c] for c in columns) for row in frame.collect()}
+    return {
+        row[key]: row[columns[0]] if len(columns) == 1 else tuple(row[c] for c in columns)
+        for row in frame.collect()
+    }

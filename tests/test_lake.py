@@ -13,7 +13,9 @@ from speechlake.schemas import CONTENT_HASHES, RECORDINGS, TRANSCRIPTS
 
 
 def hashes(rows, *ids):
-    return rows(CONTENT_HASHES, *[(i, {"corpus": "c", "listing_key": "1", "content_sha256": i * 2}) for i in ids])
+    return rows(
+        CONTENT_HASHES, *[(i, {"corpus": "c", "listing_key": "1", "content_sha256": i * 2}) for i in ids]
+    )
 
 
 def keys(lake, table="content_hashes", column="recording_id"):
@@ -59,12 +61,18 @@ def test_merge_updates_the_rows_of_its_corpus_only(lake, rows):
 def test_every_commit_says_which_run_and_stage_made_it(lake, rows):
     with lake.hold("job", "c", "r1") as hold:
         hold.append_missing("content_hashes", hashes(rows, "a"), digest="d1")
-    note = json.loads(commit_info(lake.commit("content_hashes", lake.version("content_hashes")))["userMetadata"])
+    note = json.loads(
+        commit_info(lake.commit("content_hashes", lake.version("content_hashes")))["userMetadata"]
+    )
     assert note == {"job": "job", "scope": "c", "run_id": "r1", "stage": "d1", "table": "content_hashes"}
 
 
 def test_a_second_holder_of_the_same_scope_is_told_who_the_first_is(lake):
-    with lake.hold("job", "c", "r1"), pytest.raises(Busy, match="run r1 of job on c"), lake.hold("job", "c", "r2"):
+    with (
+        lake.hold("job", "c", "r1"),
+        pytest.raises(Busy, match="run r1 of job on c"),
+        lake.hold("job", "c", "r2"),
+    ):
         pass
     with lake.hold("job", "c", "r3"), lake.hold("job", "other", "r4"):
         pass
@@ -124,9 +132,13 @@ def test_texts_never_reach_the_delta_log(lake, rows):
     secret = "what nobody may read in a log"
     with lake.hold("job", "c", "r1") as hold:
         hold.append_missing("transcripts", rows(TRANSCRIPTS, ("a", {"text": secret, "kind": "human"})))
-        changed = rows(TRANSCRIPTS, ("a", {"corpus": "x", "text": secret, "kind": "human", "retired_in": "m#2"}))
+        changed = rows(
+            TRANSCRIPTS, ("a", {"corpus": "x", "text": secret, "kind": "human", "retired_in": "m#2"})
+        )
         assert hold.merge("transcripts", changed, corpus="x") == 1
-    log = b"".join(f.read_bytes() for f in Path(lake.path("transcripts"), "_delta_log").rglob("*") if f.is_file())
+    log = b"".join(
+        f.read_bytes() for f in Path(lake.path("transcripts"), "_delta_log").rglob("*") if f.is_file()
+    )
     assert b"run_id" in log
     assert secret.encode() not in log
 
@@ -142,17 +154,22 @@ def test_an_old_version_can_be_read(lake, rows):
 
 def test_a_table_with_other_columns_is_refused_by_name(lake):
     lake.spark.range(1).write.format("delta").save(lake.path("utterances"))
-    with pytest.raises(TableMismatch, match="'utterances' in .*utterance_id"):
+    with pytest.raises(TableMismatch, match=r"'utterances' in .*utterance_id"):
         Lake(lake.spark, lake.root).read("utterances")
 
 
 def test_a_frame_that_misses_a_column_is_refused_before_writing(lake, rows):
-    with lake.hold("job", "c", "r1") as hold, pytest.raises(TableMismatch, match="'content_sha256' is missing"):
+    with (
+        lake.hold("job", "c", "r1") as hold,
+        pytest.raises(TableMismatch, match="'content_sha256' is missing"),
+    ):
         hold.append_missing("content_hashes", hashes(rows, "a").drop("content_sha256"))
     assert lake.version("content_hashes") is None
 
 
 def test_a_null_where_the_contract_forbids_it_never_lands(lake, rows):
-    with lake.hold("job", "c", "r1") as hold, pytest.raises(Exception, match="NULL|null"):
-        hold.append_missing("content_hashes", hashes(rows, "a").withColumn("content_sha256", F.lit(None).cast("string")))
+    with lake.hold("job", "c", "r1") as hold, pytest.raises(Exception, match=r"NULL|null"):
+        hold.append_missing(
+            "content_hashes", hashes(rows, "a").withColumn("content_sha256", F.lit(None).cast("string"))
+        )
     assert lake.read("content_hashes").count() == 0

@@ -27,6 +27,7 @@ class Verdict:
     utterances: int
     repeats: int
     quarantined: int
+    speaker_placeholders: int = 0
 
     def acceptable(self, max_reject: float) -> bool:
         """True when something was accepted and not more than `max_reject` of the lines was refused."""
@@ -41,24 +42,32 @@ def what_it_says() -> Column:
     return F.xxhash64(F.col("speaker_id"), F.col("language"), F.concat_ws("|", texts))
 
 
-def with_class(lines: DataFrame, current: DataFrame | None) -> DataFrame:
+def first_of_several(lines: DataFrame) -> DataFrame:
+    """(utterance_id, first): of ids that several lines have, the place of the first line and what it says.
+
+    Such ids are rare, so this is small, and the join with it cheap.
+    """
+    from pyspark.sql import functions as F
+
+    place = F.struct("manifest_uri", "byte_offset", what_it_says().alias("says"))
+    counted = (
+        lines.where("reason IS NULL")
+        .groupBy("utterance_id")
+        .agg(F.count("*").alias("n"), F.min(place).alias("first"))
+    )
+    return counted.where("n > 1").drop("n")
+
+
+def with_class(lines: DataFrame, first: DataFrame, current: DataFrame | None) -> DataFrame:
     """Add `class` (utterance, repeat or refused), with reason and detail of those refused here.
 
-    `lines` has a row per parsed line; `current` (utterance_id, owner, says) the utterances that other
-    current manifests own, None when there are none.
+    `lines` has a row per parsed line, `first` is that of `first_of_several`; `current` (utterance_id,
+    owner, says) the utterances that other current manifests own, None when there are none.
     """
     from pyspark.sql import functions as F
 
     place = F.struct("manifest_uri", "byte_offset")
     lines = lines.withColumn("says", F.when(F.col("reason").isNull(), what_it_says()))
-    # Ids said twice are rare: aggregate keys only, and let the join be small.
-    first = (
-        lines.where("reason IS NULL")
-        .groupBy("utterance_id")
-        .agg(F.count("*").alias("n"), F.min(F.struct("manifest_uri", "byte_offset", "says")).alias("first"))
-        .where("n > 1")
-        .drop("n")
-    )
     lines = lines.join(first, on="utterance_id", how="left")
     if current is None:
         lines = lines.withColumn("owner", F.lit(None).cast("string")).withColumn(
@@ -94,15 +103,19 @@ def verdicts(classified: DataFrame, uris: Iterable[str]) -> list[Verdict]:
     def count(kind: str) -> Column:
         return F.count_if(F.col("class") == kind).alias(kind)
 
+    placeholders = F.count_if("speaker_placeholder").alias("placeholders")
+    counted = classified.groupBy("manifest_uri").agg(
+        count("utterance"), count("repeat"), count("refused"), placeholders
+    )
     found = {
-        row.manifest_uri: row
-        for row in classified.groupBy("manifest_uri")
-        .agg(count("utterance"), count("repeat"), count("refused"))
-        .collect()
+        row.manifest_uri: Verdict(
+            row.manifest_uri,
+            lines=row.utterance + row.repeat + row.refused,
+            utterances=row.utterance,
+            repeats=row.repeat,
+            quarantined=row.refused,
+            speaker_placeholders=row.placeholders,
+        )
+        for row in counted.collect()
     }
-    return [
-        Verdict(uri, row.utterance + row.repeat + row.refused, row.utterance, row.repeat, row.refused)
-        if (row := found.get(uri))
-        else Verdict(uri, 0, 0, 0, 0)
-        for uri in uris
-    ]
+    return [found.get(uri, Verdict(uri, 0, 0, 0, 0)) for uri in uris]

@@ -6,14 +6,19 @@ keys, changed ones by their values, and a manifest version whose row is there ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
-from speechlake.manifests.classify import Verdict, verdicts, what_it_says, with_class
-from speechlake.manifests.retire import retired_recordings, retired_transcripts, retired_utterances
+from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
+from speechlake.manifests.retire import (
+    retired_recordings,
+    retired_transcripts,
+    retired_utterances,
+    said_by_manifest,
+)
 from speechlake.schemas import MANIFESTS, TRANSCRIPTS, UTTERANCES
 from speechlake.staging import Stage
 
@@ -31,6 +36,7 @@ class Ingested:
     utterances: int = 0
     repeats: int = 0
     quarantined: int = 0
+    speaker_placeholders: int = 0
     rows_written: int = 0
     refused: list[Verdict] = field(default_factory=list)
 
@@ -40,6 +46,7 @@ class Ingested:
         self.utterances += other.utterances
         self.repeats += other.repeats
         self.quarantined += other.quarantined
+        self.speaker_placeholders += other.speaker_placeholders
         self.rows_written += other.rows_written
         self.refused += other.refused
 
@@ -52,25 +59,33 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
     if not pending:
         return Ingested()
     parsed = hold.staging.read(stage)
-    judged, classified = _judge(
+    judged, classified, unpersist = _judge(
         lake, parsed.where(parsed.manifest_uri.isin(list(pending))), pending, newest, corpus
     )
     accepted = [v.uri for v in judged if v.acceptable(pending[v.uri]["max_reject"])]
     generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
     written = 0
     if accepted:
-        written += _commit_corpus(hold, stage)
-        written += _commit_accepted(hold, stage, classified, accepted, generations, listing)
+        is_new = lake.read("corpora").where(_here(corpus)).isEmpty()
+        written += upsert_corpus(hold, stage.note["corpus"], stage.digest)
+        good = [v for v in judged if v.uri in accepted]
+        written += _commit_accepted(hold, stage, classified, good, generations, listing, is_new=is_new)
     written += hold.append_missing(
-        "quarantine", rows.quarantine_rows(classified, corpus), within=_here(corpus), digest=stage.digest
+        "quarantine",
+        rows.quarantine_rows(classified, corpus),
+        within=_here(corpus),
+        digest=stage.digest,
+        expected=sum(v.quarantined for v in judged),
     )
     written += _commit_manifests(hold, stage, judged, pending, generations)
+    unpersist()
     good = [v for v in judged if v.uri in accepted]
     return Ingested(
         lines=sum(v.lines for v in judged),
         utterances=sum(v.utterances for v in good),
         repeats=sum(v.repeats for v in good),
         quarantined=sum(v.quarantined for v in judged),
+        speaker_placeholders=sum(v.speaker_placeholders for v in good),
         rows_written=written,
         refused=[v for v in judged if v.uri not in accepted],
     )
@@ -105,8 +120,8 @@ def _here(corpus: str) -> Column:
 
 def _judge(
     lake: Lake, parsed: DataFrame, pending: Mapping[str, Any], newest: Mapping[str, Any], corpus: str
-) -> tuple[list[Verdict], DataFrame]:
-    """Verdicts of all pending manifests, and their classified lines.
+) -> tuple[list[Verdict], DataFrame, Callable[[], object]]:
+    """Verdicts of all pending manifests, their classified lines, and how to let go of what was kept for them.
 
     A line must not repeat one of a manifest that is refused, so refused manifests are set aside and the
     rest is judged again, until no more are refused (at most once per manifest, in practice twice).
@@ -114,32 +129,37 @@ def _judge(
     refused: dict[str, Verdict] = {}
     while True:
         good = [uri for uri in pending if uri not in refused]
-        classified = with_class(
-            parsed.where(parsed.manifest_uri.isin(good)), _owned_by_others(lake, corpus, good)
-        )
+        others = [uri for uri in newest if uri not in good]
+        lines = parsed.where(parsed.manifest_uri.isin(good))
+        said_twice = first_of_several(lines).persist()
+        # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
+        said_twice.count()
+        classified = with_class(lines, said_twice, _owned_by_others(lake, corpus, good) if others else None)
         judged = verdicts(classified, good)
         worse = {v.uri: v for v in judged if not v.acceptable(pending[v.uri]["max_reject"])}
-        refused |= worse
         if not worse:
-            # Of refused manifests only the lines that were refused by the parser or the rules stand in quarantine.
-            aside = with_class(parsed.where(parsed.manifest_uri.isin(list(refused))), None)
-            everything = classified.unionByName(aside.where("class = 'refused'")) if refused else classified
-            return [*judged, *refused.values()], everything
+            break
+        refused |= worse
+        said_twice.unpersist()
+    if refused:
+        # Of refused manifests only the lines that were refused stand in quarantine.
+        aside = parsed.where(parsed.manifest_uri.isin(list(refused)))
+        unkept = with_class(aside, first_of_several(aside), None).where("class = 'refused'")
+        classified = classified.unionByName(unkept)
+    return [*judged, *refused.values()], classified, said_twice.unpersist
 
 
 def _owned_by_others(lake: Lake, corpus: str, uris: Sequence[str]) -> DataFrame | None:
-    """(utterance_id, owner, says) of current utterances that other manifests own; None when there are none."""
+    """(utterance_id, owner, says) of current utterances that other manifests own; None before the first."""
     from pyspark.sql import functions as F
 
     if not lake.exists("utterances"):
         return None
-    mine = (F.col("corpus") == corpus) & F.col("retired_in").isNull()
+    mine = _here(corpus) & F.col("retired_in").isNull()
     owned = lake.read("utterances").where(mine & ~F.col("manifest_uri").isin(list(uris)))
-    if owned.isEmpty():
-        return None
     texts = (
         lake.read("transcripts")
-        .where(mine)
+        .where(mine & said_by_manifest())
         .groupBy("utterance_id")
         .agg(F.collect_list(F.struct("source", "text_sha256")).alias("texts"))
     )
@@ -153,62 +173,57 @@ def _owned_by_others(lake: Lake, corpus: str, uris: Sequence[str]) -> DataFrame 
     )
 
 
-def _commit_corpus(hold: Hold, stage: Stage) -> int:
-    """The corpus's own row: appended, or updated where what is declared of it changed."""
-    return upsert_corpus(hold, stage.note["corpus"], stage.digest)
-
-
 def upsert_corpus(hold: Hold, row: Mapping[str, Any], digest: str = "") -> int:
     """Write the row of a corpus, when it is new or differs."""
     from speechlake.contracts import struct_of
     from speechlake.schemas import CORPORA
 
-    spark = hold.lake.spark
-    frame = spark.createDataFrame([tuple(row[name] for name in CORPORA.column_names)], struct_of(CORPORA))
-    known = hold.lake.read("corpora").where(_here(hold.scope))
-    if known.isEmpty():
-        return hold.append_missing("corpora", frame, digest=digest)
-    if frame.exceptAll(known).isEmpty():
+    known = hold.lake.read("corpora").where(_here(hold.scope)).collect()
+    if known and known[0].asDict(recursive=True) == dict(row):
         return 0
-    return hold.merge("corpora", frame, corpus=hold.scope, digest=digest)
+    values = [tuple(row[name] for name in CORPORA.column_names)]
+    frame = hold.lake.spark.createDataFrame(values, struct_of(CORPORA))
+    if known:
+        return hold.merge("corpora", frame, corpus=hold.scope, digest=digest)
+    return hold.append_missing("corpora", frame, digest=digest, fresh=True, expected=1)
 
 
 def _commit_accepted(
     hold: Hold,
     stage: Stage,
     classified: DataFrame,
-    accepted: Sequence[str],
+    accepted: Sequence[Verdict],
     generations: Mapping[str, int],
     listing: DataFrame,
+    *,
+    is_new: bool,
 ) -> int:
     """Recordings, utterances, transcripts and repeats of the accepted manifests, in this order."""
     from pyspark.sql import functions as F
 
     lake, corpus = hold.lake, hold.scope
-    lines = classified.where(F.col("manifest_uri").isin(list(accepted)))
+    uris = [v.uri for v in accepted]
+    lines = classified.where(F.col("manifest_uri").isin(uris))
     winners = lines.where("class = 'utterance'")
-    here: Column = F.col("corpus") == corpus
-    first_time = not lake.exists("utterances") or lake.read("utterances").where(here).isEmpty()
-    written = hold.append_missing(
-        "recordings", rows.recording_rows(winners, listing, corpus), within=here, digest=stage.digest
-    )
     utterances, transcripts = rows.utterance_rows(winners, corpus), rows.transcript_rows(winners, corpus)
-    if not first_time:
-        labels = {uri: f"{uri}#{generations[uri]}" for uri in accepted}
+    labels = {uri: f"{uri}#{generations[uri]}" for uri in uris}
+    counted = sum(v.utterances for v in accepted)
+
+    def append(name: str, frame: DataFrame, expected: int | None = None) -> int:
+        return hold.append_missing(
+            name, frame, within=_here(corpus), digest=stage.digest, fresh=is_new, expected=expected
+        )
+
+    written = append("recordings", rows.recording_rows(winners, listing, corpus), counted)
+    if not is_new:
         # Read before writing: what these manifests said until now.
         written += _merge_changed(hold, stage, utterances, transcripts, lines, labels)
-    written += hold.append_missing("utterances", utterances, within=here, digest=stage.digest)
-    written += hold.append_missing("transcripts", transcripts, within=here, digest=stage.digest)
-    if not first_time:
-        written += hold.merge(
-            "recordings",
-            retired_recordings(lake, corpus, "; ".join(sorted(labels.values()))),
-            corpus=corpus,
-            digest=stage.digest,
-        )
-    return written + hold.append_missing(
-        "repeats", rows.repeat_rows(lines, corpus), within=here, digest=stage.digest
-    )
+    written += append("utterances", utterances, counted)
+    written += append("transcripts", transcripts)
+    if not is_new:
+        retired = retired_recordings(lake, corpus, "; ".join(sorted(labels.values())))
+        written += hold.merge("recordings", retired, corpus=corpus, digest=stage.digest)
+    return written + append("repeats", rows.repeat_rows(lines, corpus), sum(v.repeats for v in accepted))
 
 
 def _merge_changed(
@@ -273,4 +288,4 @@ def _commit_manifests(
         return tuple(every[name] for name in MANIFESTS.column_names)
 
     frame = hold.lake.spark.createDataFrame([row(v) for v in judged], struct_of(MANIFESTS))
-    return hold.append_missing("manifests", frame, within=_here(hold.scope), digest=stage.digest)
+    return hold.append_missing("manifests", frame, digest=stage.digest, fresh=True, expected=len(judged))

@@ -32,7 +32,6 @@ class IngestResult:
     listed: int = 0
     relisted: int = 0
     missing: int = 0
-    speaker_placeholders: int = 0
     refusal: SpeechlakeError | None = None
 
 
@@ -54,15 +53,17 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     result.manifests, result.parsed = len(versions), len(changed)
     if changed:
         stage = _staged_parse(hold, corpus, row, roots, changed)
-        result.speaker_placeholders = hold.staging.read(stage).where("speaker_placeholder").count()
         result.ingested.add(commit_parse(hold, stage, listing))
         hold.staging.delete(stage)
-    if lake.read("manifests").where(f"corpus = '{corpus.name}' AND accepted").isEmpty() is False:
+        newest = newest_manifests(lake, corpus.name)
+    if any(manifest.accepted for manifest in newest.values()):
         result.ingested.rows_written += upsert_corpus(hold, row)
-        result.relisted = _commit_listing(hold, listing)
+        # What this run wrote of a new corpus, it wrote with this listing.
+        if known:
+            result.relisted = _commit_listing(hold, listing)
         result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
     result.listed = listing.where("problem IS NULL").count()
-    result.refusal = _refusal(hold, corpus, {v["uri"] for v in versions})
+    result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
     return result
 
@@ -242,11 +243,9 @@ def _missing(corpus: str) -> str:
     return f"corpus = '{corpus}' AND state = 'missing' AND retired_in IS NULL"
 
 
-def _refusal(hold: Hold, corpus: Corpus, uris: set[str]) -> SpeechlakeError | None:
+def _refusal(hold: Hold, corpus: Corpus, newest: Mapping[str, Any]) -> SpeechlakeError | None:
     """TooManyRejected when the newest version of a named manifest stands refused, now or since an earlier run."""
-    refused = [
-        m for uri, m in newest_manifests(hold.lake, corpus.name).items() if uri in uris and not m.accepted
-    ]
+    refused = [manifest for manifest in newest.values() if manifest is not None and not manifest.accepted]
     if not refused:
         return None
     first = refused[0]

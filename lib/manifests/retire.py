@@ -45,13 +45,20 @@ def retired_transcripts(
     owner = owned.select("utterance_id", _label(labels).alias("label"))
     # What a manifest says came from manifests; texts of aligners and imports are not its to retire.
     known = lake.read("transcripts").where((F.col("corpus") == corpus) & F.col("retired_in").isNull())
-    known = known.where((F.col("source") == "manifest") | F.col("source").startswith("manifest:"))
+    known = known.where(said_by_manifest())
     unsaid = known.join(said, on=["utterance_id", "source", "text_sha256"], how="left_anti")
     return (
         unsaid.join(owner, on="utterance_id", how="inner")
         .withColumn("retired_in", F.col("label"))
         .select(*TRANSCRIPTS.column_names)
     )
+
+
+def said_by_manifest() -> Column:
+    """True for texts whose source is a manifest."""
+    from pyspark.sql import functions as F
+
+    return (F.col("source") == "manifest") | F.col("source").startswith("manifest:")
 
 
 def retired_recordings(lake: Lake, corpus: str, label: str) -> DataFrame:

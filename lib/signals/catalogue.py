@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
@@ -24,24 +24,26 @@ def register(hold: Hold, wanted: Sequence[Wanted]) -> None:
     """Write what is new of `extractors`, and a profile row for extractors that have none."""
     from speechlake.contracts import struct_of
 
-    spark = hold.lake.spark
+    spark, lake = hold.lake.spark, hold.lake
+    there = {row.fingerprint for row in lake.read("extractors").select("fingerprint").collect()}
+    new = [w for w in wanted if w.fingerprint not in there]
     told = [
         {
             **vars(w.identity),
             "parameters": canonical_json(dict(w.identity.parameters)),
             "fingerprint": w.fingerprint,
         }
-        for w in wanted
+        for w in new
     ]
     rows = [tuple(said[name] for name in EXTRACTORS.column_names) for said in told]
-    hold.append_missing("extractors", spark.createDataFrame(rows, struct_of(EXTRACTORS)))
-    profiles = hold.lake.read("profiles").collect()
+    extractors = spark.createDataFrame(rows, struct_of(EXTRACTORS))
+    hold.append_missing("extractors", extractors, expected=len(rows))
+    profiles = lake.read("profiles").collect()
     known = {row.extractor for row in profiles}
     n = max((row.n for row in profiles), default=0)
     fresh = [w for w in wanted if w.name not in known]
-    if fresh:
-        new = [(n + i, w.name, None, w.fingerprint) for i, w in enumerate(fresh, start=1)]
-        hold.append_missing("profiles", spark.createDataFrame(new, struct_of(PROFILES)))
+    first = [(n + i, w.name, None, w.fingerprint) for i, w in enumerate(fresh, start=1)]
+    hold.append_missing("profiles", spark.createDataFrame(first, struct_of(PROFILES)), expected=len(first))
 
 
 def profile(lake: Lake) -> Profile:
@@ -100,7 +102,7 @@ def current_fingerprint(entries: Sequence[tuple[frozenset[str] | None, str]], la
     from pyspark.sql import functions as F
 
     primary = F.element_at(F.split(language, "-"), 1)
-    chosen: Any = F.lit(None).cast("string")
+    chosen: Column = F.lit(None).cast("string")
     for languages, fingerprint in reversed(list(entries)):
         chosen = (
             F.lit(fingerprint)

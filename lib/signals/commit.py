@@ -32,23 +32,23 @@ class Measured:
             setattr(self, name, getattr(self, name) + value)
 
 
-def commit_measured(hold: Hold, stage: Stage) -> Measured:
-    """Commit one staged chunk; the note names its extractors."""
+def commit_measured(hold: Hold, stage: Stage, *, fresh: bool = False) -> Measured:
+    """Commit one staged chunk; the note names its extractors. `fresh`: none of its signals is there yet."""
     from pyspark.sql import functions as F
 
     staged, names = hold.staging.read(stage), list(stage.note["extractors"])
     here = F.lit(hold.scope) == F.col("corpus")
-    measured = _counted(staged, names)
-    measured.rows += hold.append_missing(
-        "content_hashes", content_rows(staged, hold.scope), within=here, digest=stage.digest
-    )
+    measured, final = _counted(staged, names)
+    contents = content_rows(staged, hold.scope)
+    measured.rows += hold.append_missing("content_hashes", contents, within=here, digest=stage.digest)
     for name in names:
         rows = signal_rows(staged, name, hold.scope, stage.note["run_id"])
-        measured.rows += hold.append_missing(f"signals_{name}", rows, within=here, digest=stage.digest)
-    if measured.attempts:
-        rows = attempt_rows(
-            staged, names, hold.lake.read("attempts").where(here), hold.scope, stage.note["run_id"]
+        measured.rows += hold.append_missing(
+            f"signals_{name}", rows, within=here, digest=stage.digest, fresh=fresh, expected=final[name]
         )
+    if measured.attempts:
+        known = hold.lake.read("attempts").where(here)
+        rows = attempt_rows(staged, names, known, hold.scope, stage.note["run_id"])
         hold.append_missing("attempts", rows, within=here, digest=stage.digest)
     return measured
 
@@ -112,22 +112,27 @@ def attempt_rows(
     )
 
 
-def _counted(staged: DataFrame, names: list[str]) -> Measured:
-    from pyspark.sql import Column
+def _counted(staged: DataFrame, names: list[str]) -> tuple[Measured, dict[str, int]]:
+    """Counts of a stage, and how many final rows each extractor has."""
     from pyspark.sql import functions as F
 
-    def either(condition: str) -> Column:
-        return F.count_if(F.expr(" OR ".join(f"coalesce({name}.{condition}, false)" for name in names)))
+    def any_of(condition: str) -> str:
+        return " OR ".join(f"coalesce({name}.{condition}, false)" for name in names)
 
-    cost = {
-        name: F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name)
-        for name in ("cpu_s", "bytes_read", "audio_s", "model_loads")
-    }
+    def total(name: str) -> Any:
+        return F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name)
+
+    costs = ("cpu_s", "bytes_read", "audio_s", "model_loads")
     permanent = " OR ".join(f"({name}.error IS NOT NULL AND NOT {name}.transient)" for name in names)
     row: Any = staged.agg(
         F.count("*").alias("utterances"),
         F.count_if(F.expr(permanent)).alias("errors"),
-        either("transient").alias("attempts"),
-        *cost.values(),
+        F.count_if(F.expr(any_of("transient"))).alias("attempts"),
+        *[
+            F.count_if(F.expr(f"{name} IS NOT NULL AND NOT {name}.transient")).alias(f"final_{name}")
+            for name in names
+        ],
+        *[total(name) for name in costs],
     ).collect()[0]
-    return Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *cost)})
+    counts = Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *costs)})
+    return counts, {name: row[f"final_{name}"] for name in names}

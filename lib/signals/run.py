@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -43,6 +43,8 @@ def hash_relisted(hold: Hold) -> int:
     from pyspark.sql import functions as F
 
     lake, here = hold.lake, F.col("corpus") == hold.scope
+    if not lake.exists("content_hashes"):
+        return 0
     known = lake.read("content_hashes").where(here)
     present = lake.read("recordings").where(
         here & (F.col("state") == "present") & F.col("retired_in").isNull()
@@ -125,7 +127,8 @@ def measured_chunks(
 
 
 def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
-    measured = commit_measured(hold, stage)
+    # Planned under this hold: no row of it can be there already.
+    measured = commit_measured(hold, stage, fresh=True)
     hold.staging.delete(stage)
     done.advance(measured.audio_s, measured.errors + measured.attempts)
     return measured
@@ -148,7 +151,7 @@ class _Measuring:
 
         ddl = staged_ddl(self._wanted)
         with self._lock:
-            schema = to_arrow_schema(StructType.fromDDL(ddl))
+            schema = to_arrow_schema(cast(StructType, StructType.fromDDL(ddl)))
             rows = chunk.rows(self._plan)
         spread = rows.repartition(self._tasks, "recording_id").sortWithinPartitions(
             "seconds", ascending=False
@@ -173,12 +176,13 @@ def _hasher(roots: Mapping[str, str]) -> Callable[[Iterator[Any]], Iterator[Any]
         for batch in batches:
             rows = []
             for row in batch.itertuples():
-                part = {
-                    n: None if pd.isna(v := getattr(row, n)) else int(v)
-                    for n in ("byte_offset", "byte_length")
-                }
                 try:
-                    with open_audio(roots[row.root], row.container or row.path, **part) as audio:
+                    with open_audio(
+                        roots[row.root],
+                        row.container or row.path,
+                        byte_offset=_whole(row.byte_offset),
+                        byte_length=_whole(row.byte_length),
+                    ) as audio:
                         if audio.listing_key == row.listing_key:
                             rows.append(
                                 (row.recording_id, row.listing_key, audio.content_sha256(), audio.size_bytes)
@@ -188,3 +192,8 @@ def _hasher(roots: Mapping[str, str]) -> Callable[[Iterator[Any]], Iterator[Any]
             yield pd.DataFrame(rows, columns=["recording_id", "listing_key", "content_sha256", "size_bytes"])
 
     return run
+
+
+def _whole(value: Any) -> int | None:
+    """A number out of a pandas row, where a missing one is NaN."""
+    return None if value is None or value != value else int(value)

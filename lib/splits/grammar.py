@@ -90,9 +90,16 @@ S = TypeVar("S", bound=Section)
 def load(path: str | Path, kind: type[S]) -> S:
     """The file as a `kind`; ConfigError names the file, the field, what was found and what is valid."""
     try:
-        raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return loads(text, str(path), kind)
+
+
+def loads(text: str, path: str, kind: type[S]) -> S:
+    """The text of a file as a `kind`; `path` names it in errors, as `load` does."""
+    try:
+        raw = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
     try:

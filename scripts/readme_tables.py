@@ -1,0 +1,135 @@
+"""Keep the README's generated tables current: the tables of a lake, and the columns of `utterances_now`.
+
+    .venv/bin/python scripts/readme_tables.py [--check] [README]
+
+Both come from the contracts in schemas/, without Spark; tests/test_readme.py compares the columns with the
+view itself. With --check nothing is written, and a README that is not current ends with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from speechlake.schemas import (
+    DUPLICATES,
+    RECORDINGS,
+    SCORES,
+    SPLITS,
+    TABLES,
+    TRANSCRIPTS,
+    UTTERANCES,
+    Column,
+    Table,
+)
+from speechlake.signals import EXTRACTORS
+from speechlake.views import SCORE_COLUMNS, value_columns
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+# Of `utterances`, what the view leaves out: it holds current rows only, and `byte_offset` is the audio's.
+NOT_IN_VIEW = ("byte_offset", "retired_in")
+PLACE = ("root", "path", "container", "member", "byte_offset", "byte_length", "listing_key")
+
+Row = tuple[str, str, str]
+
+
+def rows_of_tables() -> Iterator[Row]:
+    """(name, key, holds) of every table, in the order of the flow."""
+    for table in TABLES.values():
+        yield f"`{table.name}`", ", ".join(table.key), table.comment
+
+
+def rows_of_view() -> Iterator[Row]:
+    """(name, type, meaning) of every column of `utterances_now`, grouped by what it says."""
+    for column in UTTERANCES.columns:
+        if column.name not in NOT_IN_VIEW:
+            yield told(column)
+    yield from named(RECORDINGS, PLACE)
+    yield told(RECORDINGS.column("state"), "recording_state")
+    yield "content_sha256", "string", "Hash of the recording's bytes; null where they were never read."
+    for extractor in EXTRACTORS:
+        yield from _signal(extractor)
+    yield "audio_declared_difference_s", "double", "Decoded minus declared length [s]."
+    for name, meaning in (("source", "Always `manifest`."), ("sha256", "Hash of the text.")):
+        yield f"text_{name}", "string", meaning
+    yield "text", TRANSCRIPTS.column("text").type, "The manifest's own text, verbatim."
+    yield from named(SCORES, SCORE_COLUMNS, "score_")
+    yield from named(DUPLICATES, ("cluster_id",))
+    yield told(DUPLICATES.column("kind"), "duplicate_kind")
+    yield told(SPLITS.column("split"), "split", "in the release published last; null where it is excluded.")
+    yield "excluded_by", "string", "First rule or reason that keeps it out of that release."
+
+
+def _signal(extractor: str) -> Iterator[Row]:
+    table = TABLES[f"signals_{extractor}"]
+    yield f"{extractor}_fingerprint", "string", f"What measured; null where `{extractor}` has no row."
+    yield from named(table, value_columns(extractor), f"{extractor}_")
+    yield f"{extractor}_attempt_code", "string", "Last transient failure, where there is no row."
+
+
+def named(table: Table, names: Iterable[str], prefix: str = "") -> Iterator[Row]:
+    """Columns of `table`, renamed by a prefix."""
+    return (told(table.column(name), f"{prefix}{name}") for name in names)
+
+
+def told(column: Column, name: str | None = None, more: str = "") -> Row:
+    """A column as a row; its unit goes behind its meaning, as does `more`."""
+    meaning = f"{column.comment.removesuffix('.')} [{column.unit}]." if column.unit else column.comment
+    return name or column.name, column.type, f"{meaning.removesuffix('.')} {more}" if more else meaning
+
+
+def markdown(head: Row, rows: Iterable[Row]) -> str:
+    """A table in Markdown; bars and angle brackets inside cells are escaped."""
+    lines = [head, ("---", "---", "---"), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    # A type such as array<struct<…>> would be taken for HTML outside of backticks.
+    return f"`{text}`" if "<" in text and "`" not in text else text.replace("|", r"\|")
+
+
+def generated() -> dict[str, str]:
+    """The text between each pair of markers, by the markers' name."""
+    columns = ((f"`{name}`", kind, meaning) for name, kind, meaning in rows_of_view())
+    return {
+        "tables": markdown(("table", "key", "holds"), rows_of_tables()),
+        "utterances_now": markdown(("column", "type", "meaning"), columns),
+    }
+
+
+def current(text: str) -> str:
+    """`text` with every generated part as it should be; ends the program where a marker is missing."""
+    for name, part in generated().items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise SystemExit(f"README: expected one {begin} and one {end} behind it")
+        head, tail = text.split(begin)[0], text.split(end)[1]
+        text = f"{head}{begin}\n\n{part}\n\n{end}{tail}"
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the README, or say whether it is current; the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 when not current")
+    parser.add_argument("readme", nargs="?", type=Path, default=README)
+    said = parser.parse_args(argv)
+    before = said.readme.read_text("utf-8")
+    after = current(before)
+    if before == after:
+        return 0
+    if said.check:
+        print(f"{said.readme} is not current: run scripts/readme_tables.py", file=sys.stderr)
+        return 1
+    said.readme.write_text(after, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""What a shell and a scheduler see: exit codes, the last line of stdout, the list of jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from speechlake import cli, job
+from speechlake.corpora import load_corpora
+from speechlake.errors import Busy, ConfigError, LeakFound, Overtaken, SpeechlakeError, UsageError
+from speechlake.job import Report
+
+PROJECT = Path(__file__).resolve().parent.parent
+TOO_MANY = LeakFound("speaker s1 stands in train and test", hint="Look at the gate's rows.")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a job whose work is `call`, on a lake that nobody opens."""
+    monkeypatch.setattr(job, "open_lake", lambda root, app: root)
+
+    def main(call: Callable[[], Report], *argv: str) -> int:
+        return job.main("try", job.parser("A job."), lambda lake, parsed: call(), argv)
+
+    return main
+
+
+def raising(error: BaseException) -> Callable[[], Report]:
+    def call() -> Report:
+        raise error
+
+    return call
+
+
+EXITS = [
+    ("done", lambda: Report("try"), 0, "done"),
+    ("nothing to do", lambda: Report("try", "nothing to do"), 0, "nothing to do"),
+    ("usage", raising(UsageError("no such corpus")), 2, "UsageError"),
+    ("configuration", raising(ConfigError("corpora.yaml: name: missing")), 2, "ConfigError"),
+    ("a gate that raises", raising(TOO_MANY), 3, "LeakFound"),
+    ("a gate that let rows be written", lambda: Report("try", refusal=TOO_MANY), 3, "done"),
+    ("busy", raising(Busy("run r1 holds it")), 4, "Busy"),
+    ("overtaken", raising(Overtaken("another driver wrote")), 4, "Overtaken"),
+    ("an error of ours", raising(SpeechlakeError("a table cannot be read")), 5, "SpeechlakeError"),
+    ("what nobody foresaw", raising(ZeroDivisionError("division by zero")), 5, "ZeroDivisionError"),
+    ("interrupted", raising(KeyboardInterrupt()), 5, "interrupted"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "outcome"), [row[1:] for row in EXITS], ids=[row[0] for row in EXITS]
+)
+def test_the_exit_code_and_the_last_line_tell_how_a_job_ended(run, capsys, call, code, outcome):
+    assert run(call, "--lake", "somewhere") == code
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (said["job"], said["outcome"]) == ("try", outcome)
+    assert said["seconds"] >= 0
+
+
+def test_the_last_line_holds_run_counts_and_the_next_step(run, capsys):
+    report = Report("try", "done", "r1", {"utterances": 3, "text": "ж"}, "speechlake report --lake L")
+    assert run(lambda: report, "--lake", "somewhere") == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    del said["seconds"]
+    assert said == {
+        "job": "try",
+        "run_id": "r1",
+        "outcome": "done",
+        "counts": {"utterances": 3, "text": "ж"},
+        "next": "speechlake report --lake L",
+    }
+
+
+def test_a_users_mistake_is_told_in_two_lines_without_a_stack_trace(run, capsys):
+    run(raising(UsageError("there is no corpus 'x'", hint="Corpora: a, b.")), "--lake", "somewhere")
+    assert capsys.readouterr().err == "UsageError: there is no corpus 'x'\n  Corpora: a, b.\n"
+
+
+def test_an_error_that_nobody_foresaw_shows_where_and_leaves_javas_stack_out(run, capsys):
+    run(raising(RuntimeError("it broke\n\tat org.apache.spark.Some.thing(Some.scala:1)")), "--lake", "x")
+    said = capsys.readouterr().err
+    assert "RuntimeError: it broke" in said
+    assert "test_cli.py" in said
+    assert "org.apache.spark" not in said
+
+
+def test_wrong_arguments_exit_2_and_say_so(run, capsys):
+    assert run(lambda: Report("try"), "--lake", "x", "--nonsense") == 2
+    assert "--nonsense" in capsys.readouterr().err
+
+
+def test_the_lake_may_come_from_the_environment(monkeypatch, run, capsys):
+    monkeypatch.delenv("SPEECHLAKE_LAKE", raising=False)
+    assert run(lambda: Report("try")) == 2
+    assert "--lake" in capsys.readouterr().err
+    monkeypatch.setenv("SPEECHLAKE_LAKE", "from-the-environment")
+    assert run(lambda: Report("try")) == 0
+
+
+def test_help_lists_every_job_that_has_a_file(capsys):
+    files = {path.stem.replace("_", "-") for path in (PROJECT / "jobs").glob("[a-z]*.py")}
+    assert set(cli.JOBS) == files
+    assert cli.main(["--help"]) == 0
+    told = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert told == files
+
+
+def test_no_arguments_list_the_jobs_too(capsys):
+    assert cli.main([]) == 0
+    assert "ingest-manifests" in capsys.readouterr().out
+
+
+def test_an_unknown_job_exits_2_and_names_it(capsys):
+    assert cli.main(["transmogrify", "--lake", "x"]) == 2
+    assert "'transmogrify'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list(cli.JOBS))
+def test_the_help_of_a_job_exits_0_and_shows_its_spark_submit_line(name, capsys):
+    assert cli.main([name, "--help"]) == 0
+    assert f"spark-submit --py-files dist/speechlake.zip jobs/{name.replace('-', '_')}.py" in " ".join(
+        capsys.readouterr().out.split()
+    ).replace("spark-submit jobs/", "spark-submit --py-files dist/speechlake.zip jobs/")
+
+
+WRONG_CORPORA = [
+    ("corpora: [{name: a}]", "corpora.0.sources"),
+    ("corpora: [{name: A b, sources: [x]}]", "corpora.0.name"),
+    ("corpora: [{name: a, sources: []}]", "corpora.0.sources"),
+    ("corpora: [{name: a, sources: [x], licens: CC0}]", "corpora.0.licens"),
+    ("corpora: [{name: a, sources: [x], max_reject: 2}]", "corpora.0.max_reject"),
+    ("corpora: [{name: a, sources: [x], role: both}]", "corpora.0.role"),
+    ("corpora: [{name: a, sources: [x], channels: left}]", "corpora.0.channels"),
+    ("corpora: [{name: a, sources: [x], ids: own}]", "corpora.0.ids"),
+    ("corpora: [{name: a, sources: [x]}, {name: b}]", "corpora.1.sources"),
+    ("corpora: [{name: a, sources: [x]}, {name: a, sources: [y]}]", "named twice: a"),
+    ("corpora: []", "corpora"),
+    ("corpuses: [{name: a, sources: [x]}]", "corpuses"),
+    ("corpora: [", "cannot be read"),
+    ("", "file"),
+]
+
+
+@pytest.mark.parametrize(("text", "field"), WRONG_CORPORA)
+def test_an_error_in_corpora_yaml_names_file_and_field(tmp_path, text, field):
+    path = tmp_path / "corpora.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_corpora(path)
+    assert str(path) in str(error.value)
+    assert field in str(error.value)
+
+
+def test_every_wrong_field_of_corpora_yaml_is_named_at_once(tmp_path):
+    path = tmp_path / "corpora.yaml"
+    path.write_text("corpora: [{name: a, sources: [x], max_reject: 2, role: both, colour: red}]")
+    with pytest.raises(ConfigError) as error:
+        load_corpora(path)
+    assert all(name in str(error.value) for name in ("max_reject", "role", "colour"))
+
+
+def test_relative_sources_and_roots_are_taken_from_the_files_folder(tmp_path):
+    path = tmp_path / "corpora.yaml"
+    path.write_text("corpora: [{name: a, sources: [x.jsonl, 's3://b/m.jsonl'], roots: {audio: clips}}]")
+    (corpus,) = load_corpora(path)
+    assert corpus.sources == (str(tmp_path / "x.jsonl"), "s3://b/m.jsonl")
+    assert corpus.roots == {"audio": str(tmp_path / "clips")}

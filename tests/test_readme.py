@@ -1,0 +1,180 @@
+"""The README and docs/ say what is so: tables, commands, flags, variables, examples and links."""
+
+import importlib
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from speechlake.cli import JOBS
+from speechlake.corpora import Corpus, load_corpora
+from speechlake.manifests.formats import FORMATS
+from speechlake.models.registry import REGISTRY
+from speechlake.splits.policy import load_policy
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = PAGES[0].read_text("utf-8")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, *kinds: str) -> list[str]:
+    """Code blocks of a page, of the named kinds."""
+    return [text for kind, text in BLOCK.findall(page.read_text("utf-8")) if kind in kinds]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Words of every command of a page's shell blocks, continued lines joined, comments left out."""
+    lines = "\n".join(blocks(page, "", "sh")).replace("\\\n", " ").splitlines()
+    known = re.compile(r"\s*(?:\.venv/bin/)?(?:speechlake|make|spark-submit)\b")
+    return [shlex.split(line, comments=True) for line in lines if known.match(line)]
+
+
+def jobs_called(page: Path) -> list[tuple[str, list[str]]]:
+    """(job, arguments) of every call of a job, by the command or by spark-submit; shell redirections cut off."""
+    found = []
+    for words in commands(page):
+        words = words[: next((n for n, word in enumerate(words) if re.match(r"\d?>", word)), len(words))]
+        if words[0].endswith("spark-submit"):
+            (n,) = [n for n, word in enumerate(words) if word.startswith("jobs/")]
+            found.append((Path(words[n]).stem.replace("_", "-"), words[n + 1 :]))
+        elif words[0].endswith("speechlake"):
+            found.append((words[1], words[2:]))
+    return found
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/readme_tables.py as a module."""
+    spec = importlib.util.spec_from_file_location("readme_tables", ROOT / "scripts" / "readme_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "readme_tables", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_tables_are_current(tables: ModuleType) -> None:
+    assert tables.main(["--check", str(ROOT / "README.md")]) == 0, "run scripts/readme_tables.py"
+
+
+def test_a_table_that_is_not_current_is_told_and_mended(tables: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(README.replace("Refused lines", "Lines refused"), "utf-8")
+    assert tables.main(["--check", str(page)]) == 1
+    assert tables.main([str(page)]) == 0
+    assert page.read_text("utf-8") == README
+
+
+@pytest.mark.slow
+def test_the_documented_columns_are_those_of_the_view(tables: ModuleType, lake) -> None:
+    from speechlake.views import utterances_now
+
+    found = {field.name: field.dataType.simpleString() for field in utterances_now(lake).schema.fields}
+    assert {name: kind for name, kind, _ in tables.rows_of_view()} == found
+    assert len(utterances_now(lake).columns) == len(found)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_job_that_is_shown_exists_and_takes_the_arguments_shown(page: Path) -> None:
+    wrong = []
+    for name, arguments in jobs_called(page):
+        if name not in JOBS:
+            wrong.append(f"no job {name}")
+            continue
+        parser = importlib.import_module(f"speechlake.jobs.{name.replace('-', '_')}").arguments()
+        parser.exit_on_error = False
+        try:
+            parser.parse_args(arguments)
+        except (Exception, SystemExit) as error:
+            wrong.append(f"{name} {arguments}: {error}")
+    assert wrong == []
+
+
+def test_the_readme_shows_every_job() -> None:
+    assert {name for name, _ in jobs_called(PAGES[0])} == set(JOBS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_target_that_is_shown_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    inline = re.findall(r"`make ([a-z-]+)", page.read_text("utf-8"))
+    shown = {word for words in commands(page) if words[0] == "make" for word in words[1:2]}
+    assert {*shown, *inline} <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_variable_of_ours_that_is_named_is_read(page: Path) -> None:
+    source = "\n".join(file.read_text("utf-8") for file in (ROOT / "lib").rglob("*.py"))
+    named = set(re.findall(r"SPEECHLAKE_[A-Z_]+", page.read_text("utf-8")))
+    assert {name for name in named if f'"{name}"' not in source} == set()
+
+
+def test_every_variable_of_ours_that_is_read_is_in_the_readme() -> None:
+    source = "\n".join(file.read_text("utf-8") for file in (ROOT / "lib").rglob("*.py"))
+    assert set(re.findall(r'"(SPEECHLAKE_[A-Z_]+)"', source)) <= set(
+        re.findall(r"SPEECHLAKE_[A-Z_]+", README)
+    )
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.name
+)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        if (file and not (page.parent / file).exists()) or (not file and anchor not in anchors):
+            wrong.append(target)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.name
+)
+def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
+    folders = "jobs|lib|schemas|policies|scripts|tests|docs|demo"
+    # A path that goes on with `<` is a pattern for a new file.
+    named = re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]++(?!<)", page.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name.rstrip(".-")).exists()] == []
+
+
+def test_the_example_of_corpora_is_valid_and_its_fields_are_all_told(tmp_path: Path) -> None:
+    (example,) = [text for text in blocks(PAGES[0], "yaml") if text.startswith("corpora:")]
+    (tmp_path / "corpora.yaml").write_text(example, "utf-8")
+    calls, reader = load_corpora(tmp_path / "corpora.yaml")
+    assert calls.sources[0] == str(tmp_path / "calls/2026-10.jsonl")
+    assert (reader.language, reader.single_speaker) == ("no", True)
+    section = README.split("| field | flag")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(Corpus.model_fields)
+
+
+def test_the_example_of_a_policy_is_valid(tmp_path: Path) -> None:
+    (example,) = [text for text in blocks(PAGES[0], "yaml") if text.startswith("name:")]
+    (use,) = re.findall(r"`(use: \{.*\})`", README)
+    (tmp_path / "policy.yaml").write_text(f"{example}{use}\n", "utf-8")
+    policy = load_policy(tmp_path / "policy.yaml")
+    assert [rule.rule for rule in policy.keep][-1] == "error_rate"
+    assert [each.model for each in policy.use["whisper"]] == ["whisper-small.en", "whisper-base"]
+
+
+def test_every_manifest_format_and_every_model_is_told() -> None:
+    section = README.split("## Manifest formats")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(FORMATS)
+    models = README.split("## Models")[1].split("\n## ")[0]
+    assert set(re.findall(r"`(whisper-[\w.-]+)`", models)) == set(REGISTRY)
+
+
+def test_nothing_is_left_to_be_filled_in() -> None:
+    assert [page.name for page in PAGES if "@@" in page.read_text("utf-8")] == []
