@@ -44,7 +44,9 @@ def run(lake: Lake, key: str, *, out: Console | None = None) -> Report:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), lambda lake, parsed: run(lake, parsed.utterance_id), argv)
+    return job.main(
+        NAME, arguments(), lambda lake, parsed: run(job.existing(lake), parsed.utterance_id), argv
+    )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from speechlake.signals.devices import device_named
 from speechlake.signals.extractor import Extractor
 from speechlake.signals.plan import Wanted
 from speechlake.signals.rates import measured_rate
+from speechlake.signals.rebuild import profiled
 from speechlake.signals.run import commit_any, drop_plans, hash_relisted, measured_chunks, staged_plan
 
 NAME = "extract-signals"
@@ -40,22 +41,26 @@ def arguments() -> argparse.ArgumentParser:
         "--extractor", action="append", choices=list(EXTRACTORS), help="repeatable; default all"
     )
     made.add_argument(
-        "--model", help="registry id, hub id or folder of the Whisper model; default whisper-base"
+        "--model",
+        help="registry id, hub id or folder of the Whisper model; default the profile's, at first whisper-base",
     )
     made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     job.add_wait(made)
     return made
 
 
-def extractors_of(parsed: argparse.Namespace) -> list[Extractor]:
-    """The extractors that the arguments name, ready to travel."""
+def extractors_of(parsed: argparse.Namespace, lake: Lake) -> list[Extractor]:
+    """The extractors that the arguments name, ready to travel; without `--model` the profile's runs."""
     names = [name for name in EXTRACTORS if parsed.extractor is None or name in parsed.extractor]
     if parsed.model and "whisper" not in names:
         raise UsageError("--model is for the extractor whisper, which --extractor leaves out")
-    own = {"device": device_named(parsed.device)}
-    if parsed.model:
-        own["model"] = parsed.model
-    return [EXTRACTORS[name](**(own if name == "whisper" else {})) for name in names]
+    where = {"device": device_named(parsed.device)}
+    made: dict[str, Extractor] = {name: EXTRACTORS[name]() for name in names if name != "whisper"}
+    if "whisper" in names:
+        current = None if parsed.model else profiled(lake, "whisper", **where)
+        said = {"model": parsed.model} if parsed.model else {}
+        made["whisper"] = current or EXTRACTORS["whisper"](**said, **where)
+    return [made[name] for name in names]
 
 
 def run(
@@ -120,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         NAME,
         arguments(),
         lambda lake, parsed: run(
-            lake, extractors_of(parsed), corpus=parsed.corpus, wait_s=parsed.wait, progress=Progress()
+            lake, extractors_of(parsed, lake), corpus=parsed.corpus, wait_s=parsed.wait, progress=Progress()
         ),
         argv,
     )

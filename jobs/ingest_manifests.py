@@ -61,6 +61,18 @@ def arguments() -> argparse.ArgumentParser:
         metavar="ROLE=NAME",
         help="column that holds a role, e.g. text=sentence; repeatable",
     )
+    made.add_argument(
+        "--suffix", help="of audio that lines name without one, e.g. .opus; default .flac for LibriSpeech"
+    )
+    made.add_argument(
+        "--relative-to",
+        default="auto",
+        choices=("auto", "manifest", "root"),
+        help="what relative references start from",
+    )
+    made.add_argument(
+        "--quoting", default="auto", choices=("auto", "csv", "none"), help="of tables with a header"
+    )
     job.add_wait(made)
     made.add_argument("source", nargs="+", metavar="SOURCE", help="manifest file or folder, path or URI")
     return made
@@ -83,6 +95,9 @@ def corpus_of(parsed: argparse.Namespace) -> Corpus:
         role=parsed.role,
         max_reject=parsed.max_reject,
         columns=dict(_pair(text, "") for text in parsed.column),
+        suffix=parsed.suffix,
+        relative_to=parsed.relative_to,
+        quoting=parsed.quoting,
     )
 
 
@@ -96,7 +111,7 @@ def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) 
         this.rows_in, this.rows_out = result.ingested.lines, result.ingested.rows_written
         if hold.versions_written:
             this.finish(hold, "done" if result.refusal is None else type(result.refusal).__name__)
-    outcome = "done" if hold.versions_written else "nothing to do"
+    outcome = "refused" if result.refusal else "done" if hold.versions_written else "nothing to do"
     progress.say(f"{corpus.name}: {_sentence(result) if hold.versions_written else 'nothing to do'}")
     following = f"speechlake extract-signals --lake {lake.root} --corpus {corpus.name}"
     return Report(NAME, outcome, this.run_id, this.counts, following, result.refusal)

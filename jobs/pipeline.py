@@ -118,7 +118,7 @@ def _calls(
         )
 
 
-def flow_of(parsed: argparse.Namespace) -> Flow:
+def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
     """What the arguments ask for; ConfigError where file and arguments disagree."""
     corpora = load_corpora(parsed.corpora)
     if parsed.corpus is not None:
@@ -136,7 +136,7 @@ def flow_of(parsed: argparse.Namespace) -> Flow:
     text = parsed.policy.read_text(encoding="utf-8") if parsed.policy else ""
     return Flow(
         corpora,
-        extract_signals.extractors_of(parsed),
+        extract_signals.extractors_of(parsed, lake),
         policy,
         text,
         parsed.release,
@@ -147,7 +147,7 @@ def flow_of(parsed: argparse.Namespace) -> Flow:
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     """The pipeline, then its summary on the terminal when anything was done."""
-    flow = flow_of(parsed)
+    flow = flow_of(parsed, lake)
     done = run(lake, flow, progress=Progress())
     built = flow.until == STEPS[-1]
     if done.outcome == "nothing to do":

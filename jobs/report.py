@@ -106,7 +106,9 @@ def _cost(out: Console, lake: Lake) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), lambda lake, parsed: run(lake, release=parsed.release), argv)
+    return job.main(
+        NAME, arguments(), lambda lake, parsed: run(job.existing(lake), release=parsed.release), argv
+    )
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return job.main(
         NAME,
         arguments(),
-        lambda lake, parsed: run(lake, parsed.query, limit=parsed.limit, as_csv=parsed.csv),
+        lambda lake, parsed: run(job.existing(lake), parsed.query, limit=parsed.limit, as_csv=parsed.csv),
         argv,
     )
 

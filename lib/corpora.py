@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
+from speechlake.config import Section, load, problems
 from speechlake.errors import ConfigError
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
-class Corpus(BaseModel):
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_text(value: Any) -> Any:
+    # `channels: 0` is a number to YAML.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class Corpus(Section):
     """One corpus: where its manifests and audio lie, and what its publisher says of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    sources: tuple[str, ...] = Field(min_length=1)
+    name: Name
+    sources: Annotated[Strings, Field(min_length=1)]
     format: str = "auto"
-    roots: Mapping[str, str] = Field(default_factory=dict)
+    roots: dict[str, str] = Field(default_factory=dict)
     licence: str | None = None
     language: str | None = None
-    speaker_namespace: str | None = None
+    speaker_namespace: Name | None = None
     single_speaker: bool = False
-    channels: str = Field("auto", pattern=r"^(mix|auto|\d+)$")
+    channels: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^(mix|auto|[0-9]+)$")] = "auto"
     ids: Literal["interval", "source"] = "interval"
-    text_tags: tuple[str, ...] = ()
+    text_tags: Strings = ()
     role: Literal["training", "evaluation"] = "training"
-    max_reject: float = Field(0.05, ge=0, le=1)
-    columns: Mapping[str, str] = Field(default_factory=dict)
+    max_reject: Annotated[float, Field(ge=0, le=1)] = 0.05
+    columns: dict[str, str] = Field(default_factory=dict)
+    suffix: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]{1,8}$")] | None = None
+    relative_to: Literal["auto", "manifest", "root"] = "auto"
+    quoting: Literal["auto", "csv", "none"] = "auto"
 
-    @field_validator("name", "speaker_namespace")
+    @field_validator("language")
     @classmethod
-    def _strict_name(cls, value: str | None) -> str | None:
-        if value is not None and not NAME.fullmatch(value):
-            raise ValueError("a name is 1-64 of a-z, 0-9, '.', '_', '-', and starts with a letter or digit")
-        return value
+    def _known_language(cls, value: str | None) -> str | None:
+        from speechlake.text.languages import canonical
+
+        tag = canonical(value)
+        if value is not None and tag is None:
+            raise PydanticCustomError("language", f"{value!r} is no language that is known here")
+        return tag
 
     @property
     def namespace(self) -> str:
@@ -55,39 +71,26 @@ class Corpus(BaseModel):
         )
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    corpora: tuple[Corpus, ...] = Field(min_length=1)
+class _File(Section):
+    corpora: Annotated[tuple[Corpus, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
 def make_corpus(**said: Any) -> Corpus:
     """A corpus from values; ConfigError names each field that is wrong."""
     try:
-        return Corpus(**said)
+        return Corpus.model_validate(said)
     except ValidationError as error:
-        raise ConfigError(_told(error)) from None
+        raise ConfigError("; ".join(problems(error))) from None
 
 
 def load_corpora(path: str | Path) -> Sequence[Corpus]:
     """The corpora of a YAML file, in its order; relative paths are taken from the file's folder."""
-    try:
-        said = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        corpora = _File.model_validate(said).corpora
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_told(error)}", hint="See 'corpora.yaml' in the README.") from None
+    corpora = load(path, _File).corpora
     names = [corpus.name for corpus in corpora]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"{path}: corpora named twice: {', '.join(twice)}")
     return [corpus.beside(Path(path).absolute().parent) for corpus in corpora]
-
-
-def _told(error: ValidationError) -> str:
-    """Every wrong field with what is wrong, on one line."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
 
 
 def _absolute(uri: str, folder: Path) -> str:

@@ -86,6 +86,15 @@ def open_lake(root: str, app: str) -> Lake:
     return Lake(spark_session(app), root)
 
 
+def existing(lake: Lake) -> Lake:
+    """`lake`, for jobs that only read; UsageError where nothing was ever written."""
+    if not lake.exists("manifests"):
+        raise UsageError(
+            f"there is no lake at {lake.root}", hint="Check --lake; `speechlake ingest-manifests` makes one."
+        )
+    return lake
+
+
 def print_result(report: Report, seconds: float) -> None:
     """The last line of stdout."""
     said = {

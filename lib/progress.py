@@ -49,9 +49,11 @@ class HoursDone:
         """Hours done and left, × real time, ETA, failures."""
         spent = max(time.monotonic() - self._started, 1e-6)
         rate = done_s / spent
-        left_s = max(self.total_s - done_s, 0.0)
+        # The total is an estimate where lengths are not declared: it grows with what was found.
+        self.total_s = max(self.total_s, done_s)
+        left_s = self.total_s - done_s
         eta = f"{left_s / rate:,.0f} s left" if rate > 0 else "no estimate yet"
-        return f"{done_s / 3600:.2f} of {self.total_s / 3600:.2f} h, {rate:.1f} x real time, {eta}, {self.failures} failed"
+        return f"{done_s / 3600:.2f} of about {self.total_s / 3600:.2f} h, {rate:.1f} x real time, {eta}, {self.failures} failed"
 
 
 @contextmanager

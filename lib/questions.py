@@ -52,10 +52,13 @@ def quarantine_reasons(lake: Lake) -> DataFrame:
     """Per reason: lines, and one of them to look at."""
     from pyspark.sql import functions as F
 
-    place = F.min(F.struct("uri", "line_number", "detail")).alias("first")
+    place = F.min(F.struct("corpus", "uri", "line_number", "detail")).alias("first")
     counted = current_quarantine(lake).groupBy("reason").agg(F.count("*").alias("lines"), place)
     return counted.select(
-        "reason", "lines", F.concat_ws(":", "first.uri", "first.line_number").alias("first"), "first.detail"
+        "reason",
+        "lines",
+        F.concat_ws(" ", "first.corpus", F.concat_ws(":", "first.uri", "first.line_number")).alias("first"),
+        "first.detail",
     ).orderBy(F.col("lines").desc(), "reason")
 
 

@@ -123,12 +123,14 @@ def _local_settings(conf: SparkConf) -> dict[str, str]:
 
 def _with_jars(conf: SparkConf) -> None:
     """Name Delta's jars, unless they already lie beside Spark's own or came with spark-submit."""
-    if conf.get("spark.jars", "") or conf.get("spark.jars.packages", "") or delta_jars(_spark_jars()):
+    named = f"{conf.get('spark.jars', '')} {conf.get('spark.jars.packages', '')}"
+    if "delta" in named or delta_jars(_spark_jars()):
         return
     for folder in filter(None, (os.environ.get("SPEECHLAKE_JARS"), "build/jars")):
         jars = delta_jars(Path(folder))
         if jars:
-            conf.set("spark.jars", ",".join(str(jar.resolve()) for jar in jars))
+            others = [jar for jar in (conf.get("spark.jars", "") or "").split(",") if jar]
+            conf.set("spark.jars", ",".join([*others, *(str(jar.resolve()) for jar in jars)]))
             return
     raise UsageError(
         "Delta's jars were not found beside Spark's, in $SPEECHLAKE_JARS or in build/jars.",

@@ -173,8 +173,8 @@ def _releases(lake: Lake, utterance: Any) -> Iterator[Section]:
 def _verdicts(lake: Lake, utterance: Any, release: Any) -> Section:
     from pyspark.sql import functions as F
 
+    from speechlake.config import loads
     from speechlake.splits.candidates import candidates, english_only
-    from speechlake.splits.grammar import loads
     from speechlake.splits.policy import Policy
     from speechlake.splits.rules import with_verdicts
 

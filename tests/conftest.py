@@ -27,7 +27,11 @@ def spark() -> Iterator[SparkSession]:
     """The session of this test run."""
     from speechlake.session import spark_session
 
-    session = spark_session("tests", master="local[2,4]", extra={"spark.sql.shuffle.partitions": "2"})
+    # Tiny tables: compiling a query costs more than interpreting it.
+    short = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    session = spark_session(
+        "tests", master="local[2,4]", extra={"spark.sql.shuffle.partitions": "2", **short}
+    )
     yield session
     session.stop()
 
@@ -44,7 +48,7 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 def speech() -> Path:
     """Real speech: `<voice>/<id>.wav` with `texts/<language>.txt`, fetched by set-up."""
     folder = PROJECT / "build" / "speech"
-    assert (folder / "texts").is_dir(), "run `make setup-test` first: it fetches the speech that tests use"
+    assert (folder / "texts").is_dir(), "run `make setup` first: it fetches the speech that tests use"
     return folder
 
 

@@ -178,3 +178,12 @@ def test_every_manifest_format_and_every_model_is_told() -> None:
 
 def test_nothing_is_left_to_be_filled_in() -> None:
     assert [page.name for page in PAGES if "@@" in page.read_text("utf-8")] == []
+
+
+def test_the_utterance_that_the_readme_explains_is_one_of_the_demo() -> None:
+    from speechlake.ids import make_id
+
+    recording = make_id("prompts", "audio", "bad/wrong-text.wav", "")
+    (shown,) = [arguments[-1] for name, arguments in jobs_called(PAGES[0]) if name == "explain"]
+    assert make_id(recording, "mix", "0", "end").startswith(shown)
+    assert '"bad/wrong-text.wav"' in (ROOT / "demo" / "prepare.py").read_text("utf-8")

@@ -171,12 +171,11 @@ def _manifest_versions(hold: Hold, corpus: Corpus, roots: Roots) -> list[dict[st
 
 
 def _options(corpus: Corpus) -> ParseOptions:
-    from speechlake.text.languages import canonical
-
-    language = canonical(corpus.language)
-    return ParseOptions.of(
-        corpus.name, columns=corpus.columns, language=language, ids=corpus.ids, channels=corpus.channels
-    )
+    said = {
+        name: getattr(corpus, name)
+        for name in ("language", "ids", "channels", "suffix", "relative_to", "quoting")
+    }
+    return ParseOptions.of(corpus.name, columns=corpus.columns, **said)
 
 
 def _staged_parse(

@@ -88,7 +88,7 @@ def _value(text: str) -> Any:
         raise Refusal("BAD_JSON", f"no value at character {stop.value}") from None
     except json.JSONDecodeError as error:
         reason = "CONTROL_CHARACTER" if error.msg.startswith("Invalid control") else "BAD_JSON"
-        raise Refusal(reason, f"{error.msg} at character {error.pos}") from None
+        raise Refusal(reason, f"{error.msg.removesuffix(' at')} at character {error.pos}") from None
     except RecursionError:
         raise Refusal("TOO_DEEP", "nested deeper than the scanner follows") from None
     rest = text[end:].lstrip(_WHITESPACE)

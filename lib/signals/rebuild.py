@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from speechlake.errors import ConfigError
 from speechlake.signals import EXTRACTORS
+from speechlake.signals.catalogue import profile
 from speechlake.signals.extractor import Extractor
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
 
 # In an identity for what it changes, but constants of the code, not fields of an extractor.
 CONSTANTS = ("front_end",)
+
+
+def profiled(lake: Lake, name: str, **where: Any) -> Extractor | None:
+    """The extractor that the lake's profile names for languages without one of their own; None where it names none."""
+    current = [fingerprint for languages, fingerprint in profile(lake).get(name, ()) if languages is None]
+    rows = lake.read("extractors").where(f"name = '{name}'").collect() if current else []
+    row = next((row for row in rows if row.fingerprint == current[0]), None)
+    if row is None:
+        return None
+    return rebuild(name, row.model_id, json.loads(row.parameters), fingerprint=row.fingerprint, **where)
 
 
 def rebuild(
@@ -28,12 +43,12 @@ def rebuild(
         extractor = cast(Callable[..., Extractor], EXTRACTORS[name])(**fields, **model, **where)
     except TypeError as error:
         raise ConfigError(
-            f"extractor {name}: {error}.", hint="Promote a fingerprint of this version."
+            f"extractor {name}: {error}.", hint="Name a model to measure with this version: --model ID."
         ) from error
     found = extractor.identity().fingerprint
     if found != fingerprint:
         raise ConfigError(
             f"extractor {name} measures as {found} with this version and model, expected {fingerprint}.",
-            hint="Run with the version and weights that measured, or promote the new fingerprint.",
+            hint="Run with the version and weights that measured, or name a model: --model ID.",
         )
     return extractor

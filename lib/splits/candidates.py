@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import Profile, models, using
 from speechlake.splits.policy import Policy
 from speechlake.splits.text import choose_text
@@ -15,25 +16,9 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 TABLES_READ = (
-    *(
-        "corpora",
-        "manifests",
-        "recordings",
-        "content_hashes",
-        "utterances",
-        "transcripts",
-        "extractors",
-        "profiles",
-    ),
-    *(
-        "signals_audio",
-        "signals_speech",
-        "signals_whisper",
-        "attempts",
-        "scores",
-        "duplicates",
-        "assignments",
-    ),
+    *("corpora", "manifests", "recordings", "content_hashes", "utterances", "transcripts", "extractors"),
+    *("profiles", *(f"signals_{name}" for name in EXTRACTORS)),
+    *("attempts", "scores", "duplicates", "assignments"),
 )
 
 

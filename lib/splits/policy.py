@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from speechlake.config import Section, invalid, load
 from speechlake.ids import canonical_json
-from speechlake.splits.grammar import Section, invalid, load
 from speechlake.splits.policy_rules import (
     EVALUATION,
     SIDES,

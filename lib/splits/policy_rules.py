@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from speechlake.splits.grammar import Section, invalid
+from speechlake.config import Section, invalid
 from speechlake.splits.signals import SIGNALS, Signal
 
 Side = Literal["train", "dev", "test"]

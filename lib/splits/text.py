@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.config import near
 from speechlake.errors import ConfigError
-from speechlake.splits.grammar import near
 from speechlake.splits.policy import Policy
 
 if TYPE_CHECKING:

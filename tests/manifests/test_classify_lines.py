@@ -42,10 +42,7 @@ def classes(spark: SparkSession, *literal: tuple[Any, ...], current: DataFrame |
     lines = lines_of(spark, *literal)
     rows = with_class(lines, first_of_several(lines), current).collect()
     assert len(rows) == len(literal)
-    return {
-        (row.manifest_uri, row.byte_offset): (row["class"], row.reason, row.detail)
-        for row in rows
-    }
+    return {(row.manifest_uri, row.byte_offset): (row["class"], row.reason, row.detail) for row in rows}
 
 
 def owned(spark: SparkSession, *literal: tuple[Any, ...]) -> DataFrame:

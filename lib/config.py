@@ -105,8 +105,12 @@ def loads(text: str, path: str, kind: type[S]) -> S:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        problems = [f"{path}: {_field(e)}: {_message(e)}" for e in error.errors()]
-        raise ConfigError("\n  ".join(problems)) from error
+        raise ConfigError("\n  ".join(f"{path}: {told}" for told in problems(error))) from error
+
+
+def problems(error: ValidationError) -> list[str]:
+    """`field: what is wrong`, for every field."""
+    return [f"{_field(e)}: {_message(e)}" for e in error.errors()]
 
 
 def _field(error: ErrorDetails) -> str:

@@ -1,0 +1,78 @@
+"""Small corpora and the whole of a small lake, for tests that go through jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechlake.corpora import make_corpus
+from speechlake.job import Report
+from speechlake.progress import Progress
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+RATE_HZ = 16_000
+QUIET = Progress(quiet=True)
+Tables = dict[str, list[dict[str, Any]]]
+
+
+def wav(path: Path, *, seed: int = 0, seconds: float = 0.1) -> Path:
+    """Noise as a 16 kHz wav, the same for the same seed."""
+    import soundfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE_HZ))
+    # Opened here: libsndfile cannot be given every name that a file may have.
+    with path.open("wb") as file:
+        soundfile.write(file, samples, RATE_HZ, format="WAV", subtype="PCM_16")
+    return path
+
+
+def says(audio: object, text: str | None = None, **more: object) -> bytes:
+    """One line of a NeMo manifest."""
+    return json.dumps({"audio_filepath": audio} | ({"text": text} if text else {}) | more).encode()
+
+
+def write_lines(path: Path, *lines: bytes) -> Path:
+    """A manifest of these lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def ingest(lake: Lake, *sources: Path, corpus: str = "c", **said: Any) -> Report:
+    """Run ingest-manifests."""
+    from speechlake.jobs import ingest_manifests
+
+    made = make_corpus(name=corpus, sources=[str(source) for source in sources], **said)
+    return ingest_manifests.run(lake, made, progress=QUIET)
+
+
+def tables(lake: Lake, names: Iterable[str] | None = None, *, corpus: str | None = None) -> Tables:
+    """All rows by table, without run ids and times, in an order of their own: for comparing by value.
+
+    Without `names`: every table of the lake but the ledger of runs.
+    """
+    wanted = [name for name in lake.versions() if name != "runs"] if names is None else list(names)
+    return {name: _rows(lake, name, corpus) for name in wanted}
+
+
+def _rows(lake: Lake, name: str, corpus: str | None) -> list[dict[str, Any]]:
+    frame = lake.read(name)
+    if corpus is not None and "corpus" in frame.columns:
+        frame = frame.where(f"corpus = '{corpus}'")
+    found = [row.asDict(recursive=True) for row in frame.drop("run_id", "published_at").collect()]
+    return sorted(found, key=repr)
+
+
+def column(rows: Sequence[dict[str, Any]], key: str, *values: str) -> dict[Any, Any]:
+    """`{key: value}` of rows, or `{key: (values…)}`."""
+    return {
+        row[key]: row[values[0]] if len(values) == 1 else tuple(row[value] for value in values)
+        for row in rows
+    }

@@ -1,0 +1,271 @@
+"""Extraction from plan to tables: everything measured once, failures as rows, kills survived."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fake_extractors
+import pytest
+from fake_extractors import FakeSpeech
+from lake_tools import QUIET, Tables, column, ingest, says, tables, wav, write_lines
+
+from speechlake.signals.audio import Audio
+from speechlake.signals.plan import SLOTS, chunks
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from speechlake.lake import Lake
+
+GOOD = ("one", "two", "three")
+SOUND = (*GOOD, "picky@0", "picky@50", "short@0", "short@50", "flaky")
+DAMAGED = ("corrupt", "empty", "half", "link")
+
+
+class Story:
+    """One corpus, measured again and again; `after` holds the tables after each step, `heard` what was measured."""
+
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        self.lake, self.folder = lake, folder
+        self.audio, self.notes = folder / "audio", folder / "notes"
+        self.notes.mkdir()
+        self.after: dict[str, Tables] = {}
+        self.versions: dict[str, dict[str, int]] = {}
+        self.heard: dict[str, Counter[str]] = {}
+        self.loads: dict[str, int] = {}
+        self.reports: dict[str, Any] = {}
+        self.names: dict[str, str] = {}
+
+    def ingest(self) -> None:
+        ingest(self.lake, self.folder / "m.jsonl", roots={"audio": str(self.audio)})
+        found = tables(self.lake, ("recordings", "utterances"))
+        paths = column(found["recordings"], "recording_id", "path")
+        for row in found["utterances"]:
+            stem = Path(paths[row["recording_id"]]).stem
+            self.names[row["utterance_id"]] = stem if row["end_ms"] is None else f"{stem}@{row['start_ms']}"
+
+    def ask(self, **what: str) -> None:
+        """Tell the extractor what to do with the utterances of some files."""
+        asked = {key: what[n] for key, name in self.names.items() if (n := name.split("@")[0]) in what}
+        asked |= {key: "well" for key, name in self.names.items() if name == "picky@50"}
+        (self.notes / "asked.json").write_text(json.dumps(asked))
+
+    def extract(self, step: str) -> None:
+        from speechlake.jobs import extract_signals
+
+        before, loads = self._lines("measured"), len(self._lines("loaded"))
+        extractors = [Audio(), FakeSpeech(str(self.notes))]
+        self.reports[step] = extract_signals.run(self.lake, extractors, corpus="c", progress=QUIET)
+        self.heard[step] = Counter(self.names[key] for key in self._lines("measured")[len(before) :])
+        self.loads[step] = len(self._lines("loaded")) - loads
+        names = ("signals_audio", "signals_speech", "attempts", "content_hashes", "runs")
+        self.after[step], self.versions[step] = tables(self.lake, names), self.lake.versions()
+
+    def forget(self, *names: str) -> None:
+        """Delete rows of signals_speech by hand."""
+        from delta.tables import DeltaTable
+
+        keys = "', '".join(key for key, name in self.names.items() if name in names)
+        DeltaTable.forPath(self.lake.spark, self.lake.path("signals_speech")).delete(
+            f"utterance_id IN ('{keys}')"
+        )
+
+    def errors(self, step: str, table: str) -> dict[str, str | None]:
+        """{name: error} of a signal table."""
+        return {self.names[row["utterance_id"]]: row["error"] for row in self.after[step][table]}
+
+    def _lines(self, name: str) -> list[str]:
+        path = self.notes / name
+        return path.read_text().split() if path.exists() else []
+
+
+def fill(folder: Path) -> None:
+    """Sound, damaged and forbidden files, and the manifest that names them."""
+    import numpy as np
+    import soundfile
+
+    audio = folder / "audio"
+    for n, name in enumerate((*GOOD, "picky", "short", "flaky")):
+        wav(audio / f"{name}.wav", seed=n)
+    (audio / "corrupt.wav").write_bytes(b"RIFF\x10\x00\x00\x00WAVE" + b"nonsense" * 8)
+    (audio / "empty.wav").write_bytes(b"")
+    flac = io.BytesIO()
+    soundfile.write(flac, np.random.default_rng(0).normal(0, 0.1, 8000), 16_000, format="FLAC")
+    (audio / "half.flac").write_bytes(flac.getvalue()[: len(flac.getvalue()) // 2])
+    (audio / "link.wav").symlink_to(wav(folder / "outside.wav"))
+    whole = [says(f"{name}.wav", name) for name in (*GOOD, "flaky", "corrupt", "empty", "link")]
+    parts = [
+        says(f"{name}.wav", f"{name} {part}", offset=part * 0.05, duration=0.05)
+        for name in ("picky", "short")
+        for part in (0, 1)
+    ]
+    write_lines(folder / "m.jsonl", *whole, says("half.flac", "half"), *parts)
+
+
+@pytest.fixture(scope="module")
+def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The steps: first, retried twice, spent, killed before a commit, adopted, touched, changed, a worker killed."""
+    from speechlake.lake import Lake
+
+    spark.sparkContext.addPyFile(fake_extractors.__file__)
+    folder = tmp_path_factory.mktemp("signals")
+    fill(folder)
+    told = Story(Lake(spark, folder / "lake"), folder)
+    told.ingest()
+    told.ask(picky="raises", short="few", flaky="transient")
+    for step in ("first", "second", "third", "spent"):
+        told.extract(step)
+    told.forget("one", "two")
+    _killed_before_its_commit(told)
+    told.extract("adopted")
+    for path in told.audio.iterdir():
+        os.utime(path, ns=(1, path.stat().st_mtime_ns + 1), follow_symlinks=True)
+    told.ingest()
+    told.extract("touched")
+    wav(told.audio / "three.wav", seed=33)
+    told.ingest()
+    told.extract("changed")
+    told.forget(*told.names.values())
+    (told.notes / "die_once").touch()
+    told.extract("worker killed")
+    return told
+
+
+def _killed_before_its_commit(told: Story) -> None:
+    """A driver that dies between the stage of a chunk and its commit."""
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("speechlake.signals.run.commit_measured", die)
+        with pytest.raises(KeyboardInterrupt):
+            told.extract("killed")
+
+
+@pytest.mark.slow
+def test_every_utterance_that_can_be_read_is_measured_once(story):
+    # A raising clip is tried alone; one of too few results is not tried again.
+    assert story.heard["first"] == {name: 1 for name in SOUND if name != "picky@0"}
+
+
+@pytest.mark.slow
+def test_a_clip_that_raises_and_results_that_are_too_few_become_codes_and_others_keep_theirs(story):
+    errors = story.errors("first", "signals_speech")
+    assert {name: errors[name] for name in errors if name in SOUND} == {
+        **dict.fromkeys(GOOD),
+        "picky@0": "EXTRACTOR_FAILED",
+        "picky@50": None,
+        "short@0": "EXTRACTOR_FAILED",
+        "short@50": "EXTRACTOR_FAILED",
+    }
+
+
+@pytest.mark.slow
+def test_audio_that_cannot_be_read_is_an_error_row_of_every_extractor(story):
+    speech, audio = (story.errors("first", f"signals_{name}") for name in ("speech", "audio"))
+    found = {name: speech[name] for name in DAMAGED}
+    assert found == {name: audio[name] for name in DAMAGED}
+    assert found == {
+        "corrupt": "CORRUPT",
+        "empty": "EMPTY",
+        "half": "CORRUPT",
+        "link": "OUTSIDE_ROOT",
+    }
+
+
+@pytest.mark.slow
+def test_a_transient_failure_is_tried_in_three_runs_and_then_no_more(story):
+    for n, step in enumerate(("first", "second", "third"), start=1):
+        attempts = [
+            (story.names[row["utterance_id"]], row["n"], row["code"]) for row in story.after[step]["attempts"]
+        ]
+        assert sorted(attempts) == [("flaky", i, "MODEL_FAILED") for i in range(1, n + 1)]
+        assert story.reports[step].counts["attempts"] == 1
+    assert story.heard["second"] == story.heard["third"] == {"flaky": 1}
+    assert story.heard["spent"] == {}
+    assert "flaky" not in story.errors("spent", "signals_speech")
+
+
+@pytest.mark.slow
+def test_a_run_says_how_much_is_left_to_retry(story):
+    found = [row["left_to_retry"] for row in story.after["third"]["runs"] if row["job"] == "extract-signals"]
+    assert found == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_with_nothing_left_a_run_writes_no_version_and_loads_nothing(story):
+    assert story.reports["spent"].outcome == "nothing to do"
+    assert story.versions["spent"] == story.versions["third"]
+    assert story.loads["spent"] == 0
+
+
+@pytest.mark.slow
+def test_rows_deleted_by_hand_are_measured_again_and_a_chunk_staged_before_a_kill_is_not(story):
+    # The killed run measured one and two, and committed nothing; the next one commits what was staged.
+    assert story.heard["adopted"] == {}
+    assert story.after["adopted"]["signals_speech"] == story.after["spent"]["signals_speech"]
+    log = (story.notes / "measured").read_text().split()
+    counted = Counter(story.names[key] for key in log[: sum(map(sum, _counts(story, "first", "spent"))) + 2])
+    assert (counted["one"], counted["two"], counted["three"]) == (2, 2, 1)
+    assert story.versions["adopted"]["signals_audio"] == story.versions["spent"]["signals_audio"]
+
+
+def _counts(story: Story, *steps: str) -> list[list[int]]:
+    names = list(story.heard)
+    wanted = names[names.index(steps[0]) : names.index(steps[-1]) + 1]
+    return [list(story.heard[name].values()) for name in wanted]
+
+
+@pytest.mark.slow
+def test_touched_files_are_read_but_not_measured_again(story):
+    before, after = story.after["adopted"], story.after["touched"]
+    # What failed for good reasons of the moment gets its tries again under the new listing.
+    assert set(story.heard["touched"]) <= {"flaky"}
+    assert after["signals_speech"] == before["signals_speech"]
+    assert after["signals_audio"] == before["signals_audio"]
+    hashes = Counter(row["content_sha256"] for row in after["content_hashes"])
+    assert set(hashes) == {row["content_sha256"] for row in before["content_hashes"]}
+    assert min(hashes.values()) >= 2
+
+
+@pytest.mark.slow
+def test_changed_bytes_are_measured_under_their_new_content_and_the_old_row_stays(story):
+    assert set(story.heard["changed"]) - {"flaky"} == {"three"}
+    for table in ("signals_speech", "signals_audio"):
+        rows = [r for r in story.after["changed"][table] if story.names[r["utterance_id"]] == "three"]
+        assert len({row["content_sha256"] for row in rows}) == len(rows) == 2
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_no_row(story):
+    assert not (story.notes / "die_once").exists()
+    found = story.after["worker killed"]["signals_speech"]
+    keys = Counter(row["utterance_id"] for row in found)
+    assert {story.names[key] for key in keys} == {*SOUND, *DAMAGED} - {"flaky"}
+    assert set(keys.values()) == {1}
+
+
+CHUNKS = [
+    # seconds of audio, seconds of a chunk, chunks
+    (0.0, 450.0, 1),
+    (449.0, 450.0, 1),
+    (4500.0, 450.0, 10),
+    (1e12, 450.0, SLOTS),
+]
+
+
+@pytest.mark.parametrize(("total_s", "chunk_s", "count"), CHUNKS)
+def test_chunks_are_about_as_long_as_asked_and_cover_every_slot_once(total_s, chunk_s, count):
+    cut = chunks(total_s, chunk_s)
+    assert len(cut) == count
+    borders = [(SLOTS * c.number // c.of, SLOTS * (c.number + 1) // c.of) for c in cut]
+    assert borders[0][0] == 0
+    assert borders[-1][1] == SLOTS
+    assert all(end == start for (_, end), (start, _) in pairwise(borders))
