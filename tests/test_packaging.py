@@ -1,10 +1,14 @@
 """The wheel and dist/speechlake.zip: complete, and importable where nothing else is."""
 
+import json
+import os
 import subprocess
 import sys
+import wave
 import zipfile
 from pathlib import Path
 
+import pyspark
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -77,3 +81,35 @@ def test_policies_are_read_from_the_zip(dist: Path) -> None:
     names = {file.name for file in (ROOT / "policies").glob("*.yaml")}
     code = "from importlib import resources; print(*(f.name for f in resources.files('speechlake.policies').iterdir()))"
     assert names <= set(bare_python(dist / "speechlake.zip", code).split())
+
+
+@pytest.mark.slow
+def test_the_zip_reaches_executors_and_a_job_runs_on_them(dist: Path, tmp_path: Path) -> None:
+    """spark-submit on two executors, in processes of their own: they import the zip, and a job ends with 0."""
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    for n in range(3):
+        with wave.open(str(audio / f"{n}.wav"), "wb") as out:
+            out.setparams((1, 2, 8000, 0, "NONE", ""))
+            out.writeframes(bytes(16000))
+    probe = tmp_path / "probe.py"
+    probe.write_text(
+        "import sys\n"
+        "from speechlake.session import spark_session\n"
+        "spark = spark_session('probe')\n"
+        "where = spark.sparkContext.parallelize(range(4), 4).map(lambda _: __import__('speechlake').__file__).collect()\n"
+        "assert all('speechlake.zip' in file for file in where), where\n"
+        "from speechlake.jobs import ingest_manifests\n"
+        "sys.exit(ingest_manifests.main(sys.argv[1:]))\n"
+    )
+    lake = tmp_path / "lake"
+    home = Path(pyspark.__file__).parent
+    command = [str(home / "bin" / "spark-submit"), "--master", "local-cluster[2,1,1024]"]
+    command += ["--py-files", str(dist / "speechlake.zip"), str(probe)]
+    command += ["--lake", str(lake), "--corpus", "three", str(audio)]
+    environment = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["outcome"] == "done"
+    assert told["counts"]["utterances"] == told["counts"]["files_listed"] == 3

@@ -125,7 +125,9 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     _killed_before_its_commit(told)
     told.extract("adopted")
     for path in told.audio.iterdir():
-        os.utime(path, ns=(1, path.stat().st_mtime_ns + 1), follow_symlinks=True)
+        # What could never be read has no content: under a new listing key it is tried again.
+        if not path.is_symlink():
+            os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
     told.ingest()
     told.extract("touched")
     wav(told.audio / "three.wav", seed=33)
@@ -175,7 +177,7 @@ def test_audio_that_cannot_be_read_is_an_error_row_of_every_extractor(story):
     assert found == {
         "corrupt": "CORRUPT",
         "empty": "EMPTY",
-        "half": "CORRUPT",
+        "half": "NO_AUDIO",  # cut inside its only frame
         "link": "OUTSIDE_ROOT",
     }
 

@@ -1,0 +1,117 @@
+"""Any process can be killed at any moment; the same command again finishes the job, with the same rows."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from speechlake.corpora import make_corpus
+from speechlake.jobs import extract_signals, ingest_manifests
+from speechlake.lake import Lake
+from speechlake.progress import Progress
+from speechlake.schemas import TABLES
+from speechlake.signals import EXTRACTORS
+
+CLIPS = 24
+# Not rows of the data: the ledger, and which run measured.
+APART = {"runs"}
+
+
+def values(lake: Lake) -> dict[str, list[str]]:
+    """Every table as sorted rows, run ids left out."""
+    found = {}
+    for name in TABLES:
+        if name not in APART and lake.exists(name):
+            frame = lake.read(name).drop("run_id")
+            found[name] = sorted(str(row.asDict(recursive=True)) for row in frame.collect())
+    return found
+
+
+@pytest.fixture(scope="module")
+def corpus(speech: Path, tmp_path_factory):
+    """A folder of real clips, as links into the fetched speech's copies."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for clip in sorted((speech / "en_US_f_Allison").glob("*.wav"))[:CLIPS]:
+        (folder / clip.name).write_bytes(clip.read_bytes())
+        os.utime(folder / clip.name, ns=(10**18, 10**18))
+    return make_corpus(name="clips", sources=(str(folder),), language="en")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(spark, corpus, tmp_path_factory) -> Lake:
+    """The lake of a run that nobody killed."""
+    lake = Lake(spark, tmp_path_factory.mktemp("undisturbed") / "lake")
+    quiet = Progress(quiet=True)
+    ingest_manifests.run(lake, corpus, progress=quiet)
+    extract_signals.run(lake, [EXTRACTORS["audio"](), EXTRACTORS["speech"]()], corpus=None, progress=quiet)
+    return lake
+
+
+def started(lake: Lake, corpus) -> subprocess.Popen[bytes]:
+    """The two jobs as a process group of their own."""
+    script = (
+        "import sys; from speechlake.jobs import ingest_manifests as i, extract_signals as e; lake, source = sys.argv[1:];"
+        "sys.exit(i.main(['--lake', lake, '--corpus', 'clips', '--language', 'en', source])"
+        " or e.main(['--lake', lake, '--extractor', 'audio', '--extractor', 'speech']))"
+    )
+    command = [sys.executable, "-c", script, lake.root, corpus.sources[0]]
+    return subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def kill_when(process: subprocess.Popen[bytes], lake: Lake, moment: str, wait_s: float) -> bool:
+    """Kill -9 the whole group once `moment` (a path pattern in the lake) shows, `wait_s` later; False if it ended first."""
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline and not any(Path(lake.root).glob(moment)):
+        time.sleep(0.02)
+    time.sleep(wait_s)
+    alive = process.poll() is None
+    if alive:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return alive
+
+
+def finish_and_compare(lake: Lake, corpus, undisturbed: Lake) -> None:
+    """The same command again ends with 0, and every table equals that of the undisturbed run."""
+    assert started(lake, corpus).wait(timeout=600) == 0
+    assert values(Lake(lake.spark, lake.root)) == values(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_driver_killed_while_it_measures_leaves_a_lake_that_the_same_command_completes(
+    lake, corpus, undisturbed
+):
+    assert kill_when(started(lake, corpus), lake, "_staging/extract-signals/clips/*/*", 0.3)
+    assert not lake.exists("signals_speech"), "killed too late to show anything"
+    finish_and_compare(lake, corpus, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "_staging/ingest-manifests/*/*/*",
+        "corpora/_delta_log/*1.json",
+        "utterances/_delta_log/*0.json",
+        "manifests/_delta_log/*0.json",
+        "_staging/extract-signals.plan/*/*",
+        "_staging/extract-signals/*/*/*/_SUCCESS",
+        "content_hashes/_delta_log/*0.json",
+        "signals_audio/_delta_log/*1.json",
+        "signals_speech/_delta_log/*0.json",
+    ],
+)
+def test_a_driver_killed_at_any_moment_leaves_a_lake_that_the_same_command_completes(
+    lake, corpus, undisturbed, moment
+):
+    kill_when(started(lake, corpus), lake, moment, random.Random(moment).uniform(0, 0.5))
+    finish_and_compare(lake, corpus, undisturbed)
