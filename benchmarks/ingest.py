@@ -25,7 +25,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FOLDER = Path("build/bench/ingest")
-WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "seven", "wizards", "quietly", "mix", "toxic", "brew"]
+WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog",
+    "while",
+    "seven",
+    "wizards",
+    "quietly",
+    "mix",
+    "toxic",
+    "brew",
+]
 
 
 def manifest(lines: int) -> Path:

@@ -75,7 +75,12 @@ def run(
     wanted = [Wanted(extractor, extractor.identity()) for extractor in extractors]
     total, written, last = Measured(), False, None
     for name in job.corpora_of(lake, corpus):
-        this = Run(NAME, name, {"corpus": name, "extractors": {w.name: w.fingerprint for w in wanted}})
+        this = Run(
+            NAME,
+            name,
+            {"corpus": name, "extractors": {w.name: w.fingerprint for w in wanted}},
+            by_corpus=True,
+        )
         written = _one_corpus(lake, wanted, this, total, wait_s, progress) or written
         last = this.run_id
     following = f"speechlake score-transcripts --lake {lake.root}"

@@ -103,7 +103,7 @@ def corpus_of(parsed: argparse.Namespace) -> Corpus:
 
 def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) -> Report:
     """Bring the tables to what the corpus's manifests and roots say now, and count what happened."""
-    this = Run(NAME, corpus.name, corpus.model_dump(mode="json"))
+    this = Run(NAME, corpus.name, corpus.model_dump(mode="json"), by_corpus=True)
     with lake.hold(NAME, corpus.name, this.run_id, wait_s=wait_s) as hold:
         this.reads(lake, ("corpora", "manifests"))
         result = ingest(hold, corpus)

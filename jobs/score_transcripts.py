@@ -38,7 +38,7 @@ def run(lake: Lake, *, corpus: str | None, wait_s: float = 0.0, progress: Progre
     rows, last = 0, None
     normalisers = {**NORMALISER_BY_PRIMARY, "*": DEFAULT_NORMALISER}
     for name in job.corpora_of(lake, corpus):
-        this = Run(NAME, name, {"corpus": name, "normalisers": normalisers})
+        this = Run(NAME, name, {"corpus": name, "normalisers": normalisers}, by_corpus=True)
         with lake.hold(NAME, name, this.run_id, wait_s=wait_s) as hold:
             rows += _score(hold, this)
         last = this.run_id

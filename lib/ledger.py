@@ -39,6 +39,8 @@ class Run:
     job: str
     scope: str
     arguments: Mapping[str, Any]
+    # Reads rows of its corpus only: what other corpora's runs commit does not concern it.
+    by_corpus: bool = False
     run_id: str = field(default_factory=new_run_id)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions_read: dict[str, int] = field(default_factory=dict)
@@ -114,11 +116,12 @@ def nothing_to_do(lake: Lake, run: Run) -> bool:
         return False
     known = {**last[0].versions_read, **last[0].versions_written}
     known.pop("runs", None)
-    return all(unchanged(lake, name, version, run.scope) for name, version in known.items())
+    corpus = run.scope if run.by_corpus else None
+    return all(unchanged(lake, name, version, corpus) for name, version in known.items())
 
 
-def unchanged(lake: Lake, name: str, since: int, scope: str) -> bool:
-    """True when no commit after version `since` concerns `scope`.
+def unchanged(lake: Lake, name: str, since: int, corpus: str | None) -> bool:
+    """True when no commit after version `since` concerns `corpus`, or, where that is None, when there is none.
 
     In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus.
     Commits by hand carry no note and always count.
@@ -126,17 +129,12 @@ def unchanged(lake: Lake, name: str, since: int, scope: str) -> bool:
     now = lake.version(name)
     if now is None or now == since:
         return now is not None or since == -1
-    if (
-        since < 0
-        or now < since
-        or now - since > COMMITS_LOOKED_AT
-        or "corpus" not in TABLES[name].column_names
-    ):
+    if corpus is None or "corpus" not in TABLES[name].column_names:
         return False
-    return all(
-        _scope_of(lake.commit(name, version)) not in (None, scope, "lake")
-        for version in range(since + 1, now + 1)
-    )
+    if since < 0 or now < since or now - since > COMMITS_LOOKED_AT:
+        return False
+    commits = (lake.commit(name, version) for version in range(since + 1, now + 1))
+    return all(_scope_of(commit) not in (None, corpus, "lake") for commit in commits)
 
 
 def _scope_of(commit: str) -> str | None:

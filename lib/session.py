@@ -28,6 +28,8 @@ EVERYWHERE = {
     # Small batches: a batch is decoded clips' results, and a kill loses at most one chunk anyway.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
     "spark.sql.session.timeZone": "UTC",
+    # Deriving constraints of deep plans can take Spark minutes; the filters it would add skip little here.
+    "spark.sql.constraintPropagation.enabled": "false",
     # Asks the JVM where in Python each column came from: 60 % of all calls to it.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
     # Keys of storage accounts are not redacted in event logs by default.

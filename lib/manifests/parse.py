@@ -133,6 +133,7 @@ class _Manifest:
         language = self.options.language if record.language is None else self.canonical(record.language)
         rows.accept(
             place,
+            raw,
             record,
             at,
             recording_id=recording,

@@ -50,8 +50,8 @@ PARSED_DDL: Final = (
     + ",".join(f"{name}:string" for name in _TEXT)
     + ">>"
 )
-"""One row per line that is neither header nor blank. `reason` null: parsed; else only the place, `raw_line`
-(capped), `reason` and `detail` are filled, and `extras` and `texts` are empty."""
+"""One row per line that is neither header nor blank, with its bytes (`raw_line`, capped). `reason` null: parsed;
+else only the place, `reason` and `detail` are filled, and `extras` and `texts` are empty."""
 
 
 class Rows:
@@ -75,6 +75,7 @@ class Rows:
     def accept(
         self,
         place: tuple[Any, ...],
+        raw: bytes,
         record: Record,
         at: Located,
         *,
@@ -85,7 +86,7 @@ class Rows:
         end_ms: int | None,
         language: str | None,
     ) -> None:
-        """Add a line that became an utterance."""
+        """Add a line that became an utterance; its bytes go along, because other lines may yet refuse it."""
         # Whatever can fail comes first: a line that is refused after all must leave nothing behind.
         texts = [
             (source, text, text_sha256(text), kind_of(source), language) for source, text in record.texts
@@ -97,7 +98,7 @@ class Rows:
             (
                 *(
                     *place,
-                    None,
+                    raw[:RAW_LINE_BYTES],
                     None,
                     None,
                     at.root,

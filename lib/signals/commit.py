@@ -32,8 +32,8 @@ class Measured:
             setattr(self, name, getattr(self, name) + value)
 
 
-def commit_measured(hold: Hold, stage: Stage, *, fresh: bool = False) -> Measured:
-    """Commit one staged chunk; the note names its extractors. `fresh`: none of its signals is there yet."""
+def commit_measured(hold: Hold, stage: Stage) -> Measured:
+    """Commit one staged chunk; the note names its extractors."""
     from pyspark.sql import functions as F
 
     staged, names = hold.staging.read(stage), list(stage.note["extractors"])
@@ -44,7 +44,7 @@ def commit_measured(hold: Hold, stage: Stage, *, fresh: bool = False) -> Measure
     for name in names:
         rows = signal_rows(staged, name, hold.scope, stage.note["run_id"])
         measured.rows += hold.append_missing(
-            f"signals_{name}", rows, within=here, digest=stage.digest, fresh=fresh, expected=final[name]
+            f"signals_{name}", rows, within=here, digest=stage.digest, expected=final[name]
         )
     if measured.attempts:
         known = hold.lake.read("attempts").where(here)

@@ -127,8 +127,7 @@ def measured_chunks(
 
 
 def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
-    # Planned under this hold: no row of it can be there already.
-    measured = commit_measured(hold, stage, fresh=True)
+    measured = commit_measured(hold, stage)
     hold.staging.delete(stage)
     done.advance(measured.audio_s, measured.errors + measured.attempts)
     return measured
@@ -195,5 +194,7 @@ def _hasher(roots: Mapping[str, str]) -> Callable[[Iterator[Any]], Iterator[Any]
 
 
 def _whole(value: Any) -> int | None:
-    """A number out of a pandas row, where a missing one is NaN."""
-    return None if value is None or value != value else int(value)
+    """A number out of a pandas row, where a missing one is NA or NaN."""
+    import pandas as pd
+
+    return None if pd.isna(value) else int(value)

@@ -132,9 +132,6 @@ def test_every_hostile_line_stands_in_quarantine_with_reason_number_and_bytes(ho
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="parsed lines carry no bytes, so a line refused by comparison has none", strict=True
-)
 def test_a_line_refused_by_comparison_keeps_its_bytes_too(hostile):
     (row,) = (row for row in hostile[1]["quarantine"] if row["reason"] == "SAME_INTERVAL")
     assert row["raw_line"] is not None

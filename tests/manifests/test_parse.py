@@ -53,7 +53,7 @@ def test_a_line_becomes_a_row_with_ids_and_texts(tmp_path: Path) -> None:
         "range_start": 0,
         "line_in_range": 0,
         "byte_offset": 0,
-        "raw_line": None,
+        "raw_line": line,
         "reason": None,
         "detail": None,
         "root": "audio",
