@@ -70,3 +70,39 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(f"table {self.name!r} has no column {name!r}")
+
+
+def signal_table(extractor: str, comment: str, *own: Column) -> Table:
+    """The table of an extractor: how every measurement is filed, with the extractor's `own` columns between."""
+    return Table(
+        name=f"signals_{extractor}",
+        comment=comment,
+        columns=(
+            Column("corpus", "string", "Corpus of the utterance.", nullable=False),
+            Column("utterance_id", "string", "Key of the utterance.", nullable=False),
+            Column(
+                "content_sha256",
+                "string",
+                "Hash of the recording's bytes, or `listing:<listing_key>` where they could not be read.",
+                nullable=False,
+            ),
+            Column(
+                "fingerprint",
+                "string",
+                "Extractor, version, model and parameters that measured; see `extractors`.",
+                nullable=False,
+            ),
+            Column(
+                "inputs_hash",
+                "string",
+                "Hash of the per-utterance inputs the extractor declares; empty where it declares none.",
+                nullable=False,
+            ),
+            *own,
+            Column("error", "string", "Permanent error code; null where the measurement succeeded."),
+            Column("run_id", "string", "Run that measured.", nullable=False),
+        ),
+        key=("utterance_id", "content_sha256", "fingerprint", "inputs_hash"),
+        references={"utterance_id": "utterances.utterance_id", "fingerprint": "extractors.fingerprint"},
+        cluster_by=("corpus", "utterance_id"),
+    )
