@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from lake_tools import default
 
 from speechlake.schemas import Table
 
@@ -78,20 +79,3 @@ def rows(spark: SparkSession) -> Callable[..., DataFrame]:
         )
 
     return make
-
-
-def default(kind: str) -> Any:
-    """A valid value of a Spark type."""
-    if kind.startswith("array"):
-        return []
-    if kind.startswith("map"):
-        return {}
-    return {"string": "x", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "binary": b""}[kind]
-
-
-def by_key(frame: DataFrame, *columns: str, key: str = "utterance_id") -> dict[str, Any]:
-    """`{key: column}` of a small frame, or `{key: (columns…)}`."""
-    return {
-        row[key]: row[columns[0]] if len(columns) == 1 else tuple(row[c] for c in columns)
-        for row in frame.collect()
-    }

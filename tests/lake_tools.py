@@ -76,3 +76,12 @@ def column(rows: Sequence[dict[str, Any]], key: str, *values: str) -> dict[Any, 
         row[key]: row[values[0]] if len(values) == 1 else tuple(row[value] for value in values)
         for row in rows
     }
+
+
+def default(kind: str) -> Any:
+    """A valid value of a Spark type."""
+    if kind.startswith("array"):
+        return []
+    if kind.startswith("map"):
+        return {}
+    return {"string": "x", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "binary": b""}[kind]

@@ -193,7 +193,7 @@ def full(
 @pytest.fixture(scope="module")
 def module_rows(spark: SparkSession) -> Callable[..., DataFrame]:
     """The fixture `rows` of conftest, for a whole module."""
-    from conftest import default
+    from lake_tools import default
 
     from speechlake.contracts import struct_of
 
