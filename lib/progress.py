@@ -36,7 +36,6 @@ class HoursDone:
     def __init__(self, progress: Progress, what: str, total_s: float) -> None:
         self._progress, self._what = progress, what
         self.total_s, self.done_s, self.failures = total_s, 0.0, 0
-        self.live_s = 0.0
         self._started = time.monotonic()
 
     def advance(self, seconds: float, failures: int) -> None:
@@ -73,8 +72,7 @@ def _bar(what: str, stream: TextIO, done: HoursDone) -> Iterator[None]:
 
         def follow() -> None:
             while not stop.wait(0.25):
-                now = max(done.done_s, done.live_s)
-                bar.update(task, completed=now, told=done.told(now))
+                bar.update(task, completed=done.done_s, told=done.told(done.done_s))
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()

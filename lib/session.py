@@ -101,11 +101,6 @@ def _said_settings() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def is_local(conf: SparkConf) -> bool:
-    """True when driver and executors share one process on this machine."""
-    return str(conf.get("spark.master", "")).startswith("local[") or conf.get("spark.master") == "local"
-
-
 def _local_settings(conf: SparkConf) -> dict[str, str]:
     if not str(conf.get("spark.master", "")).startswith("local"):
         return {}

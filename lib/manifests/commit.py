@@ -55,7 +55,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
     """Commit a staged parse of one corpus; the note of the stage names the manifest versions."""
     lake, corpus = hold.lake, hold.scope
     newest = newest_manifests(lake, corpus)
-    pending = {m["uri"]: m for m in stage.note["manifests"] if not _landed(newest.get(m["uri"]), m)}
+    pending = {m["uri"]: m for m in stage.note["manifests"] if not same_version(newest.get(m["uri"]), m)}
     if not pending:
         return Ingested()
     parsed = hold.staging.read(stage)
@@ -106,9 +106,6 @@ def same_version(known: Any, manifest: Mapping[str, Any]) -> bool:
     return known is not None and all(
         known[name] == manifest[name] for name in ("sha256", "parser_version", "max_reject")
     )
-
-
-_landed = same_version
 
 
 def _here(corpus: str) -> Column:
