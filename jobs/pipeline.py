@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.extractor import Extractor
 from speechlake.splits.policy import Policy, load_policy
+from speechlake.terminal import console
 
 NAME = "pipeline"
 STEPS = tuple(
@@ -147,6 +149,7 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     """The pipeline, then its summary on the terminal when anything was done."""
+    started = time.monotonic()
     flow = flow_of(parsed, lake)
     done = run(lake, flow, progress=Progress())
     built = flow.until == STEPS[-1]
@@ -154,7 +157,22 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
         Progress().say(f"nothing to do: {lake.root} is up to date with {parsed.corpora}")
     elif built and lake.exists("releases"):
         report.run(lake, release=flow.release)
+        _show_ways_on(lake, time.monotonic() - started)
     return done
+
+
+def _show_ways_on(lake: Lake, seconds: float) -> None:
+    """What the whole run took, and three commands to try next."""
+    excluded = lake.read("decisions").orderBy("utterance_id").select("utterance_id").limit(1).collect()
+    commands = (
+        *(f"speechlake explain --lake {lake.root} {row.utterance_id[:8]}" for row in excluded),
+        f'speechlake sql --lake {lake.root} "select language, count(*) n from utterances_now group by 1"',
+        f"speechlake build-splits --lake {lake.root} --policy MY.yaml --release NAME",
+    )
+    out = console()
+    out.print(f"All jobs together took {seconds:.0f} s. Try next:")
+    for command in commands:
+        out.print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
