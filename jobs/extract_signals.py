@@ -1,7 +1,8 @@
 """Extract signals: utterances -> one table of measurements per extractor.
 
 Measures every utterance that has no current measurement, decoding each recording once for all
-extractors, and commits chunk by chunk. Running it again changes nothing.
+extractors, and commits chunk by chunk. Running it again changes nothing. Without a model or option of
+Whisper, what the profile names runs.
 
     spark-submit --py-files dist/speechlake.zip jobs/extract_signals.py \\
         --lake s3a://corpus/lake --corpus librispeech --extractor audio --extractor whisper
@@ -12,102 +13,207 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from speechlake import job
 from speechlake.errors import UsageError
+from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
 from speechlake.progress import Progress
-from speechlake.signals import EXTRACTORS
+from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
 from speechlake.signals.catalogue import register
+from speechlake.signals.choice import resources, wanted_by_profile, wanted_plain, wanted_whisper
 from speechlake.signals.commit import Measured
 from speechlake.signals.devices import device_named
-from speechlake.signals.extractor import Extractor
+from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import Wanted
-from speechlake.signals.rates import measured_rate
-from speechlake.signals.rebuild import profiled
-from speechlake.signals.run import commit_any, drop_plans, hash_relisted, measured_chunks, staged_plan
+from speechlake.signals.promote import choices, promote
+from speechlake.signals.rates import past_rate
+from speechlake.signals.run import (
+    commit_any,
+    drop_plans,
+    hash_relisted,
+    measured_chunks,
+    require_roots,
+    staged_plan,
+)
+from speechlake.signals.whisper import Whisper
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 NAME = "extract-signals"
 READS = ("corpora", "recordings", "utterances", "content_hashes", "attempts")
+# Flags that change what Whisper gives, by the extractor's fields.
+OPTIONS = ("task", "timestamps", "beam_size", "temperatures", "initial_prompt", "hotwords")
 
 
 def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--corpus", help="one corpus; default all, one after another")
-    made.add_argument(
-        "--extractor", action="append", choices=list(EXTRACTORS), help="repeatable; default all"
-    )
-    made.add_argument(
-        "--model",
-        help="registry id, hub id or folder of the Whisper model; default the profile's, at first whisper-base",
-    )
-    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add_measuring(made)
+    made.add_argument("--plan", action="store_true", help="say what would run and what it may cost, and stop")
+    made.add_argument("--price-per-device-hour", type=float, metavar="PRICE", help="for --plan")
     job.add_wait(made)
     return made
 
 
-def extractors_of(parsed: argparse.Namespace, lake: Lake) -> list[Extractor]:
-    """The extractors that the arguments name, ready to travel; without `--model` the profile's runs."""
-    names = [name for name in EXTRACTORS if parsed.extractor is None or name in parsed.extractor]
-    if parsed.model and "whisper" not in names:
-        raise UsageError("--model is for the extractor whisper, which --extractor leaves out")
-    where = {"device": device_named(parsed.device)}
-    made: dict[str, Extractor] = {name: EXTRACTORS[name]() for name in names if name != "whisper"}
-    if "whisper" in names:
-        current = None if parsed.model else profiled(lake, "whisper", **where)
-        said = {"model": parsed.model} if parsed.model else {}
-        made["whisper"] = current or EXTRACTORS["whisper"](**said, **where)
-    return [made[name] for name in names]
+def add_measuring(made: argparse.ArgumentParser) -> None:
+    """What measures, and how."""
+    made.add_argument(
+        "--extractor",
+        action="append",
+        choices=list(EXTRACTORS),
+        help=f"repeatable; default {', '.join(DEFAULT_EXTRACTORS)}",
+    )
+    add_whisper(made)
+    made.add_argument(
+        "--quality",
+        default="fast",
+        choices=("fast", "accurate"),
+        help="fast: cut windows where `calibrate` found them equal; accurate: 30 s windows always",
+    )
+    made.add_argument(
+        "--promote", action="store_true", help="make what this run measures with current in the profile"
+    )
+
+
+def add_whisper(made: argparse.ArgumentParser) -> None:
+    """What Whisper is and how it runs."""
+    made.add_argument(
+        "--model",
+        help="registry id, hub id or folder of the Whisper model; default the profile's, at first whisper-base",
+    )
+    made.add_argument("--task", choices=("transcribe", "translate"), help="translate: into English")
+    made.add_argument(
+        "--timestamps", choices=("none", "segments", "words"), help="when things were said; default none"
+    )
+    made.add_argument("--beam-size", type=int, help="default 1, greedy")
+    made.add_argument(
+        "--temperatures",
+        type=_temperatures,
+        metavar="T,T,…",
+        help="tried in turn for texts that fail the thresholds; above 0 Whisper samples; default 0",
+    )
+    made.add_argument(
+        "--prompt", dest="initial_prompt", help="text that Whisper takes for what was said before"
+    )
+    made.add_argument("--hotwords", help="words that are likely")
+    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    made.add_argument("--batch-seconds", type=float, help="padded audio per batch; default by device")
+    made.add_argument("--streams", type=int, help="batches at once; default by device")
+
+
+def _temperatures(text: str) -> tuple[float, ...]:
+    found = tuple(float(part) for part in text.split(","))
+    if found != tuple(sorted(set(found))) or found[0] < 0 or found[-1] > 1:
+        raise ValueError(text)
+    return found
+
+
+def whisper_options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What the arguments say of Whisper's results."""
+    said = {name: getattr(parsed, name) for name in ("model", *OPTIONS)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
+    """What the arguments name, ready to travel; UsageError where they contradict each other."""
+    chosen = parsed.extractor or DEFAULT_EXTRACTORS
+    names = [name for name in EXTRACTORS if name in chosen]
+    options = whisper_options(parsed)
+    if options and "whisper" not in names:
+        raise UsageError(
+            f"--{next(iter(options))} is for the extractor whisper, which --extractor leaves out"
+        )
+    wanted = []
+    for name in names:
+        if name != "whisper":
+            wanted.append(wanted_plain(name))
+            continue
+        where = resources(device_named(parsed.device), parsed.batch_seconds, parsed.streams)
+        by_profile = [] if options or parsed.promote else wanted_by_profile(lake, name, where)
+        wanted += by_profile or wanted_whisper(lake, Whisper(**options, **where), parsed.quality)
+    return wanted
 
 
 def run(
     lake: Lake,
-    extractors: Sequence[Extractor],
+    wanted: Sequence[Wanted],
     *,
     corpus: str | None,
+    promote: bool = False,
     wait_s: float = 0.0,
     progress: Progress,
 ) -> Report:
     """Measure what is unmeasured in one corpus or all, and count what happened."""
-    wanted = [Wanted(extractor, extractor.identity()) for extractor in extractors]
     total, written, last = Measured(), False, None
     for name in job.corpora_of(lake, corpus):
         this = Run(
             NAME,
             name,
-            {"corpus": name, "extractors": {w.name: w.fingerprint for w in wanted}},
+            {"corpus": name, "extractors": [[w.name, w.fingerprint, *_limits(w)] for w in wanted]},
             by_corpus=True,
         )
-        written = _one_corpus(lake, wanted, this, total, wait_s, progress) or written
+        written = _one_corpus(lake, wanted, this, total, promote, wait_s, progress) or written
         last = this.run_id
     following = f"speechlake score-transcripts --lake {lake.root}"
     return Report(NAME, "done" if written else "nothing to do", last, vars(total), following)
 
 
+def _limits(wanted: Wanted) -> list[list[str]]:
+    return [sorted(wanted.languages or ()), sorted(wanted.but)]
+
+
+def measure_some(
+    lake: Lake,
+    wanted: Sequence[Wanted],
+    *,
+    corpus: str,
+    only: DataFrame,
+    wait_s: float = 0.0,
+    progress: Progress,
+) -> Measured:
+    """Measure those of the utterances in `only` (utterance_id) that lack it; the profile stays as it is."""
+    total = Measured()
+    said = [[w.name, w.fingerprint, *_limits(w)] for w in wanted]
+    this = Run(NAME, corpus, {"corpus": corpus, "extractors": said, "some": True}, by_corpus=True)
+    with lake.hold(NAME, corpus, this.run_id, wait_s=wait_s) as hold:
+        drop_plans(hold)
+        hold.adopt(lambda stage: total.add(commit_any(hold, stage)))
+        register(hold, wanted, profiled=False)
+        _measure(hold, wanted, this, total, progress, only=only)
+        if hold.versions_written:
+            this.finish(hold)
+    return total
+
+
 def _one_corpus(
-    lake: Lake, wanted: Sequence[Wanted], this: Run, total: Measured, wait_s: float, progress: Progress
+    lake: Lake,
+    wanted: Sequence[Wanted],
+    this: Run,
+    total: Measured,
+    promote: bool,
+    wait_s: float,
+    progress: Progress,
 ) -> bool:
     """Measure one corpus under its own lock; True when anything was written."""
     with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
         measured = Measured()
         drop_plans(hold)
         hold.adopt(lambda stage: measured.add(commit_any(hold, stage)))
-        if not hold.versions_written and nothing_to_do(lake, this):
+        if not promote and not hold.versions_written and nothing_to_do(lake, this):
             progress.say(f"{this.scope}: nothing to measure")
             return False
-        this.reads(lake, (*READS, *(f"signals_{w.name}" for w in wanted)))
+        names = dict.fromkeys(w.name for w in wanted)
+        this.reads(lake, (*READS, *(f"signals_{name}" for name in names)))
         register(hold, wanted)
-        hashed = hash_relisted(hold)
-        plan = staged_plan(hold, wanted)
-        if plan is not None:
-            rate = measured_rate(lake, [w.fingerprint for w in wanted])
-            for chunk in measured_chunks(hold, plan, wanted, rate=rate, progress=progress):
-                measured.add(chunk)
-        drop_plans(hold)
-        _fill(this, measured, hashed)
+        _measure(hold, wanted, this, measured, progress)
+        if promote:
+            promote_all(hold, wanted)
         total.add(measured)
         if hold.versions_written:
             this.finish(hold)
@@ -116,24 +222,58 @@ def _one_corpus(
         return bool(hold.versions_written)
 
 
+def _measure(
+    hold: Hold,
+    wanted: Sequence[Wanted],
+    this: Run,
+    measured: Measured,
+    progress: Progress,
+    only: DataFrame | None = None,
+) -> None:
+    """Plan what is lacking, measure and commit it, and note in `this` what it took."""
+    require_roots(hold.lake, hold.scope)
+    hashed = hash_relisted(hold)
+    plan = staged_plan(hold, wanted, only=only)
+    if plan is not None:
+        past = past_rate(hold.lake, [w.fingerprint for w in wanted])
+        rate = past.times_real_time if past else None
+        for chunk in measured_chunks(hold, plan, wanted, rate=rate, progress=progress):
+            measured.add(chunk)
+    drop_plans(hold)
+    _fill(this, measured, hashed)
+
+
+def promote_all(hold: Hold, wanted: Sequence[Wanted]) -> None:
+    """Make current what was measured with, each for its languages; what measured nothing is left alone."""
+    for each in wanted:
+        if any(
+            choice.rows for choice in choices(hold.lake, each.name) if choice.fingerprint == each.fingerprint
+        ):
+            for language in sorted(each.languages) if each.languages else [None]:
+                promote(hold, each.name, each.fingerprint, language)
+
+
 def _fill(this: Run, measured: Measured, hashed: int) -> None:
     this.rows_in, this.rows_out = measured.utterances, measured.rows
     this.audio_s_in = this.audio_s_out = measured.audio_s
-    this.cpu_s, this.bytes_read, this.model_loads = measured.cpu_s, measured.bytes_read, measured.model_loads
-    this.left_to_retry = measured.attempts
+    this.cpu_s, this.device_s = measured.cpu_s, measured.device_s
+    this.bytes_read, this.model_loads = measured.bytes_read, measured.model_loads
+    this.left_to_retry = measured.attempts - measured.spent
     this.counts = {"errors": measured.errors, "attempts": measured.attempts, "hashed": hashed}
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    wanted = wanted_of(parsed, lake)
+    if parsed.plan:
+        return show_outlook(NAME, lake, wanted, parsed.corpus, parsed.price_per_device_hour)
+    return run(
+        lake, wanted, corpus=parsed.corpus, promote=parsed.promote, wait_s=parsed.wait, progress=Progress()
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(
-        NAME,
-        arguments(),
-        lambda lake, parsed: run(
-            lake, extractors_of(parsed, lake), corpus=parsed.corpus, wait_s=parsed.wait, progress=Progress()
-        ),
-        argv,
-    )
+    return job.main(NAME, arguments(), _call, argv)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from speechlake.jobs import (
 )
 from speechlake.lake import Lake
 from speechlake.progress import Progress
-from speechlake.signals.extractor import Extractor
+from speechlake.signals.plan import Wanted
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console
 
@@ -43,12 +43,14 @@ STEPS = tuple(
 
 def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
-    made = extract_signals.arguments()
-    made.description = __doc__
+    made = job.parser(__doc__)
+    made.add_argument("--corpus", help="one corpus of the file; default all, one after another")
     made.add_argument("--corpora", required=True, type=Path, help="YAML file of corpora")
     made.add_argument("--policy", type=Path, help="YAML file that says what is kept; needed to build splits")
     made.add_argument("--release", help="name under which the build is published; needed to build splits")
     made.add_argument("--until", choices=STEPS, default=STEPS[-1], help="the last job that runs")
+    extract_signals.add_measuring(made)
+    job.add_wait(made)
     return made
 
 
@@ -57,11 +59,12 @@ class Flow:
     """What a pipeline is asked to do."""
 
     corpora: Sequence[Corpus]
-    extractors: Sequence[Extractor]
+    wanted: Sequence[Wanted]
     policy: Policy | None = None
     policy_text: str = ""
     release: str | None = None
     until: str = STEPS[-1]
+    promote: bool = False
     wait_s: float = 0.0
 
 
@@ -98,7 +101,12 @@ def _calls(
     per_corpus: dict[str, Callable[[Corpus], Report]] = {
         STEPS[0]: lambda corpus: ingest_manifests.run(lake, corpus, wait_s=flow.wait_s, progress=progress),
         STEPS[1]: lambda corpus: extract_signals.run(
-            lake, flow.extractors, corpus=corpus.name, wait_s=flow.wait_s, progress=progress
+            lake,
+            flow.wanted,
+            corpus=corpus.name,
+            promote=flow.promote,
+            wait_s=flow.wait_s,
+            progress=progress,
         ),
         STEPS[2]: lambda corpus: score_transcripts.run(
             lake, corpus=corpus.name, wait_s=flow.wait_s, progress=progress
@@ -138,11 +146,12 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
     text = parsed.policy.read_text(encoding="utf-8") if parsed.policy else ""
     return Flow(
         corpora,
-        extract_signals.extractors_of(parsed, lake),
+        extract_signals.wanted_of(parsed, lake),
         policy,
         text,
         parsed.release,
         parsed.until,
+        parsed.promote,
         parsed.wait,
     )
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +75,28 @@ def main(
         parsed = arguments.parse_args(argv)
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
-    report, code = _guarded(name, lambda: call(open_lake(parsed.lake, name), parsed))
+    with _ended_by_sigterm():
+        report, code = _guarded(name, lambda: call(open_lake(parsed.lake, name), parsed))
     print_result(report, time.monotonic() - started)
     return code
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, a scheduler's or `kill`'s, ends the job like Ctrl-C: what is in flight is dropped, then exit 5."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: a notebook's or a test's business
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def open_lake(root: str, app: str) -> Lake:

@@ -22,8 +22,9 @@ EVERYWHERE = {
     "spark.databricks.delta.write.txnVersion.autoReset.enabled": "true",
     # `${env:X}` in any SQL text would read the environment.
     "spark.sql.variable.substitute": "false",
-    # A worker that hangs is ended; both are needed. Above the slowest honest batch.
-    "spark.python.worker.idleTimeoutSeconds": "900",
+    # A worker that is silent for so long is ended; both are needed. Far above the slowest honest recording
+    # (hours of audio, a large model, one core): decoders and models have deadlines of their own.
+    "spark.python.worker.idleTimeoutSeconds": "43200",
     "spark.python.worker.killOnIdleTimeout": "true",
     # Small batches: a batch is decoded clips' results, and a kill loses at most one chunk anyway.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",

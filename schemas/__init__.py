@@ -2,6 +2,8 @@
 
 from speechlake.schemas.assignments import ASSIGNMENTS
 from speechlake.schemas.attempts import ATTEMPTS
+from speechlake.schemas.calibrations import CALIBRATIONS
+from speechlake.schemas.chunks import CHUNKS
 from speechlake.schemas.content_hashes import CONTENT_HASHES
 from speechlake.schemas.corpora import CORPORA
 from speechlake.schemas.decisions import DECISIONS
@@ -37,6 +39,7 @@ TABLES: dict[str, Table] = {
         QUARANTINE,
         EXTRACTORS,
         PROFILES,
+        CALIBRATIONS,
         SIGNALS_AUDIO,
         SIGNALS_SPEECH,
         SIGNALS_WHISPER,
@@ -48,6 +51,7 @@ TABLES: dict[str, Table] = {
         DECISIONS,
         RELEASES,
         RUNS,
+        CHUNKS,
         TOMBSTONES,
     )
 }
@@ -55,6 +59,8 @@ TABLES: dict[str, Table] = {
 __all__ = [
     "ASSIGNMENTS",
     "ATTEMPTS",
+    "CALIBRATIONS",
+    "CHUNKS",
     "CONTENT_HASHES",
     "CORPORA",
     "DECISIONS",

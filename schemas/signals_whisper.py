@@ -20,4 +20,14 @@ SIGNALS_WHISPER = signal_table(
     Column("tokens", "int", "Text tokens."),
     Column("tokens_per_second", "double", "Text tokens per second of audio.", unit="1/s"),
     Column("truncated", "boolean", "Decoding stopped at the token limit."),
+    Column(
+        "segments",
+        "array<struct<start_s:double,end_s:double,text:string>>",
+        "What was said when, relative to the interval; null where timestamps were not asked for.",
+    ),
+    Column(
+        "words",
+        "array<struct<start_s:double,end_s:double,word:string,probability:double>>",
+        "Words with their times, relative to the interval; null where they were not asked for.",
+    ),
 )

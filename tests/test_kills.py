@@ -18,6 +18,7 @@ from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.schemas import TABLES
 from speechlake.signals import EXTRACTORS
+from speechlake.signals.plan import wanted_of
 
 CLIPS = 24
 # Not rows of the data: the ledger, and which run measured.
@@ -50,7 +51,8 @@ def undisturbed(spark, corpus, tmp_path_factory) -> Lake:
     lake = Lake(spark, tmp_path_factory.mktemp("undisturbed") / "lake")
     quiet = Progress(quiet=True)
     ingest_manifests.run(lake, corpus, progress=quiet)
-    extract_signals.run(lake, [EXTRACTORS["audio"](), EXTRACTORS["speech"]()], corpus=None, progress=quiet)
+    wanted = wanted_of([EXTRACTORS["audio"](), EXTRACTORS["speech"]()])
+    extract_signals.run(lake, wanted, corpus=None, progress=quiet)
     return lake
 
 

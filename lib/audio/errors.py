@@ -21,7 +21,7 @@ class Code:
 
 CODES: Mapping[str, Code] = {
     # Reaching the bytes.
-    "MISSING": Code("There is nothing under this name."),
+    "MISSING": Code("There is nothing under this name now; the next listing will say so.", transient=True),
     "NOT_A_FILE": Code("The name leads to a folder, pipe, socket, device or loop of links, not to a file."),
     "OUTSIDE_ROOT": Code("The name leads out of the root of its corpus."),
     "EMPTY": Code("The file holds no bytes."),
@@ -42,7 +42,7 @@ CODES: Mapping[str, Code] = {
     # What decoding it did to the decode child, twice in a row.
     "DECODER_CRASHED": Code("Decoding it crashed the decode child."),
     "DECODER_MEMORY": Code("Decoding it needed more memory than the decode child may have."),
-    "DECODER_TIME_OUT": Code("Decoding it took longer than its size allows."),
+    "DECODER_TIME_OUT": Code("Decoding it took longer than its size allows.", transient=True),
     # What the machine did, whatever the file.
     "TIME_OUT": Code("A step on the way took too long.", transient=True),
     "OUT_OF_MEMORY": Code("The machine or device ran out of memory.", transient=True),

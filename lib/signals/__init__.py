@@ -12,3 +12,5 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "speech": Speech,
     "whisper": Whisper,
 }
+# Those that run where none are named.
+DEFAULT_EXTRACTORS: tuple[str, ...] = ("audio", "speech", "whisper")

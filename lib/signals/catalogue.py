@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Profile = Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]
 
 
-def register(hold: Hold, wanted: Sequence[Wanted]) -> None:
-    """Write what is new of `extractors`, and a profile row for extractors that have none."""
+def register(hold: Hold, wanted: Sequence[Wanted], *, profiled: bool = True) -> None:
+    """Write what is new of `extractors`, and, where `profiled`, profile rows for extractors that have none."""
     from speechlake.contracts import struct_of
 
     spark, lake = hold.lake.spark, hold.lake
@@ -42,7 +42,8 @@ def register(hold: Hold, wanted: Sequence[Wanted]) -> None:
     known = {row.extractor for row in profiles}
     n = max((row.n for row in profiles), default=0)
     fresh = [w for w in wanted if w.name not in known]
-    first = [(n + i, w.name, None, w.fingerprint) for i, w in enumerate(fresh, start=1)]
+    named = [(w, language) for w in fresh for language in (sorted(w.languages) if w.languages else [None])]
+    first = [(n + i, w.name, language, w.fingerprint) for i, (w, language) in enumerate(named, start=1)]
     hold.append_missing("profiles", spark.createDataFrame(first, struct_of(PROFILES)), expected=len(first))
 
 

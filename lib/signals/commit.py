@@ -6,23 +6,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from speechlake.hold import Hold
-from speechlake.schemas import ATTEMPTS, CONTENT_HASHES, TABLES
+from speechlake.schemas import ATTEMPTS, CHUNKS, CONTENT_HASHES, TABLES
+from speechlake.signals.plan import MAX_ATTEMPTS
+from speechlake.signals.staged import COSTS
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+# A file that was listed and is not there now.
+GONE = "MISSING"
+
+
 @dataclass
 class Measured:
-    """Counts of what was committed, and what it cost."""
+    """Counts of what was committed, and what it cost. `spent`: attempts that were the last."""
 
     utterances: int = 0
     rows: int = 0
     errors: int = 0
     attempts: int = 0
+    spent: int = 0
     audio_s: float = 0.0
     cpu_s: float = 0.0
+    device_s: float = 0.0
     bytes_read: int = 0
     model_loads: int = 0
 
@@ -50,7 +58,25 @@ def commit_measured(hold: Hold, stage: Stage) -> Measured:
         known = hold.lake.read("attempts").where(here)
         rows = attempt_rows(staged, names, known, hold.scope, stage.note["run_id"])
         hold.append_missing("attempts", rows, within=here, digest=stage.digest)
+        last = here & (F.col("run_id") == stage.note["run_id"]) & (F.col("n") >= MAX_ATTEMPTS)
+        measured.spent = hold.lake.read("attempts").where(last).select("utterance_id").distinct().count()
+    hold.append_missing("chunks", chunk_row(hold, stage, measured), digest=stage.digest)
     return measured
+
+
+def chunk_row(hold: Hold, stage: Stage, measured: Measured) -> DataFrame:
+    """The row of `chunks` of a stage."""
+    from speechlake.contracts import struct_of
+
+    said = {
+        **{name: value for name, value in vars(measured).items() if name in CHUNKS.column_names},
+        "corpus": hold.scope,
+        "run_id": stage.note["run_id"],
+        "chunk": stage.note["chunk"],
+        "fingerprints": stage.note["fingerprints"],
+    }
+    row = tuple(said[name] for name in CHUNKS.column_names)
+    return hold.lake.spark.createDataFrame([row], struct_of(CHUNKS))
 
 
 def content_rows(staged: DataFrame, corpus: str) -> DataFrame:
@@ -87,8 +113,9 @@ def attempt_rows(
     from pyspark.sql import functions as F
 
     key = ["utterance_id", "fingerprint", "listing_key", "inputs_hash"]
+    # Files that have gone are no failure of measuring: the next listing says so.
     failed = [
-        staged.where(F.col(f"{name}.transient")).select(
+        staged.where(F.col(f"{name}.transient") & (F.col(f"{name}.error") != GONE)).select(
             "utterance_id",
             "listing_key",
             *[f"{name}.{c}" for c in ("fingerprint", "inputs_hash", "detail")],
@@ -122,7 +149,6 @@ def _counted(staged: DataFrame, names: list[str]) -> tuple[Measured, dict[str, i
     def total(name: str) -> Any:
         return F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name)
 
-    costs = ("cpu_s", "bytes_read", "audio_s", "model_loads")
     permanent = " OR ".join(f"({name}.error IS NOT NULL AND NOT {name}.transient)" for name in names)
     row: Any = staged.agg(
         F.count("*").alias("utterances"),
@@ -132,7 +158,7 @@ def _counted(staged: DataFrame, names: list[str]) -> tuple[Measured, dict[str, i
             F.count_if(F.expr(f"{name} IS NOT NULL AND NOT {name}.transient")).alias(f"final_{name}")
             for name in names
         ],
-        *[total(name) for name in costs],
+        *[total(name) for name in COSTS],
     ).collect()[0]
-    counts = Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *costs)})
+    counts = Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *COSTS)})
     return counts, {name: row[f"final_{name}"] for name in names}

@@ -1,19 +1,93 @@
-"""Where models run: the CPU, or an accelerator that CTranslate2 sees."""
+"""Where models run: the CPU, or an accelerator that CTranslate2 sees.
+
+Spark cannot hand out devices in local mode (its settings hang `local[N]`), so there a device is held by an
+OS lock for as long as a task measures on it. On a cluster Spark's resource scheduling names the device.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from speechlake.errors import UsageError
+
+_held: list[int] = []
 
 
 def device_named(asked: str) -> str:
     """cpu or cuda. A missing device is an error, never a silent CPU run, unless `auto` was asked."""
     if asked == "cpu":
         return "cpu"
-    import ctranslate2
-
-    devices = int(ctranslate2.get_cuda_device_count())
+    devices = device_count()
     if asked == "cuda" and devices == 0:
         raise UsageError(
             "--device cuda, but CTranslate2 sees no CUDA device", hint="Use --device cpu, or --device auto."
         )
     return "cuda" if devices else "cpu"
+
+
+def device_count() -> int:
+    """CUDA devices that this process may use."""
+    import ctranslate2
+
+    return int(ctranslate2.get_cuda_device_count())
+
+
+def visible_index() -> int:
+    """The device this process measures on: Spark's, else the one it holds, else the first."""
+    named = _from_spark()
+    if named is not None:
+        return named
+    return _held[0] if _held else 0
+
+
+@contextmanager
+def held_device(devices: int, *, poll_s: float = 0.2) -> Iterator[int]:
+    """Hold one of `devices` alone among the processes of this machine and user; waits until one is free."""
+    named = _from_spark()
+    if named is not None:
+        yield named
+        return
+    fd, index = _locked(devices, poll_s)
+    _held.append(index)
+    try:
+        yield index
+    finally:
+        _held.remove(index)
+        os.close(fd)
+
+
+def _locked(devices: int, poll_s: float) -> tuple[int, int]:
+    # The first device of a list of visible ones is the physical one that the list names.
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    while True:
+        for index in range(devices):
+            name = visible[index] if index < len(visible) else str(index)
+            path = Path(tempfile.gettempdir()) / f"speechlake-device-{os.getuid()}-{name}.lock"
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                continue
+            return fd, index
+        time.sleep(poll_s)
+
+
+def _from_spark() -> int | None:
+    """The device that Spark's scheduler gave to this task; None where it schedules none."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    resources = context.resources() if context is not None else {}
+    if "gpu" not in resources:
+        return None
+    address = str(resources["gpu"].addresses[0])
+    # Where the executor sees only its own devices, they are counted from 0.
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return visible.index(address) if address in visible else int(address)

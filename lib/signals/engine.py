@@ -1,231 +1,203 @@
-"""Measuring: one recording read and decoded once, sliced into clips, given to every extractor that wants it.
+"""Measuring, inside one Spark task: read ahead, measure clip by clip, batch what gains from it, answer in order.
 
-Runs in Spark's Python workers (`mapInArrow`). Rows carry references in and results out, never samples.
-Models and the decode child live in this module, so that they load once per worker process.
+    read > decode in a child > cut > 16 kHz > extractors that measure singly
+                                            > look-ahead by window > batches > streams of the model
+
+Runs in Spark's Python workers (`mapInArrow`), or without Spark over any record batches. Rows carry
+references in and results out, never samples. Models live in this module, so that each loads once per
+worker process.
 """
 
 from __future__ import annotations
 
 import resource
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from speechlake.schemas import TABLES
+from speechlake.signals.batching import BatchExtractor
+from speechlake.signals.device_time import DeviceTime
+from speechlake.signals.devices import device_count, held_device
 from speechlake.signals.extractor import Clip, Measurement
+from speechlake.signals.lookahead import Lookahead
 from speechlake.signals.plan import Wanted
+from speechlake.signals.reading import Heard, read_ahead
+from speechlake.signals.singly import Singly
+from speechlake.signals.staged import filed, fresh_row
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from speechlake.audio.decoder import Decoded, Decoder
-    from speechlake.audio.storage import OpenAudio
-
-FILED = ("corpus", "utterance_id", "content_sha256", "run_id")
 ROWS_PER_BATCH = 64
-COST_DDL = "struct<cpu_s:double,bytes_read:bigint,audio_s:double,model_loads:int>"
+# Recordings that wait for a batch of one of their pieces; beyond it, batches run as they are.
+MAX_WAITING = 4096
 
-_models: dict[str, Any] = {}
-_decoder: list[Decoder] = []
-
-
-def own_columns(name: str) -> list[tuple[str, str]]:
-    """(column, type) of what extractor `name` stages: its table without the columns that are filed for it."""
-    return [(c.name, c.type) for c in TABLES[f"signals_{name}"].columns if c.name not in FILED]
-
-
-def staged_ddl(wanted: Sequence[Wanted]) -> str:
-    """The rows that `measure` yields: one per utterance, a struct per extractor, null where it was not asked."""
-    structs = [
-        f"{each.name} struct<{','.join(f'{n}:{t}' for n, t in own_columns(each.name))},transient:boolean,detail:string>"
-        for each in wanted
-    ]
-    head = "utterance_id string, recording_id string, listing_key string, content_sha256 string, size_bytes bigint"
-    return ", ".join([head, *structs, f"cost {COST_DDL}"])
-
-
-@dataclass
-class _Cost:
-    """What one recording cost; told on its first utterance's row."""
-
-    bytes_read: int = 0
-    audio_s: float = 0.0
-    model_loads: int = 0
-    cpu_at_start: float = field(default_factory=lambda: cpu_seconds())
-
-    def told(self) -> dict[str, Any]:
-        cpu = cpu_seconds() - self.cpu_at_start
-        return {
-            "cpu_s": cpu,
-            "bytes_read": self.bytes_read,
-            "audio_s": self.audio_s,
-            "model_loads": self.model_loads,
-        }
+# By fingerprint and device.
+_models: dict[tuple[str, int], Any] = {}
 
 
 def measure(
-    wanted: Sequence[Wanted], roots: Mapping[str, str], schema: Any
+    wanted: Sequence[Wanted], roots: Mapping[str, str], schema: Any, *, readers: int = 1
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """A function for `mapInArrow`: plan rows in, staged rows out, in order.
 
-    `roots` maps a root's name to its present URI; `schema` is the Arrow schema of `staged_ddl`.
+    `roots` maps a root's name to its present URI; `schema` is the Arrow schema of `staged_ddl`; `readers` is
+    how many recordings are decoded at once.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        pending: list[dict[str, Any]] = []
-        for batch in batches:
-            for recording in batch.to_pylist():
-                pending.extend(measure_recording(recording, wanted, roots))
-                if len(pending) >= ROWS_PER_BATCH:
-                    yield pa.RecordBatch.from_pylist(pending, schema)
-                    pending = []
-        if pending:
-            yield pa.RecordBatch.from_pylist(pending, schema)
+        recordings = (recording for batch in batches for recording in batch.to_pylist())
+        task = _Task(wanted)
+        try:
+            for rows in task.rows(read_ahead(recordings, roots, threads=readers)):
+                yield pa.RecordBatch.from_pylist(rows, schema)
+        finally:
+            task.close()
 
     return run
 
 
-def measure_recording(
-    recording: Mapping[str, Any], wanted: Sequence[Wanted], roots: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """The staged rows of one recording; whatever goes wrong with its audio becomes codes in them."""
-    from speechlake.audio.errors import AudioError
-    from speechlake.audio.storage import open_audio
+@dataclass
+class _Recording:
+    """The rows of a recording on their way; `left` results are still to come."""
 
-    cost = _Cost()
-    content, size = recording["content_sha256"], None
-    try:
-        place = recording["container"] or recording["path"]
-        part = {name: recording[name] for name in ("byte_offset", "byte_length")}
-        with open_audio(roots[recording["root"]], place, **part) as audio:
-            content, size = _identified(audio, recording), audio.size_bytes
-            cost.bytes_read = size
-            decoded = decoder().decode(audio.fd)
-        clips = [_clip(decoded, utterance) for utterance in recording["utterances"]]
-    except AudioError as error:
-        clips = [_failed(error)] * len(recording["utterances"])
-    rows = [
-        {key: recording[key] for key in ("recording_id", "listing_key")}
-        | {"utterance_id": utterance["utterance_id"], "content_sha256": content, "size_bytes": size}
-        for utterance in recording["utterances"]
-    ]
-    for each in wanted:
-        _measure_with(each, recording["utterances"], clips, rows, cost)
-    cost.audio_s = sum(clip.duration_s for clip in clips if isinstance(clip, Clip))
-    rows[0]["cost"] = cost.told()
-    return rows
+    rows: list[dict[str, Any]]
+    left: int = 0
 
 
-def _measure_with(
-    each: Wanted,
-    utterances: Sequence[Mapping[str, Any]],
-    clips: Sequence[Clip | Measurement],
-    rows: Sequence[dict[str, Any]],
-    cost: _Cost,
-) -> None:
-    """Let one extractor measure the clips that lack it, and write its struct into their rows."""
-    asked = [i for i, utterance in enumerate(utterances) if each.name in utterance["needs"]]
-    ready = [(i, clip) for i in asked if isinstance(clip := clips[i], Clip)]
-    results: dict[int, Measurement] = {i: clip for i in asked if isinstance(clip := clips[i], Measurement)}
-    if ready:
-        own = [_with_inputs(clip, each, utterances[i]) for i, clip in ready]
-        results |= dict(zip((i for i, _ in ready), _safely(each, own, cost), strict=True))
-    for i, result in results.items():
-        columns = {name: result.values.get(name) for name, _ in own_columns(each.name)}
-        filed = {
-            "fingerprint": each.fingerprint,
-            "inputs_hash": utterances[i]["inputs_hashes"][each.name],
-            "error": result.error,
+@dataclass
+class _Cost:
+    """What was spent since it was last told; on the first row of what is yielded."""
+
+    audio_s: float = 0.0
+    bytes_read: int = 0
+    model_loads: int = 0
+    cpu_at_start: float = field(default_factory=lambda: cpu_seconds())
+
+    def told(self, device_s: float) -> dict[str, Any]:
+        now = cpu_seconds()
+        said = {
+            "cpu_s": now - self.cpu_at_start,
+            "device_s": device_s,
+            "bytes_read": self.bytes_read,
+            "audio_s": self.audio_s,
+            "model_loads": self.model_loads,
         }
-        rows[i][each.name] = {**columns, **filed, "transient": result.transient, "detail": result.detail}
+        self.audio_s, self.bytes_read, self.model_loads, self.cpu_at_start = 0.0, 0, 0, now
+        return said
 
 
-def _safely(each: Wanted, clips: Sequence[Clip], cost: _Cost) -> list[Measurement]:
-    """One measurement per clip, also when the extractor breaks its promise."""
-    model = _model(each, cost)
-    try:
-        results = each.extractor.measure(model, clips)
-    except MemoryError as error:
-        return [Measurement(error="OUT_OF_MEMORY", detail=str(error)[:200], transient=True)] * len(clips)
-    except Exception as error:
-        if len(clips) > 1:  # find the one clip that raises; the others get their results
-            return [result for clip in clips for result in _safely(each, [clip], cost)]
-        return [Measurement(error="EXTRACTOR_FAILED", detail=f"{type(error).__name__}: {error}"[:200])]
-    if len(results) != len(clips):
-        detail = f"{len(results)} results for {len(clips)} clips"
-        return [Measurement(error="EXTRACTOR_FAILED", detail=detail)] * len(clips)
-    return results
+class _Task:
+    """One partition of a chunk."""
 
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._wanted = wanted
+        self._cost = _Cost()
+        self._device = DeviceTime()
+        self._ways: dict[str, Singly | Lookahead] = {}
+        self._held = ExitStack()
+        self._device_index: int | None = None
 
-def _model(each: Wanted, cost: _Cost) -> Any:
-    key = each.fingerprint
-    if key not in _models:
-        _models[key] = each.extractor.load()
-        cost.model_loads += each.identity.model_sha256 is not None
-    return _models[key]
+    def rows(self, recordings: Iterator[Heard]) -> Iterator[list[dict[str, Any]]]:
+        """Staged rows in the order of `recordings`, some at a time."""
+        waiting: deque[_Recording] = deque()
+        ready: list[dict[str, Any]] = []
+        for heard in recordings:
+            waiting.append(self._begin(heard))
+            if len(waiting) > MAX_WAITING:
+                self._flush()
+            while waiting and waiting[0].left == 0:
+                ready.extend(waiting.popleft().rows)
+            if len(ready) >= ROWS_PER_BATCH:
+                yield self._with_cost(ready)
+                ready = []
+        self._flush()
+        ready.extend(row for recording in waiting for row in recording.rows)
+        if ready:
+            yield self._with_cost(ready)
 
+    def close(self) -> None:
+        """Let go of threads and of the device."""
+        for way in self._ways.values():
+            way.close()
+        self._held.close()
 
-def _identified(audio: OpenAudio, recording: Mapping[str, Any]) -> str:
-    """Hash of the bytes; AudioError (transient) when they are not what the plan saw."""
-    from speechlake.audio.errors import AudioError
-
-    if audio.listing_key != recording["listing_key"]:
-        raise AudioError(
-            "STORAGE", f"{audio.listing_key} was {recording['listing_key']} at the last ingest: list it again"
+    def _begin(self, heard: Heard) -> _Recording:
+        """Measure what is measured singly, and send the rest on its way."""
+        self._cost.bytes_read += heard.size_bytes or 0
+        recording = _Recording(
+            [
+                fresh_row(heard.recording, utterance, heard.content_sha256, heard.size_bytes)
+                for utterance in heard.utterances
+            ]
         )
-    content, planned = audio.content_sha256(), str(recording["content_sha256"])
-    if not planned.startswith("listing:") and planned != content:
-        raise AudioError("STORAGE", "other bytes than before under the same listing key")
-    return content
+        for utterance, clip, row in zip(heard.utterances, heard.clips, recording.rows, strict=True):
+            if isinstance(clip, Clip):
+                self._cost.audio_s += clip.duration_s
+            for each in self._wanted:
+                if each.fingerprint in utterance["needs"]:
+                    self._measure(each, utterance, clip, row, recording)
+        return recording
 
+    def _measure(
+        self,
+        each: Wanted,
+        utterance: Mapping[str, Any],
+        clip: Clip | Measurement,
+        row: dict[str, Any],
+        recording: _Recording,
+    ) -> None:
+        def done(result: Measurement) -> None:
+            row[each.name] = filed(each, utterance, result)
+            recording.left -= 1
 
-def decoder() -> Decoder:
-    """This worker's decode child."""
-    from speechlake.audio.decoder import Decoder
+        recording.left += 1
+        if isinstance(clip, Measurement):
+            return done(clip)
+        own = replace(clip, inputs={name: utterance["inputs"][name] for name in each.extractor.inputs})
+        way = self._way(each)
+        if isinstance(way, Singly):
+            return done(way.measure(own))
+        asked = way.extractor.ask(way.model, own)
+        return done(asked) if isinstance(asked, Measurement) else way.put(asked, done)
 
-    if not _decoder:
-        _decoder.append(Decoder())
-    return _decoder[0]
+    def _way(self, each: Wanted) -> Singly | Lookahead:
+        key = each.fingerprint
+        if key not in self._ways:
+            self._ways[key] = (
+                self._lookahead(each, each.extractor)
+                if isinstance(each.extractor, BatchExtractor)
+                else Singly(each.extractor, lambda: self._model(each, 0))
+            )
+        return self._ways[key]
 
+    def _lookahead(self, each: Wanted, extractor: BatchExtractor) -> Lookahead:
+        """Where a device is needed, it is held from the first clip to the end of the task."""
+        if extractor.device == "cuda" and self._device_index is None:
+            self._device_index = self._held.enter_context(held_device(device_count()))
+        index = self._device_index or 0
+        return Lookahead(extractor, lambda: self._model(each, index), device=self._device)
 
-def _clip(decoded: Decoded, utterance: Mapping[str, Any]) -> Clip | Measurement:
-    from speechlake.audio.errors import AudioError
-    from speechlake.audio.signal import cut, select_channel, to_16k
+    def _model(self, each: Wanted, device_index: int) -> Any:
+        """This process's model; asked again by the same task, another one: the first hangs."""
+        key = (each.fingerprint, device_index)
+        if key not in _models or each.fingerprint in self._ways:
+            _models[key] = each.extractor.load()
+            self._cost.model_loads += each.identity.model_sha256 is not None
+        return _models[key]
 
-    rate = decoded.sample_rate_hz
-    try:
-        native = cut(
-            select_channel(decoded.samples, utterance["channel"]),
-            rate,
-            utterance["start_ms"],
-            utterance["end_ms"],
-        )
-    except AudioError as error:
-        return _failed(error)
-    return Clip(
-        utterance_id=utterance["utterance_id"],
-        native=native,
-        native_rate_hz=rate,
-        samples=to_16k(native, rate),
-        container=decoded.container,
-        codec=decoded.codec,
-        channels=decoded.samples.shape[1],
-        recording_duration_s=len(decoded.samples) / rate,
-        header_duration_s=decoded.header_duration_s,
-        inputs={},
-    )
+    def _flush(self) -> None:
+        for way in self._ways.values():
+            if isinstance(way, Lookahead):
+                way.flush()
 
-
-def _with_inputs(clip: Clip, each: Wanted, utterance: Mapping[str, Any]) -> Clip:
-    from dataclasses import replace
-
-    return replace(clip, inputs={name: utterance["inputs"][name] for name in each.extractor.inputs})
-
-
-def _failed(error: Any) -> Measurement:
-    return Measurement(error=error.code, detail=error.detail, transient=error.transient)
+    def _with_cost(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        rows[0]["cost"] = self._cost.told(self._device.taken())
+        return rows
 
 
 def cpu_seconds() -> float:

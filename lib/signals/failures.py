@@ -30,3 +30,13 @@ def failed(error: Exception) -> Measurement:
     return Measurement(
         error="OUT_OF_MEMORY" if full else "MODEL_FAILED", detail=said[:MAX_DETAIL], transient=True
     )
+
+
+def too_few(results: int, clips: int) -> Measurement:
+    """For an extractor that did not answer for each clip: it would not another time either."""
+    return Measurement(error="EXTRACTOR_FAILED", detail=f"{results} results for {clips} clips")
+
+
+def too_slow(allowed_s: float) -> Measurement:
+    """For a call that did not come back."""
+    return Measurement(error="TIME_OUT", detail=f"no result in {allowed_s:.0f} s", transient=True)

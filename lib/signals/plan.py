@@ -19,14 +19,22 @@ MAX_ATTEMPTS = 3
 SLOTS = 1024
 # Guess for audio of undeclared length: 16-bit mono at 16 kHz.
 BYTES_PER_SECOND = 32_000.0
+# Utterances of a long recording are measured in stretches of this length, each a unit of work of its own,
+# so that one 10-hour file does not hold the others.
+STRETCH_MS = 20 * 60 * 1000
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """An extractor with what its rows will be filed under."""
+    """An extractor with what its rows will be filed under, and for which utterances it is wanted.
+
+    `languages`: only utterances of these primary subtags; `but`: all, a missing language included, except these.
+    """
 
     extractor: Extractor
     identity: Identity
+    languages: frozenset[str] | None = None
+    but: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -37,6 +45,25 @@ class Wanted:
     def fingerprint(self) -> str:
         """What the rows are filed under."""
         return self.identity.fingerprint
+
+    def is_for(self, language: Column) -> Column:
+        """True for utterances of a BCP 47 tag that this is wanted for; never null."""
+        from pyspark.sql import functions as F
+
+        primary = F.coalesce(F.element_at(F.split(language, "-"), 1), F.lit(""))
+        if self.languages is not None:
+            return primary.isin(*sorted(self.languages))
+        return ~primary.isin(*sorted(self.but)) if self.but else F.lit(True)
+
+
+def wanted_of(extractors: Sequence[Extractor]) -> list[Wanted]:
+    """Extractors, each for every utterance."""
+    return [Wanted(extractor, extractor.identity()) for extractor in extractors]
+
+
+def names_of(wanted: Sequence[Wanted]) -> list[str]:
+    """Names of the extractors, each once, in order: several fingerprints may share one."""
+    return list(dict.fromkeys(each.name for each in wanted))
 
 
 def inputs_hash(inputs: Sequence[str]) -> Column:
@@ -60,7 +87,7 @@ def with_content(recordings: DataFrame, content_hashes: DataFrame) -> DataFrame:
 
 
 def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
-    """One row per utterance that lacks any of `wanted`, with its recording and `needs`, the names it lacks.
+    """One row per utterance that lacks any of `wanted`, with its recording and `needs`, the fingerprints it lacks.
 
     Retired utterances and missing audio are not planned, nor what failed for the third time.
     """
@@ -85,12 +112,12 @@ def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
     for each in wanted:
         frame = _with_need(frame, lake, corpus, each)
     lacking = F.filter(
-        F.array(*[F.col(f"need_{each.name}") for each in wanted]), lambda need: need.isNotNull()
+        F.array(*[F.col(f"need_{each.fingerprint}") for each in wanted]), lambda need: need.isNotNull()
     )
     return (
         frame.withColumn("needs", lacking)
         .where(F.size("needs") > 0)
-        .drop(*[f"need_{each.name}" for each in wanted])
+        .drop(*[f"need_{each.fingerprint}" for each in wanted])
     )
 
 
@@ -111,22 +138,34 @@ def _with_need(frame: DataFrame, lake: Lake, corpus: str, wanted: Wanted) -> Dat
     hashed = frame.withColumn("inputs_hash", inputs_hash(wanted.extractor.inputs))
     joined = hashed.join(done, on=["utterance_id", "content_sha256", "inputs_hash"], how="left")
     joined = joined.join(spent, on=["utterance_id", "listing_key", "inputs_hash"], how="left")
-    need = F.when(F.col("done").isNull() & F.col("spent").isNull(), F.lit(wanted.name))
-    return joined.withColumn(f"need_{wanted.name}", need).drop("done", "spent", "inputs_hash")
+    lacking = F.col("done").isNull() & F.col("spent").isNull() & wanted.is_for(F.col("language"))
+    need = F.when(lacking, F.lit(wanted.fingerprint))
+    return joined.withColumn(f"need_{wanted.fingerprint}", need).drop("done", "spent", "inputs_hash")
 
 
-def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
-    """One row per recording with its utterances in order: what one decode serves. Adds `slot` and `seconds`."""
+def audio_seconds() -> Column:
+    """Estimated length of a planned utterance: its interval's, else the declared one, else by the file's size."""
     from pyspark.sql import functions as F
 
-    inputs = sorted({name for each in wanted for name in each.extractor.inputs})
-    length = F.coalesce(
+    return F.coalesce(
         (F.col("end_ms") - F.col("start_ms")) / 1000.0,
         F.when(F.col("declared_duration_s").between(0, 86_400), F.col("declared_duration_s")),
         F.col("size_bytes") / BYTES_PER_SECOND,
         F.lit(0.0),
     )
-    hashes = F.struct(*[inputs_hash(each.extractor.inputs).alias(each.name) for each in wanted])
+
+
+def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
+    """One row per recording, or stretch of a long one, with its utterances in order: what one decode serves.
+
+    Adds `slot`, by which chunks are cut, and `seconds`, the audio to measure.
+    """
+    from pyspark.sql import functions as F
+
+    inputs = sorted({name for each in wanted for name in each.extractor.inputs})
+    # An extractor's inputs are its class's, whatever the fingerprint.
+    declared = {each.name: each.extractor.inputs for each in wanted}
+    hashes = F.struct(*[inputs_hash(names).alias(name) for name, names in declared.items()])
     said = (
         F.struct(*[F.col(name) for name in inputs])
         if inputs
@@ -152,10 +191,15 @@ def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
         "listing_key",
         "size_bytes",
     ]
-    grouped = lacking.withColumn("seconds", length).withColumn("one", one).groupBy(*place, "content_sha256")
-    return grouped.agg(
-        F.sort_array(F.collect_list("one")).alias("utterances"), F.sum("seconds").alias("seconds")
-    ).withColumn("slot", F.pmod(F.xxhash64("recording_id"), F.lit(SLOTS)).cast("int"))
+    stretch = F.expr(f"start_ms DIV {STRETCH_MS}")
+    timed = (
+        lacking.withColumn("seconds", audio_seconds()).withColumn("one", one).withColumn("stretch", stretch)
+    )
+    return (
+        timed.groupBy(*place, "content_sha256", "stretch")
+        .agg(F.sort_array(F.collect_list("one")).alias("utterances"), F.sum("seconds").alias("seconds"))
+        .withColumn("slot", F.pmod(F.xxhash64("recording_id", "stretch"), F.lit(SLOTS)).cast("int"))
+    )
 
 
 @dataclass(frozen=True)

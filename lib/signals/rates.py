@@ -1,9 +1,10 @@
-"""How fast this lake's extractions went: what sizes chunks."""
+"""How fast this lake's extractions went, and what they cost: what sizes chunks and foretells a run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,18 +15,35 @@ SHORTEST_S = 20.0
 RUNS_LOOKED_AT = 20
 
 
-def measured_rate(lake: Lake, fingerprints: Sequence[str]) -> float | None:
-    """× real time (wall clock) of the newest run that measured exactly these fingerprints; None when there is none."""
+@dataclass(frozen=True)
+class Rate:
+    """`times_real_time` by the wall clock; what a second of audio took of CPUs and of devices, in seconds."""
+
+    times_real_time: float
+    cpu_s: float
+    device_s: float
+
+
+def past_rate(lake: Lake, fingerprints: Sequence[str]) -> Rate | None:
+    """That of the newest run that measured exactly these fingerprints; None when there is none."""
     from pyspark.sql import functions as F
 
     wall = F.col("finished_at").cast("double") - F.col("started_at").cast("double")
     runs = lake.read("runs").where(
         (F.col("job") == "extract-signals") & (F.col("outcome") == "done") & (wall > SHORTEST_S)
     )
-    newest = runs.select("arguments", (F.col("audio_s_out") / wall).alias("rate")).orderBy(
-        F.col("finished_at").desc(), "run_id"
+    newest = (
+        runs.where("audio_s_out > 0")
+        .select("arguments", "audio_s_out", "cpu_s", "device_s", wall.alias("wall"))
+        .orderBy(F.col("finished_at").desc(), "run_id")
     )
     for row in newest.limit(RUNS_LOOKED_AT).collect():
-        if sorted(json.loads(row.arguments)["extractors"].values()) == sorted(fingerprints) and row.rate > 0:
-            return float(row.rate)
+        if _fingerprints(row.arguments) == sorted(fingerprints):
+            audio_s = row.audio_s_out
+            return Rate(audio_s / row.wall, row.cpu_s / audio_s, row.device_s / audio_s)
     return None
+
+
+def _fingerprints(arguments: str) -> list[str]:
+    said = json.loads(arguments)["extractors"]
+    return sorted(fingerprint for _, fingerprint, *_ in said) if isinstance(said, list) else []

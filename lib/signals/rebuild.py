@@ -1,31 +1,22 @@
-"""An extractor again, from its row in `extractors`: how a profile's fingerprint is run."""
+"""An extractor again, from its row in `extractors`: how a fingerprint is run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from speechlake.errors import ConfigError
 from speechlake.signals import EXTRACTORS
-from speechlake.signals.catalogue import profile
 from speechlake.signals.extractor import Extractor
-
-if TYPE_CHECKING:
-    from speechlake.lake import Lake
 
 # In an identity for what it changes, but constants of the code, not fields of an extractor.
 CONSTANTS = ("front_end",)
 
 
-def profiled(lake: Lake, name: str, **where: Any) -> Extractor | None:
-    """The extractor that the lake's profile names for languages without one of their own; None where it names none."""
-    current = [fingerprint for languages, fingerprint in profile(lake).get(name, ()) if languages is None]
-    rows = lake.read("extractors").where(f"name = '{name}'").collect() if current else []
-    row = next((row for row in rows if row.fingerprint == current[0]), None)
-    if row is None:
-        return None
-    return rebuild(name, row.model_id, json.loads(row.parameters), fingerprint=row.fingerprint, **where)
+def rebuild_row(row: Any, **where: Any) -> Extractor:
+    """The extractor of a row of `extractors`; `where` as in `rebuild`."""
+    return rebuild(row.name, row.model_id, json.loads(row.parameters), fingerprint=row.fingerprint, **where)
 
 
 def rebuild(
@@ -37,7 +28,12 @@ def rebuild(
     """
     if name not in EXTRACTORS:
         raise ConfigError(f"extractor {name!r} is not known.", hint=f"Known: {', '.join(EXTRACTORS)}.")
-    fields = {key: value for key, value in parameters.items() if key not in CONSTANTS}
+    # JSON knows no tuples.
+    fields = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in parameters.items()
+        if key not in CONSTANTS
+    }
     model = {"model": model_id} if name == "whisper" else {}
     try:
         extractor = cast(Callable[..., Extractor], EXTRACTORS[name])(**fields, **model, **where)

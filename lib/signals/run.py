@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
+from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.progress import HoursDone, Progress
 from speechlake.schemas import CONTENT_HASHES
 from speechlake.signals.commit import Measured, commit_measured
-from speechlake.signals.engine import measure, staged_ddl
-from speechlake.signals.plan import Chunk, Wanted, by_recording, chunks, totals, unmeasured
+from speechlake.signals.engine import measure
+from speechlake.signals.plan import Chunk, Wanted, by_recording, chunks, names_of, totals, unmeasured
+from speechlake.signals.spread import TASKS_PER_CORE, Spread, spread_of
+from speechlake.signals.staged import staged_ddl
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ CHUNKS_AT_ONCE = 2
 # What one core of an unknown machine measures, × real time, until a run has told better.
 FIRST_GUESS_RATE = 4.0
 CHUNK_SECONDS = 450.0
-TASKS_PER_CORE = 6
 
 
 def roots_of(lake: Lake, corpus: str) -> dict[str, str]:
@@ -36,6 +38,18 @@ def roots_of(lake: Lake, corpus: str) -> dict[str, str]:
 
     row = lake.read("corpora").where(F.col("corpus") == corpus).collect()
     return {root.name: root.uri for root in row[0].roots} if row else {}
+
+
+def require_roots(lake: Lake, corpus: str) -> None:
+    """UsageError where a root of `corpus` is not there, an absent mount say: no clip of it is to blame."""
+    from speechlake.manifests.places import entry_of
+
+    for name, uri in roots_of(lake, corpus).items():
+        if entry_of(uri) is None:
+            raise UsageError(
+                f"root {name} of corpus {corpus} is not there: {uri}",
+                hint=f"Mount it, or say where it is now: speechlake ingest-manifests … --audio-root {name}=URI",
+            )
 
 
 def hash_relisted(hold: Hold) -> int:
@@ -88,9 +102,12 @@ def commit_any(hold: Hold, stage: Stage) -> Measured:
     return commit_measured(hold, stage)
 
 
-def staged_plan(hold: Hold, wanted: Sequence[Wanted]) -> DataFrame | None:
-    """What is to be measured, staged once; None when there is nothing."""
-    lacking = by_recording(unmeasured(hold.lake, hold.scope, wanted), wanted)
+def staged_plan(hold: Hold, wanted: Sequence[Wanted], *, only: DataFrame | None = None) -> DataFrame | None:
+    """What is to be measured, of all utterances or those in `only`, staged once; None when there is nothing."""
+    rows = unmeasured(hold.lake, hold.scope, wanted)
+    if only is not None:
+        rows = rows.join(only, on="utterance_id", how="left_semi")
+    lacking = by_recording(rows, wanted)
     path = f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}/{hold.run_id}"
     lacking.sortWithinPartitions("slot").write.mode("overwrite").parquet(path)
     plan = hold.lake.spark.read.parquet(path)
@@ -105,25 +122,35 @@ def drop_plans(hold: Hold) -> None:
 def measured_chunks(
     hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], *, rate: float | None, progress: Progress
 ) -> Iterator[Measured]:
-    """Measure a staged plan chunk by chunk and commit each, in order. `rate`: × real time of earlier runs."""
-    spark = hold.lake.spark
-    cores = spark.sparkContext.defaultParallelism
+    """Measure a staged plan chunk by chunk and commit each, in order. `rate`: × real time of earlier runs.
+
+    Interrupted, it drops the chunks in flight and stops Spark's work on them at once.
+    """
     sums = totals(plan)
-    cut = chunks(sums["seconds"], CHUNK_SECONDS * (rate or FIRST_GUESS_RATE * cores))
-    names = ", ".join(w.name for w in wanted)
+    spread = spread_of(hold.lake.spark, wanted)
+    cut = chunks(sums["seconds"], CHUNK_SECONDS * (rate or FIRST_GUESS_RATE * spread.cores))
+    names = ", ".join(names_of(wanted))
     progress.say(
         f"{hold.scope}: {sums['utterances']} utterances of {sums['recordings']} recordings, about "
         f"{sums['seconds'] / 60:.1f} minutes, for {names}, in {len(cut)} chunk(s)"
     )
-    work = _Measuring(hold, plan, wanted, roots_of(hold.lake, hold.scope), cores * TASKS_PER_CORE)
-    with progress.hours(hold.scope, sums["seconds"]) as done, ThreadPoolExecutor(CHUNKS_AT_ONCE) as pool:
-        waiting: deque[Future[Stage]] = deque()
-        for chunk in cut:
-            waiting.append(pool.submit(work.stage, chunk))
-            if len(waiting) >= CHUNKS_AT_ONCE:
+    work = _Measuring(hold, plan, wanted, roots_of(hold.lake, hold.scope), spread)
+    pool = ThreadPoolExecutor(CHUNKS_AT_ONCE)
+    try:
+        with progress.hours(hold.scope, sums["seconds"]) as done:
+            waiting: deque[Future[Stage]] = deque()
+            for chunk in cut:
+                waiting.append(pool.submit(work.stage, chunk))
+                if len(waiting) >= CHUNKS_AT_ONCE:
+                    yield _committed(hold, waiting.popleft().result(), done)
+            while waiting:
                 yield _committed(hold, waiting.popleft().result(), done)
-        while waiting:
-            yield _committed(hold, waiting.popleft().result(), done)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        hold.lake.spark.sparkContext.cancelAllJobs()
+        raise
+    finally:
+        pool.shutdown()
 
 
 def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
@@ -137,14 +164,15 @@ class _Measuring:
     """Stages chunks; used from several threads."""
 
     def __init__(
-        self, hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], roots: Mapping[str, str], tasks: int
+        self, hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], roots: Mapping[str, str], spread: Spread
     ) -> None:
-        self._hold, self._plan, self._wanted, self._roots, self._tasks = hold, plan, wanted, roots, tasks
+        self._hold, self._plan, self._wanted, self._roots, self._spread = hold, plan, wanted, roots, spread
         self._spark = hold.lake.spark
         self._lock = threading.Lock()
 
     def stage(self, chunk: Chunk) -> Stage:
         """Measure one chunk into a stage."""
+        from pyspark.sql import functions as F
         from pyspark.sql.pandas.types import to_arrow_schema
         from pyspark.sql.types import StructType
 
@@ -152,14 +180,21 @@ class _Measuring:
         with self._lock:
             schema = to_arrow_schema(cast(StructType, StructType.fromDDL(ddl)))
             rows = chunk.rows(self._plan)
-        spread = rows.repartition(self._tasks, "recording_id").sortWithinPartitions(
-            "seconds", ascending=False
+        # Longest first, then in an order of their own.
+        shared = rows.repartition(self._spread.tasks, "recording_id", "stretch").sortWithinPartitions(
+            F.col("seconds").desc(), F.xxhash64("recording_id", "stretch")
         )
-        measured = spread.mapInArrow(measure(self._wanted, self._roots, schema), ddl)
+        work = measure(self._wanted, self._roots, schema, readers=self._spread.readers)
+        measured = shared.mapInArrow(work, ddl)
         digest = make_id(
             *(w.fingerprint for w in self._wanted), f"{chunk.number}/{chunk.of}", self._hold.run_id
         )[:16]
-        note = {"run_id": self._hold.run_id, "extractors": [w.name for w in self._wanted]}
+        note = {
+            "run_id": self._hold.run_id,
+            "chunk": chunk.number,
+            "extractors": names_of(self._wanted),
+            "fingerprints": [w.fingerprint for w in self._wanted],
+        }
         return self._hold.staging.write(digest, self._hold.run_id, measured, note)
 
 

@@ -1,0 +1,151 @@
+"""For which languages a model may hear short clips in cut windows: the sample, the verdict, where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from speechlake.schemas import CALIBRATIONS
+from speechlake.signals.whisper import Whisper
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from speechlake.hold import Hold
+    from speechlake.lake import Lake
+    from speechlake.text.paired import Paired
+
+# Cut windows count as equal while the upper end of the interval of their error rate, minus that of full
+# windows, stays below half a point or a twentieth of the error rate, whichever is more: what two decodings
+# of one model differ by for other reasons (facts of the design: +-0.4 points between batch and clip by clip).
+MARGIN, SHARE = 0.005, 0.05
+# Fewer clips decide nothing.
+FEWEST_CLIPS = 50
+# More clips than one in a hundred whose language is heard as another one, or whose text runs away.
+MOST_STRAYS = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison of one language says; `equal`: cut windows may be used."""
+
+    language: str
+    equal: bool
+    why: str
+    paired: Paired
+    flips: int
+    runaways: int
+
+
+def to_try(how: Whisper) -> tuple[Whisper, Whisper]:
+    """(cut, full): the two extractors that are compared."""
+    return replace(how, windows="cut"), replace(how, windows="full")
+
+
+def calibrated_languages(lake: Lake, fingerprint: str) -> frozenset[str]:
+    """Primary subtags whose newest verdict on `fingerprint` (an extractor with cut windows) is equal."""
+    from pyspark.sql import functions as F
+
+    rows = lake.read("calibrations").where(F.col("fingerprint") == fingerprint)
+    newest = rows.groupBy("language").agg(F.max(F.struct("n", "equal")).alias("verdict"))
+    return frozenset(row.language for row in newest.where("verdict.equal").collect())
+
+
+def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFrame:
+    """(utterance_id) of up to `clips` current utterances per language with a text of a person, by a hash.
+
+    The sample of a language stays the same while its utterances do. The driver holds clips x languages ids.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    texts = lake.read("transcripts").where("retired_in IS NULL AND kind != 'machine'").select("utterance_id")
+    primary = F.element_at(F.split("language", "-"), 1)
+    current = lake.read("utterances").where("retired_in IS NULL AND language IS NOT NULL")
+    spoken = current.select("utterance_id", primary.alias("language")).join(
+        texts.distinct(), on="utterance_id", how="left_semi"
+    )
+    there = sorted(row.language for row in spoken.select("language").distinct().collect())
+    found = [
+        row.utterance_id
+        for language in there
+        if languages is None or language in languages
+        for row in spoken.where(F.col("language") == language)
+        .orderBy(F.sha2("utterance_id", 256))
+        .limit(clips)
+        .select("utterance_id")
+        .collect()
+    ]
+    schema = StructType([StructField("utterance_id", StringType(), nullable=False)])
+    return lake.spark.createDataFrame([(one,) for one in found], schema)
+
+
+def verdict(language: str, paired: Paired, changed: Mapping[str, Any]) -> Verdict:
+    """Judge cut windows (b) against full ones (a); `changed` is the language's row of `compare.answers.texts`."""
+    flips, runaways = int(changed["language_changed"]), int(changed["b_runaway"]) - int(changed["a_runaway"])
+    why = _against(paired, flips, runaways)
+    return Verdict(language, why is None, why or "not worse", paired, flips, max(0, runaways))
+
+
+def _against(paired: Paired, flips: int, runaways: int) -> str | None:
+    """The first thing that speaks against cut windows."""
+    if paired.utterances < FEWEST_CLIPS:
+        return f"{paired.utterances} clips, {FEWEST_CLIPS} are needed"
+    if paired.high is None or paired.rate_a is None:
+        return "no reference text"
+    allowed = max(MARGIN, SHARE * paired.rate_a)
+    if paired.high > allowed:
+        return f"the error rate may be {100 * paired.high:.1f} points higher, {100 * allowed:.1f} are allowed"
+    if flips > MOST_STRAYS * paired.utterances:
+        return f"{flips} clips change their language"
+    if runaways > MOST_STRAYS * paired.utterances:
+        return f"{runaways} more texts run away"
+    return None
+
+
+def write_verdicts(hold: Hold, full: str, cut: str, found: Sequence[Verdict]) -> int:
+    """Append the verdicts that say something new; rows written."""
+    from pyspark.sql import functions as F
+
+    from speechlake.contracts import struct_of
+
+    known = hold.lake.read("calibrations").where(F.col("fingerprint") == cut).collect()
+    newest = {row.language: row for row in sorted(known, key=lambda row: row.n)}
+    rows = [
+        _row(full, cut, each, newest[each.language].n + 1 if each.language in newest else 1, hold.run_id)
+        for each in found
+        if each.paired.rate_a is not None and _says_more(each, newest.get(each.language))
+    ]
+    frame = hold.lake.spark.createDataFrame(rows, struct_of(CALIBRATIONS))
+    return hold.append_missing("calibrations", frame, expected=len(rows))
+
+
+def _says_more(each: Verdict, known: Any) -> bool:
+    return known is None or (known.clips, known.cut_error_rate) != (
+        each.paired.utterances,
+        each.paired.rate_b,
+    )
+
+
+def _row(full: str, cut: str, each: Verdict, n: int, run_id: str) -> tuple[Any, ...]:
+    paired = each.paired
+    said = {
+        "fingerprint": cut,
+        "full_fingerprint": full,
+        "language": each.language,
+        "n": n,
+        "equal": each.equal,
+        "why": each.why,
+        "clips": paired.utterances,
+        "full_error_rate": paired.rate_a,
+        "cut_error_rate": paired.rate_b,
+        "difference_low": paired.low,
+        "difference_high": paired.high,
+        "deletions_difference": paired.deletions,
+        "insertions_difference": paired.insertions,
+        "language_flips": each.flips,
+        "runaways": each.runaways,
+        "run_id": run_id,
+    }
+    return tuple(said[name] for name in CALIBRATIONS.column_names)

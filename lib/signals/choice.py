@@ -1,0 +1,65 @@
+"""Which extractors a run measures with, and for which utterances: named on the command line, or by the profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from speechlake.signals import EXTRACTORS
+from speechlake.signals.calibration import calibrated_languages
+from speechlake.signals.catalogue import profile
+from speechlake.signals.plan import Wanted
+from speechlake.signals.rebuild import rebuild_row
+from speechlake.signals.whisper import Whisper
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+# On an accelerator: 64 full windows to a batch, four batches at once (docs/benchmarks.md).
+ON_DEVICE: Mapping[str, Any] = {"batch_s": 1920.0, "streams": 4}
+
+
+def resources(device: str, batch_s: float | None, streams: int | None) -> dict[str, Any]:
+    """How Whisper runs, as fields that are not in its fingerprint; the device's defaults where nothing is said."""
+    own = dict(ON_DEVICE) if device == "cuda" else {}
+    said = {"batch_s": batch_s, "streams": streams}
+    return {"device": device, **own, **{name: value for name, value in said.items() if value is not None}}
+
+
+def wanted_by_profile(lake: Lake, name: str, where: Mapping[str, Any]) -> list[Wanted]:
+    """What the lake's profile names for an extractor, each for its languages; nothing where it names nothing."""
+    entries = profile(lake).get(name, ())
+    rows = {row.fingerprint: row for row in lake.read("extractors").where(f"name = '{name}'").collect()}
+    named = frozenset(language for languages, _ in entries for language in languages or ())
+    by_fingerprint: dict[str, list[frozenset[str] | None]] = {}
+    for languages, fingerprint in entries:
+        by_fingerprint.setdefault(fingerprint, []).append(languages)
+    found = []
+    for fingerprint, said in by_fingerprint.items():
+        extractor = rebuild_row(rows[fingerprint], **where)
+        mine = frozenset(language for languages in said for language in languages or ())
+        limits = {"but": named - mine} if None in said else {"languages": mine}
+        found.append(Wanted(extractor, extractor.identity(), **limits))
+    return found
+
+
+def wanted_whisper(lake: Lake, how: Whisper, quality: str) -> list[Wanted]:
+    """`how`, with cut windows for the languages that `calibrate` found equal, unless `quality` is accurate."""
+    full = replace(how, windows="full")
+    languages: frozenset[str] = frozenset()
+    if quality == "fast":
+        cut = replace(how, windows="cut")
+        languages = calibrated_languages(lake, cut.identity().fingerprint)
+    if not languages:
+        return [Wanted(full, full.identity())]
+    return [
+        Wanted(cut, cut.identity(), languages=languages),
+        Wanted(full, full.identity(), but=languages),
+    ]
+
+
+def wanted_plain(name: str) -> Wanted:
+    """An extractor that takes no arguments, as this version of the code has it."""
+    extractor = EXTRACTORS[name]()
+    return Wanted(extractor, extractor.identity())

@@ -1,0 +1,84 @@
+"""What a run of extract-signals would measure, how long it would take and cost; nothing is run or written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechlake.job import Report, corpora_of
+from speechlake.signals.plan import Wanted, audio_seconds, unmeasured
+from speechlake.signals.rates import Rate, past_rate
+from speechlake.signals.run import FIRST_GUESS_RATE
+from speechlake.terminal import console, show
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+PRICE_VARIABLE = "SPEECHLAKE_PRICE_PER_DEVICE_HOUR"
+
+
+def show_outlook(
+    job: str, lake: Lake, wanted: Sequence[Wanted], corpus: str | None, price: float | None
+) -> Report:
+    """Print the plan of one corpus or all.
+
+    Times come from this lake's last run of the same extractors, else from a guess, which is said. A price
+    counts device hours, on CPUs core hours.
+    """
+    out = console()
+    if price is None and os.environ.get(PRICE_VARIABLE):
+        price = float(os.environ[PRICE_VARIABLE])
+    rows = [row for name in corpora_of(lake, corpus) for row in _lacking(lake, name, wanted)]
+    show(out, "To be measured", ["corpus", "extractor", "model", "fingerprint", "utterances", "hours"], rows)
+    hours = sum(_hours(lake, name, wanted) for name in corpora_of(lake, corpus))
+    rate = past_rate(lake, [w.fingerprint for w in wanted])
+    seconds, cost = _foretold(hours, rate, lake.spark.sparkContext.defaultParallelism, price)
+    ground = "as the last run of the same extractors" if rate else "at a guess: none of these ran here yet"
+    out.print(f"{hours:.2f} h of audio, about {seconds:,.0f} s on this machine, {ground}")
+    if cost is not None:
+        out.print(f"about {cost:,.2f} at {price:g} per device hour")
+    counts = {
+        "utterances": sum(row[4] for row in rows),
+        "hours": round(hours, 4),
+        "predicted_s": round(seconds, 1),
+        "predicted_price": None if cost is None else round(cost, 4),
+    }
+    return Report(
+        job, "planned" if rows else "nothing to do", None, counts, f"speechlake {job} --lake {lake.root}"
+    )
+
+
+def _lacking(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> list[list[Any]]:
+    """A row per extractor that lacks something."""
+    from pyspark.sql import functions as F
+
+    lacking = unmeasured(lake, corpus, wanted).select(
+        F.explode("needs").alias("fingerprint"), audio_seconds().alias("seconds")
+    )
+    sums = {
+        row.fingerprint: (row.n, row.hours)
+        for row in lacking.groupBy("fingerprint")
+        .agg(F.count("*").alias("n"), (F.sum("seconds") / 3600).alias("hours"))
+        .collect()
+    }
+    return [
+        [corpus, w.name, w.identity.model_id, w.fingerprint, *sums[w.fingerprint]]
+        for w in wanted
+        if w.fingerprint in sums
+    ]
+
+
+def _hours(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> float:
+    from pyspark.sql import functions as F
+
+    row = unmeasured(lake, corpus, wanted).agg(F.sum(audio_seconds()).alias("s")).collect()[0]
+    return float(row.s or 0.0) / 3600
+
+
+def _foretold(hours: float, rate: Rate | None, cores: int, price: float | None) -> tuple[float, float | None]:
+    """(seconds, price) of so many hours; without a rate a guess of seconds and no price."""
+    if rate is None:
+        return hours * 3600 / (FIRST_GUESS_RATE * cores), None
+    used = rate.device_s if rate.device_s > rate.cpu_s else rate.cpu_s
+    return hours * 3600 / rate.times_real_time, None if price is None else price * hours * used

@@ -1,0 +1,163 @@
+"""The look-ahead: batches of one key, halved where they fail, left behind where they hang."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from speechlake.signals.batching import Asked, BatchExtractor, Piece
+from speechlake.signals.extractor import Clip, Identity, Measurement
+from speechlake.signals.lookahead import Lookahead
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Gives back the notes of its pieces, unless a note tells it otherwise; writes down its batches."""
+
+    name: ClassVar[str] = "echo"
+    version: ClassVar[str] = "1"
+    inputs: ClassVar[tuple[str, ...]] = ()
+
+    batches: list[list[Any]] = field(default_factory=list)
+    batch_s: float = 40.0
+    streams: int = 1
+    seconds_per_second: float = 0.0
+    device: str = "cpu"
+
+    def identity(self) -> Identity:
+        return Identity(self.name, self.version)
+
+    def load(self) -> Any:
+        return threading.Event()
+
+    def measure(self, model: Any, clips: Sequence[Clip]) -> list[Measurement]:
+        raise NotImplementedError
+
+    def ask(self, model: Any, clip: Clip) -> Asked:
+        raise NotImplementedError
+
+    def decode(self, model: Any, pieces: Sequence[Piece]) -> Sequence[Any]:
+        notes = [piece.note for piece in pieces]
+        self.batches.append(notes)
+        if "raises" in notes or ("large" in notes and len(notes) > 1):
+            raise MemoryError("too much at once")
+        if "few" in notes:
+            return notes[1:]
+        if "hangs" in notes:
+            model.wait(30)
+        return [
+            Piece(p.samples, "again", p.padded_s, p.note.upper()) if p.note.startswith("again") else p.note
+            for p in pieces
+        ]
+
+
+def piece(note: str, key: Any = 10, padded_s: float = 10.0) -> Piece:
+    return Piece(np.zeros(100, np.float32), key, padded_s, note)
+
+
+def run(extractor: Echo, *clips: Sequence[Piece], **settings: Any) -> list[Measurement]:
+    """Measurements of clips, each given by its pieces; what their pieces gave, joined, is the text."""
+    found: dict[int, Measurement] = {}
+    ahead = Lookahead(extractor, extractor.load, **settings)
+    for i, pieces in enumerate(clips):
+        asked = Asked(pieces, lambda said: Measurement({"text": " ".join(said)}))
+        ahead.put(asked, lambda result, i=i: found.__setitem__(i, result))
+    ahead.flush()
+    assert ahead.held_bytes == 0
+    ahead.close()
+    return [found[i] for i in range(len(clips))]
+
+
+def texts(results: Sequence[Measurement]) -> list[str | None]:
+    return [result.values.get("text", result.error) for result in results]
+
+
+def test_an_extractor_that_batches_is_told_from_others_by_its_shape() -> None:
+    assert isinstance(Echo(), BatchExtractor)
+
+
+def test_pieces_of_one_key_share_batches_up_to_their_padded_seconds() -> None:
+    echo = Echo()
+    clips = [[piece(f"a{i}")] for i in range(5)] + [[piece("b", key=30, padded_s=30.0)]]
+    assert texts(run(echo, *clips)) == ["a0", "a1", "a2", "a3", "a4", "b"]
+    assert sorted(echo.batches) == [["a0", "a1", "a2", "a3"], ["a4"], ["b"]]
+
+
+def test_a_clip_is_done_when_all_its_pieces_are_and_in_their_order() -> None:
+    assert texts(run(Echo(), [piece("one"), piece("two", key=30), piece("three")])) == ["one two three"]
+
+
+def test_a_clip_without_pieces_is_done_at_once() -> None:
+    assert texts(run(Echo(), [])) == [""]
+
+
+def test_a_piece_that_asks_again_is_decoded_under_its_new_key() -> None:
+    echo = Echo()
+    assert texts(run(echo, [piece("again1")], [piece("x")])) == ["AGAIN1", "x"]
+    assert echo.batches == [["again1", "x"], ["AGAIN1"]]
+
+
+def test_a_batch_that_fails_is_halved_until_the_one_to_blame_stands_alone() -> None:
+    echo = Echo()
+    results = run(echo, *[[piece(note)] for note in ("a", "b", "raises", "c")])
+    assert texts(results) == ["a", "b", "OUT_OF_MEMORY", "c"]
+    assert results[2].transient
+    assert echo.batches == [["a", "b", "raises", "c"], ["a", "b"], ["raises", "c"], ["raises"], ["c"]]
+
+
+def test_what_only_fails_in_company_gets_its_result_alone() -> None:
+    assert texts(run(Echo(), [piece("large")], [piece("a")])) == ["large", "a"]
+
+
+def test_too_few_results_are_the_fault_of_the_piece_that_gives_them_alone() -> None:
+    results = run(Echo(), [piece("a")], [piece("few")], [piece("b")])
+    assert texts(results) == ["a", "EXTRACTOR_FAILED", "b"]
+    assert not results[1].transient
+
+
+def test_a_failing_piece_fails_its_clip_and_no_other() -> None:
+    results = run(Echo(), [piece("one"), piece("raises")], [piece("two")])
+    assert texts(results) == ["OUT_OF_MEMORY", "two"]
+
+
+def test_an_outcome_that_cannot_be_finished_is_a_failure_of_its_clip() -> None:
+    found: list[Measurement] = []
+    echo = Echo()
+    ahead = Lookahead(echo, echo.load)
+    ahead.put(Asked([piece("a")], lambda said: Measurement({"text": said[1]})), found.append)
+    ahead.flush()
+    assert (found[0].error, found[0].transient) == ("MODEL_FAILED", True)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_a_batch_that_hangs_costs_its_piece_an_attempt_and_the_others_nothing(streams: int) -> None:
+    started = time.monotonic()
+    notes = ("a", "hangs", "b", "c", "d", "e", "f")
+    results = run(Echo(streams=streams, batch_s=20.0), *[[piece(note)] for note in notes], grace_s=0.3)
+    assert texts(results) == ["a", "TIME_OUT", "b", "c", "d", "e", "f"]
+    assert results[1].transient
+    assert time.monotonic() - started < 20
+
+
+def test_beyond_its_bytes_batches_run_before_they_are_full() -> None:
+    echo = Echo(batch_s=1000.0)
+    run(echo, *[[piece(f"p{i}")] for i in range(6)], max_bytes=1200)  # a piece holds 400 bytes
+    assert max(map(len, echo.batches)) <= 4
+    assert len(echo.batches) >= 2
+
+
+def test_streams_run_batches_at_the_same_time() -> None:
+    together = threading.Barrier(2, timeout=20)
+
+    class Meeting(Echo):
+        def decode(self, model: Any, pieces: Sequence[Piece]) -> Sequence[Any]:
+            together.wait()
+            return [piece.note for piece in pieces]
+
+    assert texts(run(Meeting(streams=2, batch_s=10.0), [piece("a")], [piece("b")])) == ["a", "b"]
