@@ -13,6 +13,7 @@ JOBS: dict[str, str] = {
     "pipeline": "all jobs over the corpora of a file, in one Spark session",
     "ingest-manifests": "manifests -> recordings, utterances, transcripts, quarantine",
     "extract-signals": "utterances -> measurements: decoded audio, speech, Whisper's text",
+    "calibrate": "may a Whisper model hear short clips in short, faster windows",
     "score-transcripts": "texts against Whisper's: error rates",
     "find-duplicates": "clusters of utterances with the same audio",
     "build-splits": "a policy -> a published release of train, dev and test",
