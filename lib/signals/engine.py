@@ -51,9 +51,11 @@ def measure(
         import pyarrow as pa
 
         recordings = (recording for batch in batches for recording in batch.to_pylist())
+        # Only what the samples say of the whole recording needs its length.
+        lengths = [each.fingerprint for each in wanted if each.name == "audio"]
         task = _Task(wanted)
         try:
-            for rows in task.rows(read_ahead(recordings, roots, threads=readers)):
+            for rows in task.rows(read_ahead(recordings, roots, threads=readers, to_the_end=lengths)):
                 yield pa.RecordBatch.from_pylist(rows, schema)
         finally:
             task.close()
