@@ -69,11 +69,17 @@ def started(lake: Lake, corpus) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_when(process: subprocess.Popen[bytes], lake: Lake, moment: str, wait_s: float) -> bool:
-    """Kill -9 the whole group once `moment` (a path pattern in the lake) shows, `wait_s` later; False if it ended first."""
+def wait_for(process: subprocess.Popen[bytes], lake: Lake, moment: str) -> bool:
+    """Wait until `moment` (a path pattern in the lake) shows, or the process ends; True where it still runs."""
     deadline = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline and not any(Path(lake.root).glob(moment)):
         time.sleep(0.02)
+    return process.poll() is None
+
+
+def kill_when(process: subprocess.Popen[bytes], lake: Lake, moment: str, wait_s: float) -> bool:
+    """Kill -9 the whole group once `moment` (a path pattern in the lake) shows, `wait_s` later; False if it ended first."""
+    wait_for(process, lake, moment)
     time.sleep(wait_s)
     alive = process.poll() is None
     if alive:
@@ -94,6 +100,17 @@ def test_a_driver_killed_while_it_measures_leaves_a_lake_that_the_same_command_c
 ):
     assert kill_when(started(lake, corpus), lake, "_staging/extract-signals/clips/*/*", 0.3)
     assert not lake.exists("signals_speech"), "killed too late to show anything"
+    finish_and_compare(lake, corpus, undisturbed)
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_measuring_driver_within_half_a_minute_and_the_same_command_completes(
+    lake, corpus, undisturbed
+):
+    process = started(lake, corpus)
+    assert wait_for(process, lake, "_staging/extract-signals/clips/*/*")
+    process.terminate()
+    assert process.wait(timeout=30) == 5
     finish_and_compare(lake, corpus, undisturbed)
 
 

@@ -39,8 +39,8 @@ def fragile() -> Iterator[Decoder]:
 
 MISCHIEF = [
     (b"CRASH now", NARROW, "DECODER_CRASHED", False),
-    (b"HANG for ever", IMPATIENT, "DECODER_TIME_OUT", False),
-    (b"SPIN for ever", IMPATIENT, "DECODER_TIME_OUT", False),
+    (b"HANG for ever", IMPATIENT, "DECODER_TIME_OUT", True),
+    (b"SPIN for ever", IMPATIENT, "DECODER_TIME_OUT", True),
     (b"EAT all memory", NARROW, "DECODER_MEMORY", False),
     (b"FLOOD the samples", NARROW, "TOO_LARGE", False),
     (b"LIE about the samples", NARROW, "DECODER_CRASHED", False),
