@@ -1,0 +1,138 @@
+"""Flags of hallucination as Spark expressions over stored texts and signals: no audio, no Python per row.
+
+The same answers as `speechlake.text.runaway` gives one text at a time. Regular expressions are Java's, which
+has the Unicode of its own version: letters that are younger than it are spaces to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speechlake.text.runaway import (
+    APOSTROPHES,
+    COUNTED_CHARS,
+    COUNTED_WORDS,
+    chars_loop,
+    known_phrases,
+    said_again,
+    words_loop,
+)
+from speechlake.text.scripts import COMPRESSION_LIMITS, DEFAULT_COMPRESSION_LIMIT, DENSE, SPARSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import Column
+
+
+def plain(text: Column) -> Column:
+    """Letters, marks and digits in lower case, single spaces for all else, nothing for an apostrophe."""
+    from pyspark.sql import functions as F
+
+    joined = F.regexp_replace(F.lower(text), f"[{APOSTROPHES}]", "")
+    return F.trim(F.regexp_replace(joined, r"[^\p{L}\p{M}\p{N}]+", " "))
+
+
+def letters(text: Column) -> Column:
+    """`plain` without spaces."""
+    from pyspark.sql import functions as F
+
+    return F.replace(plain(text), F.lit(" "), F.lit(""))
+
+
+def repeated_words(text: Column) -> Column:
+    """How often the most repeated unit of up to 12 words (24 characters without spaces) is said in a row."""
+    from pyspark.sql import functions as F
+
+    def of(said: Column, characters: Column) -> Column:
+        by_words = _most_times(F.concat(said, F.lit(" ")), COUNTED_WORDS, words=True)
+        by_chars = _most_times(characters, COUNTED_CHARS, words=False)
+        spoken = F.when(_mostly(characters, SPARSE + DENSE), by_chars).otherwise(by_words)
+        return F.when(characters == "", F.lit(0)).otherwise(spoken).cast("int")
+
+    return _of_plain(text, of)
+
+
+def known_phrase(text: Column) -> Column:
+    """Whether the whole text is one of the phrases that Whisper is known to say in silence."""
+    return letters(text).isin(sorted(known_phrases()))
+
+
+def chars_per_second(text: Column, seconds: Column) -> Column:
+    """Letters, marks and digits per second; infinite for text in no time, 0 for no text."""
+    from pyspark.sql import functions as F
+
+    count = F.length(letters(text)).cast("double")
+    endless = F.when(seconds == 0, F.lit(float("inf")))
+    return F.when(count == 0, F.lit(0.0)).otherwise(F.when(seconds > 0, count / seconds).otherwise(endless))
+
+
+def compression_excess(text: Column, ratio: Column) -> Column:
+    """Whisper's compression ratio minus the limit of the text's script: above 0, text compresses too well."""
+    from pyspark.sql import functions as F
+
+    def of(_: Column, characters: Column) -> Column:
+        limits = COMPRESSION_LIMITS.items()
+        fitting = [F.when(_mostly(characters, script), F.lit(limit)) for limit, script in limits]
+        return F.coalesce(*fitting, F.lit(DEFAULT_COMPRESSION_LIMIT))
+
+    return ratio - _of_plain(text, of)
+
+
+def runaway(text: Column, ratio: Column, truncated: Column) -> Column:
+    """Whether the text should not be believed as it is, as `is_runaway` says; null for no text."""
+    from pyspark.sql import functions as F
+
+    squeezed = F.coalesce(compression_excess(text, ratio) > 0, F.lit(False))
+    return F.when(text.isNotNull(), F.coalesce(truncated, F.lit(False)) | squeezed | _has_loop(text))
+
+
+def _has_loop(text: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    def of(said: Column, characters: Column) -> Column:
+        return (
+            F.when(_mostly(characters, SPARSE), characters.rlike(chars_loop(dense=False)))
+            .when(_mostly(characters, SPARSE + DENSE), characters.rlike(chars_loop(dense=True)))
+            .otherwise(said.rlike(words_loop()))
+        )
+
+    return _of_plain(text, of)
+
+
+def _of_plain(text: Column, body: Callable[[Column, Column], Column]) -> Column:
+    """`body(plain, letters)`, which are computed once however often it names them; null for no text."""
+    from pyspark.sql import functions as F
+
+    once = F.transform(
+        F.array(plain(text)),
+        lambda said: F.struct(said.alias("said"), F.replace(said, F.lit(" "), F.lit("")).alias("letters")),
+    )
+    done = F.transform(once, lambda both: body(both["said"], both["letters"]))
+    return F.when(text.isNotNull(), done[0])
+
+
+def _mostly(characters: Column, script: str) -> Column:
+    from pyspark.sql import functions as F
+
+    inside = F.length(F.regexp_replace(characters, f"[^{script}]+", ""))
+    return 2 * inside > F.length(characters)
+
+
+def _most_times(said: Column, longest: int, *, words: bool) -> Column:
+    """The highest number of times that a unit of 1 to `longest` words or characters is said in a row; 1 for none."""
+    from pyspark.sql import functions as F
+
+    found = F.array(*[
+        F.struct(
+            F.regexp_extract_all(said, F.lit(said_again(n, words=words)), F.lit(0)).alias("runs"),
+            F.lit(n).alias("unit"),
+        )
+        for n in range(1, longest + 1)
+    ])  # fmt: skip
+
+    def length(run: Column) -> Column:
+        return F.length(run) - F.length(F.replace(run, F.lit(" "), F.lit(""))) if words else F.length(run)
+
+    most = F.transform(found, lambda each: F.array_max(F.transform(each["runs"], length)) / each["unit"])
+    return F.floor(F.coalesce(F.array_max(most), F.lit(1.0)))
