@@ -37,7 +37,9 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument(
-        "--set", metavar="EXTRACTOR=WHAT", help="make a fingerprint or a model current, e.g. whisper=whisper-base"
+        "--set",
+        metavar="EXTRACTOR=WHAT",
+        help="make a fingerprint or a model current, e.g. whisper=whisper-base",
     )
     made.add_argument("--language", help="for this language only; default: where a language has no own row")
     job.add_wait(made)

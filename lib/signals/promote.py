@@ -40,9 +40,7 @@ def choices(lake: Lake, extractor: str) -> list[Choice]:
     from speechlake.signals import EXTRACTORS
 
     if extractor not in EXTRACTORS:
-        raise UsageError(
-            f"there is no extractor {extractor!r}", hint=f"Extractors: {', '.join(EXTRACTORS)}."
-        )
+        raise UsageError(f"there is no extractor {extractor!r}", hint=f"Extractors: {', '.join(EXTRACTORS)}.")
     counted = lake.read(f"signals_{extractor}").groupBy("fingerprint").count().collect()
     rows = {row.fingerprint: row["count"] for row in counted}
     known = lake.read("extractors").where(F.col("name") == extractor).collect()

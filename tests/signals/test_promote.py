@@ -40,7 +40,9 @@ def two(lake: Lake, rows: Callable[..., DataFrame]) -> Lake:
         models = {A: "whisper-base", B: "whisper-large-v3", "cccc000000000001": "never"}
         put(EXTRACTORS, *((fp, {"name": "whisper", "model_id": model}) for fp, model in models.items()))
         put(PROFILES, (1, {"extractor": "whisper", "fingerprint": A}))
-        now = lake.read("utterances").select("utterance_id", inputs_hash(extractor_inputs("whisper")).alias("h"))
+        now = lake.read("utterances").select(
+            "utterance_id", inputs_hash(extractor_inputs("whisper")).alias("h")
+        )
         hashes = {row.utterance_id: row.h for row in now.collect()}
         for fingerprint in (A, B):
             said = {"content_sha256": "content", "fingerprint": fingerprint, "text": f"by {fingerprint[0]}"}
@@ -58,7 +60,9 @@ def heard(lake: Lake) -> dict[str, str]:
 
 
 def promoted(lake: Lake, what: str, language: str | None = None) -> str:
-    return profiles.run(lake, setting=("whisper", what), language=language, out=console(io.StringIO())).outcome
+    return profiles.run(
+        lake, setting=("whisper", what), language=language, out=console(io.StringIO())
+    ).outcome
 
 
 @pytest.mark.slow
