@@ -125,11 +125,15 @@ def _change(value: float | None) -> str | None:
 
 
 def _texts(out: Console, texts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Print what became of texts and languages; the sums."""
+    """Print what became of texts and languages, old -> new where both have a number; the sums."""
     sums = answers.totals(texts)
-    columns = [*answers.OF_PAIRS, *(f"{side}_{name}" for name in answers.OF_BOTH for side in "ab")]
-    rows = [[name, *(row[column] for column in columns)] for name, row in {**texts, TOTAL: sums}.items()]
-    show(out, "Texts and languages", ["language", *(name.replace("_", " ") for name in columns)], rows)
+    rows = [
+        [name, *(row[column] for column in answers.OF_PAIRS)]
+        + [f"{row[f'a_{column}']} -> {row[f'b_{column}']}" for column in answers.OF_BOTH]
+        for name, row in {**texts, TOTAL: sums}.items()
+    ]
+    columns = ["language", *answers.OF_PAIRS, *answers.OF_BOTH]
+    show(out, "Texts and languages", [name.replace("_", " ") for name in columns], rows)
     return sums
 
 
@@ -155,7 +159,7 @@ def _regressions(out: Console, both: DataFrame, n: int) -> None:
     """Print the utterances that lost most, three lines each: the reference, the old text, the new one."""
     rows: list[list[Any]] = []
     for row in answers.regressions(both, n).collect():
-        place = row.path if row.start_ms is None else f"{row.path} at {row.start_ms / 1000:.1f} s"
+        place = row.path if not row.start_ms else f"{row.path} at {row.start_ms / 1000:.1f} s"
         rows += [
             [row.utterance_id, f"{row.units} units", "said", row.reference],
             [row["name"], f"{row.a_errors} errors", "a", row.a_text],

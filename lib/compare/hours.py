@@ -30,7 +30,8 @@ def judged_by_both(lake: Lake, policy: Policy, old: str, new: str, measured: Dat
     """Per utterance of `measured` (utterance_id, name): `ms`, and `a_reason`, `b_reason`: null where it passes.
 
     The reason is the first that stands against the row in train, with the old (a) or the new (b) model in
-    the other's place. Copies and sides are not looked at: they depend on all other rows.
+    the other's place; what a model cannot judge it does not lose. Copies and sides are not looked at: they
+    depend on all other rows.
     """
     from pyspark.sql import functions as F
 
