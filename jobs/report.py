@@ -1,7 +1,8 @@
 """Report: what a lake and a release hold, on the terminal.
 
 Lines read and refused, hours in and kept by corpus and language with their error rates, what each rule
-removes alone, the splits, and what the measuring took.
+removes alone, the splits, and what the measuring took. With a price per device hour (an accelerator's, or
+that of a CPU core for runs that used none) also what it cost, per release and hour kept.
 
     spark-submit --py-files dist/speechlake.zip jobs/report.py --lake s3a://corpus/lake --release 2026-11
 """
@@ -9,13 +10,17 @@ removes alone, the splits, and what the measuring took.
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job, questions
+from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.questions import PRICE
 from speechlake.terminal import console, percent, show, show_frame
 from speechlake.views import utterances_now
 
@@ -29,16 +34,37 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--release", help="name of a release; default the one published last")
+    made.add_argument(
+        "--price-per-device-hour",
+        type=float,
+        help=f"price of an accelerator's hour, or of a core's for CPU runs, in any currency [{PRICE}]",
+    )
     return made
 
 
-def run(lake: Lake, *, release: str | None, out: Console | None = None) -> Report:
+def price_of(said: float | None) -> float | None:
+    """The flag, else the environment; null where neither is set, UsageError for what is no price."""
+    told: float | str | None = os.environ.get(PRICE) or None if said is None else said
+    try:
+        price = None if told is None else float(told)
+    except ValueError:
+        price = math.nan
+    if price is not None and not (math.isfinite(price) and price >= 0):
+        raise UsageError(f"the price per device hour is {told!r}", hint=f"Set a number, by flag or {PRICE}.")
+    return price
+
+
+def run(
+    lake: Lake, *, release: str | None, price_per_device_hour: float | None = None, out: Console | None = None
+) -> Report:
     """Print the report of `release`, or of the one published last, or of a lake without any."""
     out = out or console()
     row = questions.release_named(lake, release)
     job.corpora_of(lake, None)
     _manifests(out, lake)
-    now = utterances_now(lake).persist()
+    # Flags are dear to compute, and nothing here asks for them.
+    whole = utterances_now(lake)
+    now = whole.drop(*(name for name in whole.columns if name.startswith("flags_"))).persist()
     try:
         build = str(row["build_id"]) if row else None
         _hours(out, lake, now, build)
@@ -48,7 +74,7 @@ def run(lake: Lake, *, release: str | None, out: Console | None = None) -> Repor
     if row:
         counts |= {"release": row["release"], "build_id": build}
         _release(out, lake, row)
-    _cost(out, lake)
+    _cost(out, lake, price_per_device_hour)
     out.print(f"The lake lies in {lake.root}")
     return Report(
         NAME,
@@ -95,20 +121,30 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
     )
 
 
-def _cost(out: Console, lake: Lake) -> None:
-    for row in questions.extraction_cost(lake).collect():
-        if row.hours:
-            out.print(
-                f"Measured {row.hours:.2f} h of audio in {row.wall_s:.0f} s ({row.times_real_time:.1f} x real time), "
-                f"{row.cpu_hours:.2f} CPU hours, {row.model_loads} model loads"
-            )
+def _cost(out: Console, lake: Lake, price: float | None) -> None:
+    for row in questions.extraction_cost(lake, price).collect():
+        if not row.hours:
+            continue
+        used = f"{row.cpu_hours:.2f} CPU hours ({row.cores_used or 0:.1f} cores busy)"
+        if row.device_hours:
+            used += f", {row.device_hours:.2f} device hours ({row.devices_used or 0:.2f} devices busy)"
+        cost = "" if row.price is None else f", price {row.price:,.2f}"
+        out.print(
+            f"Measured {row.hours:.2f} h of audio in {row.wall_s:.0f} s ({row.times_real_time:.1f} x real time), "
+            f"{used}, {row.model_loads} model loads{cost}"
+        )
+        if price is not None:
+            show_frame(out, f"Price, at {price:g} per device hour", questions.price_by_release(lake, price))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(
-        NAME, arguments(), lambda lake, parsed: run(job.existing(lake), release=parsed.release), argv
-    )
+    return job.main(NAME, arguments(), _call, argv)
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    price = price_of(parsed.price_per_device_hour)
+    return run(job.existing(lake), release=parsed.release, price_per_device_hour=price)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from speechlake import __version__
 
-# In the order of the flow, then the questions. One file per job, named like it.
+# In the order of the flow, then the questions. One file per job, named like it but for `OTHER_FILES`.
 JOBS: dict[str, str] = {
     "pipeline": "all jobs over the corpora of a file, in one Spark session",
     "ingest-manifests": "manifests -> recordings, utterances, transcripts, quarantine",
@@ -17,10 +17,21 @@ JOBS: dict[str, str] = {
     "score-transcripts": "texts against Whisper's: error rates",
     "find-duplicates": "clusters of utterances with the same audio",
     "build-splits": "a policy -> a published release of train, dev and test",
+    "compare-models": "two models over the same utterances: errors, languages, hours, regressions",
+    "profile": "which model's measurements are current, per language if need be",
     "report": "what a lake and a release hold, on the terminal",
     "explain": "the way of one utterance through all tables",
     "sql": "a query over tables and views",
 }
+
+# Under spark-submit the folder of a job comes first on the path: a file `profile.py` there would hide the
+# module of the standard library, which PySpark imports.
+OTHER_FILES: dict[str, str] = {"profile": "profiles"}
+
+
+def file_of(job: str) -> str:
+    """The name of a job's file in jobs/, without its suffix."""
+    return OTHER_FILES.get(job, job.replace("-", "_"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if said[0] not in JOBS:
         print(f"there is no job {said[0]!r}\n\n{usage()}", file=sys.stderr)
         return 2
-    module = importlib.import_module(f"speechlake.jobs.{said[0].replace('-', '_')}")
+    module = importlib.import_module(f"speechlake.jobs.{file_of(said[0])}")
     return int(module.main(said[1:]))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from speechlake.schemas import TABLES
 from speechlake.signals.catalogue import Profile, current_fingerprint, profile
 from speechlake.signals.plan import inputs_hash, with_content
+from speechlake.splits.signals import derived_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -221,8 +222,7 @@ def utterances_now(lake: Lake) -> DataFrame:
     frame = frame.join(clusters, on="utterance_id", how="left").join(
         latest_decisions(lake), on="utterance_id", how="left"
     )
-    difference = F.col("audio_duration_s") - F.col("declared_duration_s")
-    return frame.withColumn("audio_declared_difference_s", difference)
+    return frame.withColumns(derived_columns())
 
 
 def register_views(lake: Lake) -> list[str]:

@@ -25,6 +25,7 @@ from speechlake.schemas import (
     Table,
 )
 from speechlake.signals import EXTRACTORS
+from speechlake.splits.signals import DERIVED
 from speechlake.views import SCORE_COLUMNS, value_columns
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -52,7 +53,8 @@ def rows_of_view() -> Iterator[Row]:
     yield "content_sha256", "string", "Hash of the recording's bytes; null where they were never read."
     for extractor in EXTRACTORS:
         yield from _signal(extractor)
-    yield "audio_declared_difference_s", "double", "Decoded minus declared length [s]."
+    for name, derived in DERIVED.items():
+        yield name.replace(".", "_"), derived.type, derived.meaning
     for name, meaning in (("source", "Always `manifest`."), ("sha256", "Hash of the text.")):
         yield f"text_{name}", "string", meaning
     yield "text", TRANSCRIPTS.column("text").type, "The manifest's own text, verbatim."

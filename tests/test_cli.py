@@ -101,11 +101,11 @@ def test_the_lake_may_come_from_the_environment(monkeypatch, run, capsys):
 
 
 def test_help_lists_every_job_that_has_a_file(capsys):
-    files = {path.stem.replace("_", "-") for path in (PROJECT / "jobs").glob("[a-z]*.py")}
-    assert set(cli.JOBS) == files
+    files = {path.stem for path in (PROJECT / "jobs").glob("[a-z]*.py")}
+    assert {cli.file_of(name) for name in cli.JOBS} == files
     assert cli.main(["--help"]) == 0
     told = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
-    assert told == files
+    assert told == set(cli.JOBS)
 
 
 def test_no_arguments_list_the_jobs_too(capsys):
@@ -121,7 +121,7 @@ def test_an_unknown_job_exits_2_and_names_it(capsys):
 @pytest.mark.parametrize("name", list(cli.JOBS))
 def test_the_help_of_a_job_exits_0_and_shows_its_spark_submit_line(name, capsys):
     assert cli.main([name, "--help"]) == 0
-    assert f"spark-submit --py-files dist/speechlake.zip jobs/{name.replace('-', '_')}.py" in " ".join(
+    assert f"spark-submit --py-files dist/speechlake.zip jobs/{cli.file_of(name)}.py" in " ".join(
         capsys.readouterr().out.split()
     ).replace("spark-submit jobs/", "spark-submit --py-files dist/speechlake.zip jobs/")
 

@@ -134,6 +134,13 @@ def test_every_job_says_how_to_submit_it_and_has_arguments_run_and_main() -> Non
     assert wrong == []
 
 
+def test_no_job_hides_a_module_of_the_standard_library_or_a_package() -> None:
+    # spark-submit puts jobs/ first on the path.
+    installed = {name for name in importlib.metadata.packages_distributions() if name != "speechlake"}
+    names = {file.stem for file in sources("jobs") if not file.name.startswith("_")}
+    assert names & {*sys.stdlib_module_names, *installed} == set()
+
+
 def test_no_source_file_is_longer_than_300_lines() -> None:
     lengths = {file: len(file.read_text("utf-8").splitlines()) for file in sources(*FOLDERS)}
     assert {str(file.relative_to(ROOT)): n for file, n in lengths.items() if n > 300} == {}

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from speechlake.cli import JOBS
+from speechlake.cli import JOBS, file_of
 from speechlake.corpora import Corpus, load_corpora
 from speechlake.manifests.formats import FORMATS
 from speechlake.models.registry import REGISTRY
@@ -41,7 +41,8 @@ def jobs_called(page: Path) -> list[tuple[str, list[str]]]:
         words = words[: next((n for n, word in enumerate(words) if re.match(r"\d?>", word)), len(words))]
         if words[0].endswith("spark-submit"):
             (n,) = [n for n, word in enumerate(words) if word.startswith("jobs/")]
-            found.append((Path(words[n]).stem.replace("_", "-"), words[n + 1 :]))
+            (name,) = [name for name in JOBS if file_of(name) == Path(words[n]).stem]
+            found.append((name, words[n + 1 :]))
         elif words[0].endswith("speechlake"):
             found.append((words[1], words[2:]))
     return found
@@ -87,7 +88,7 @@ def test_every_job_that_is_shown_exists_and_takes_the_arguments_shown(page: Path
         if name not in JOBS:
             wrong.append(f"no job {name}")
             continue
-        parser = importlib.import_module(f"speechlake.jobs.{name.replace('-', '_')}").arguments()
+        parser = importlib.import_module(f"speechlake.jobs.{file_of(name)}").arguments()
         parser.exit_on_error = False
         try:
             parser.parse_args(arguments)

@@ -241,6 +241,12 @@ CURRENT = [
     # under the inputs of now
     ("whisper_text", ["color", None, None, None]),
     ("whisper_error", [None, "NOT_FINITE", None, None]),
+    # what follows from the text that was heard: "color" in 2.5 s
+    ("flags_repeated_words", [1, None, None, None]),
+    ("flags_chars_per_second", [2.0, None, None, None]),
+    ("flags_chars_per_speech_second", [None, None, None, None]),
+    ("flags_known_phrase", [False, None, None, None]),
+    ("flags_runaway", [False, None, None, None]),
     # of several current texts the one with the lowest hash
     ("text", ["colour", "eins", None, None]),
     ("text_source", ["manifest", "manifest", None, None]),

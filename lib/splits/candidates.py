@@ -39,16 +39,20 @@ def english_only(lake: Lake) -> list[str]:
     return sorted(row.fingerprint for row in rows)
 
 
-def candidates(lake: Lake, policy: Policy) -> DataFrame:
-    """All utterances, retired ones included, with signals, the policy's text, its score, cluster and corpus."""
+def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> DataFrame:
+    """All utterances, retired ones included, with signals, the policy's text, its score, cluster and corpus.
+
+    `current` says which fingerprints measured, in place of what the policy and the lake's profile say.
+    """
     from pyspark.sql import functions as F
 
     corpora = lake.read("corpora").select("corpus", "single_speaker", "role")
     frame = located_utterances(lake).join(F.broadcast(corpora), on="corpus", how="inner")
-    frame = with_signals(frame, lake, profile_of(lake, policy)).drop("content_key")
+    signals = profile_of(lake, policy) if current is None else current
+    frame = with_signals(frame, lake, signals).drop("content_key")
     heard = {model: fingerprint for model, (name, fingerprint) in models(lake).items() if name == "whisper"}
-    current = all_transcripts(lake).where("retired_in IS NULL")
-    frame = frame.join(choose_text(current, policy, heard), on="utterance_id", how="left")
+    texts = all_transcripts(lake).where("retired_in IS NULL")
+    frame = frame.join(choose_text(texts, policy, heard), on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
     clusters = lake.read("duplicates").select(
         "utterance_id", "cluster_id", F.col("kind").alias("duplicate_kind")

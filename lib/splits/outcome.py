@@ -140,7 +140,8 @@ def _hours(condition: Column | None = None) -> Column:
 
 def _fingerprints(policy: Policy) -> Column:
     """Extractor -> fingerprint of the signals that the policy's rules read, and of `audio`."""
-    read = {rule.measured.extractor if isinstance(rule, SignalRule) else "whisper" for rule in policy.keep}
+    needs = [rule.measured.needs if isinstance(rule, SignalRule) else ("whisper",) for rule in policy.keep]
+    read = {name for names in needs for name in names}
     pairs = [F.create_map(F.lit(name), F.col(f"{name}_fingerprint")) for name in sorted({"audio", *read})]
     whole = reduce(lambda a, b: F.map_concat(a, b), pairs)
     return F.map_filter(whole, lambda _, fingerprint: fingerprint.isNotNull())

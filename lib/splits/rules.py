@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -111,12 +113,12 @@ def _signal(rule: SignalRule) -> Finding:
         return Finding(F.lit(None), missing, condition.holds, shown, condition.threshold)
     reads_null = rule.operator == "is" and rule.asked is None
     silent = _first(
-        (_unsupported(signal.extractor), "language_not_supported"),
-        (_ready(signal.extractor) & value.isNull() & F.lit(not reads_null), "no_value"),
+        (_unsupported(*signal.needs), "language_not_supported"),
+        (_ready(*signal.needs) & value.isNull() & F.lit(not reads_null), "no_value"),
         (condition.threshold.isNull(), "no_threshold"),
     )
-    missing = F.when(~_ready(signal.extractor), F.lit(signal.name))
-    shown = F.when(missing.isNotNull(), _why_missing(signal.extractor)).otherwise(shown)
+    missing = F.when(~_ready(*signal.needs), F.lit(signal.name))
+    shown = F.when(missing.isNotNull(), _why_missing(*signal.needs)).otherwise(shown)
     return Finding(silent, missing, condition.holds, shown, condition.threshold)
 
 
@@ -170,17 +172,20 @@ def _measured(extractor: str) -> Column:
     return F.col(f"{extractor}_fingerprint").isNotNull()
 
 
-def _ready(extractor: str) -> Column:
-    """There is a row, and it is a measurement rather than an error. Never null."""
-    return _measured(extractor) & F.col(f"{extractor}_error").isNull()
+def _ready(*extractors: str) -> Column:
+    """Each has a row, and it is a measurement rather than an error. Never null."""
+    return reduce(and_, (_measured(name) & F.col(f"{name}_error").isNull() for name in extractors))
 
 
-def _unsupported(extractor: str) -> Column:
-    return F.coalesce(F.col(f"{extractor}_error") == UNSUPPORTED, F.lit(False))
+def _unsupported(*extractors: str) -> Column:
+    return reduce(
+        or_, (F.coalesce(F.col(f"{name}_error") == UNSUPPORTED, F.lit(False)) for name in extractors)
+    )
 
 
-def _why_missing(extractor: str) -> Column:
-    return F.coalesce(F.col(f"{extractor}_error"), F.col(f"{extractor}_attempt_code"))
+def _why_missing(*extractors: str) -> Column:
+    """The first error or failure of one that did not measure."""
+    return F.coalesce(*(F.coalesce(f"{name}_error", f"{name}_attempt_code") for name in extractors))
 
 
 def _first(*reasons: tuple[Column, str]) -> Column:

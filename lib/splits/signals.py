@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechlake.schemas import TABLES
+from speechlake.text import flags
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -18,11 +19,15 @@ _IDENTITY = {"corpus", "utterance_id", "content_sha256", "fingerprint", "inputs_
 
 @dataclass(frozen=True)
 class Signal:
-    """A value that a rule can read: `extractor.column`, with its Spark type."""
+    """A value that a rule can read: `extractor.column`, with its Spark type.
+
+    `needs` names the extractors whose measurement it takes: its own, or those that a derived one follows from.
+    """
 
     extractor: str
     column: str
     type: str
+    needs: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -44,7 +49,17 @@ class Signal:
         from pyspark.sql import functions as F
 
         derived = DERIVED.get(self.name)
-        return derived() if derived else F.col(f"{self.extractor}_{self.column}")
+        return derived.value() if derived else F.col(f"{self.extractor}_{self.column}")
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A value that follows from stored ones, without audio; missing where one of `needs` is."""
+
+    type: str
+    needs: tuple[str, ...]
+    meaning: str
+    value: Callable[[], Column]
 
 
 def _declared_difference_s() -> Column:
@@ -54,24 +69,81 @@ def _declared_difference_s() -> Column:
     return F.col("audio_duration_s") - F.col("declared_duration_s")
 
 
-# Numbers that follow from a signal and the manifest; missing where their extractor is.
-DERIVED: Mapping[str, Callable[[], Column]] = {"audio.declared_difference_s": _declared_difference_s}
+def _of_text(flag: Callable[..., Column], *others: str) -> Callable[[], Column]:
+    """A flag of Whisper's text and, maybe, of other columns."""
+
+    def value() -> Column:
+        from pyspark.sql import functions as F
+
+        return flag(*(F.col(name) for name in ("whisper_text", *others)))
+
+    return value
+
+
+# `flags`: published signs of hallucination in Whisper's text; their sources are in `speechlake.text`.
+DERIVED: Mapping[str, Derived] = {
+    "audio.declared_difference_s": Derived(
+        "double", ("audio",), "Decoded minus declared length [s].", _declared_difference_s
+    ),
+    "flags.repeated_words": Derived(
+        "int",
+        ("whisper",),
+        "Times that a unit of up to 12 words, or 24 characters in scripts without spaces, is said in a row.",
+        _of_text(flags.repeated_words),
+    ),
+    "flags.chars_per_second": Derived(
+        "double",
+        ("whisper", "audio"),
+        "Letters, marks and digits of Whisper's text per second of audio [1/s].",
+        _of_text(flags.chars_per_second, "audio_duration_s"),
+    ),
+    "flags.chars_per_speech_second": Derived(
+        "double",
+        ("whisper", "speech"),
+        "The same per second of speech: infinite for text without speech, 0 for no text [1/s].",
+        _of_text(flags.chars_per_second, "speech_speech_duration_s"),
+    ),
+    "flags.known_phrase": Derived(
+        "boolean",
+        ("whisper",),
+        "The whole text is a phrase that Whisper is known to say in silence.",
+        _of_text(flags.known_phrase),
+    ),
+    "flags.compression_excess": Derived(
+        "double",
+        ("whisper",),
+        "Compression ratio minus the limit of the text's script: 2.4 for Latin, up to 3.5.",
+        _of_text(flags.compression_excess, "whisper_compression_ratio"),
+    ),
+    "flags.runaway": Derived(
+        "boolean",
+        ("whisper",),
+        "The text is a loop, compresses too well for its script, or hit the token limit.",
+        _of_text(flags.runaway, "whisper_compression_ratio", "whisper_truncated"),
+    ),
+}
+
+
+def derived_columns() -> dict[str, Column]:
+    """Every derived value by the name of its column in `utterances_now`: `<extractor>_<column>`."""
+    return {name.replace(".", "_"): derived.value() for name, derived in DERIVED.items()}
 
 
 def _measured() -> list[Signal]:
     tables = [table for name, table in TABLES.items() if name.startswith(_PREFIX)]
     return [
-        Signal(table.name.removeprefix(_PREFIX), column.name, column.type)
+        Signal(name, column.name, column.type, (name,))
         for table in tables
+        for name in [table.name.removeprefix(_PREFIX)]
         for column in table.columns
         if column.name not in _IDENTITY
     ]
 
 
 def _derived() -> list[Signal]:
-    parts = [name.partition(".") for name in DERIVED]
-    return [Signal(extractor, column, "double") for extractor, _, column in parts]
+    parts = [(name.partition("."), derived) for name, derived in DERIVED.items()]
+    return [Signal(group, column, derived.type, derived.needs) for (group, _, column), derived in parts]
 
 
 SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in (*_measured(), *_derived())}
-EXTRACTORS: tuple[str, ...] = tuple(dict.fromkeys(signal.extractor for signal in SIGNALS.values()))
+EXTRACTORS: tuple[str, ...] = tuple(dict.fromkeys(signal.extractor for signal in _measured()))

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from speechlake.schemas import SCORES, TABLES
 from speechlake.splits.policy import Policy
-from speechlake.splits.signals import SIGNALS
+from speechlake.splits.signals import DERIVED, SIGNALS
 
 _CORE = {
     "corpus": "string", "utterance_id": "string", "recording_id": "string", "root": "string", "path": "string",
@@ -26,9 +26,7 @@ _SCORE = {
     if column.name.startswith(("word_", "char_")) or column.name in ("unit", "wer", "cer", "digits_differ")
 }
 _EXTRACTORS = [name.removeprefix("signals_") for name in TABLES if name.startswith("signals_")]
-_SIGNALS = {
-    f"{s.extractor}_{s.column}": s.type for s in SIGNALS.values() if s.name != "audio.declared_difference_s"
-}
+_SIGNALS = {f"{s.extractor}_{s.column}": s.type for s in SIGNALS.values() if s.name not in DERIVED}
 _IDENTITY = {f"{name}_{part}": "string" for name in _EXTRACTORS for part in ("fingerprint", "attempt_code")}
 COLUMNS = {**_CORE, **_SCORE, **_SIGNALS, **_IDENTITY}
 

@@ -1,0 +1,92 @@
+"""Two fingerprints of Whisper over the same utterances: what each heard, and how it scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speechlake.signals.plan import inputs_hash
+from speechlake.text import flags
+from speechlake.text.alignment import Counts
+from speechlake.text.score import normaliser_of
+from speechlake.views import extractor_inputs, located_utterances, main_transcript
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+# What is taken from each measurement, as a_<column> of the old and b_<column> of the new.
+HEARD = (*("text", "text_sha256", "language", "decoded_language", "compression_ratio", "truncated", "error"),)
+# Where neither manifest nor model says a language.
+UNDETERMINED = "und"
+
+
+def pairs(lake: Lake, old: str, new: str) -> DataFrame:
+    """One row per current utterance that both measured, of its current content and inputs.
+
+    Columns: utterance_id, corpus, path, start_ms, end_ms, language, `name` (the declared language's primary
+    subtag, else that of the old decoding), reference; per side (a: old, b: new) `HEARD`, `runaway`, the
+    score's unit, normaliser and edit counts in that unit, null where there is no score; `comparable`: both
+    are scored by one normaliser, so that their references have the same units.
+    """
+    from pyspark.sql import functions as F
+
+    place = ["utterance_id", "corpus", "path", "start_ms", "end_ms", "language", "content_key"]
+    frame = located_utterances(lake).where("retired_in IS NULL")
+    frame = frame.withColumn("inputs_hash", inputs_hash(extractor_inputs("whisper")))
+    frame = frame.select(*place, "inputs_hash")
+    for side, fingerprint in (("a", old), ("b", new)):
+        key = ["utterance_id", "content_key", "inputs_hash"]
+        frame = frame.join(_heard(lake, fingerprint, side), on=key, how="inner")
+    frame = frame.drop("content_key", "inputs_hash").join(
+        main_transcript(lake), on="utterance_id", how="left"
+    )
+    for side, fingerprint in (("a", old), ("b", new)):
+        frame = _with_score(frame, lake, fingerprint, side)
+    spoken = F.element_at(F.split(F.coalesce("language", "a_decoded_language"), "-"), 1)
+    return (
+        frame.withColumn("name", F.coalesce(spoken, F.lit(UNDETERMINED)))
+        .withColumn("comparable", F.coalesce(F.col("a_normaliser") == F.col("b_normaliser"), F.lit(False)))
+        .withColumnRenamed("text", "reference")
+        .drop("text_source", "text_sha256")
+    )
+
+
+def _heard(lake: Lake, fingerprint: str, side: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    rows = lake.read("signals_whisper").where(F.col("fingerprint") == fingerprint)
+    lost = flags.runaway(F.col("text"), F.col("compression_ratio"), F.col("truncated"))
+    return rows.select(
+        "utterance_id",
+        F.col("content_sha256").alias("content_key"),
+        "inputs_hash",
+        *(F.col(name).alias(f"{side}_{name}") for name in HEARD),
+        F.coalesce(lost, F.lit(False)).alias(f"{side}_runaway"),
+    )
+
+
+def _with_score(frame: DataFrame, lake: Lake, fingerprint: str, side: str) -> DataFrame:
+    """Add the score of one side's text against the manifest's, under today's normaliser. Keeps every row."""
+    from pyspark.sql import functions as F
+
+    scores = lake.read("scores").where(F.col("hypothesis_source") == f"whisper:{fingerprint}")
+    found = scores.select(
+        "utterance_id",
+        F.col("hypothesis_sha256").alias(f"{side}_text_sha256"),
+        F.col("reference_source").alias("text_source"),
+        F.col("reference_sha256").alias("text_sha256"),
+        F.col("normaliser").alias("wanted"),
+        F.col("normaliser").alias(f"{side}_normaliser"),
+        F.col("unit").alias(f"{side}_unit"),
+        *(_in_unit(field).alias(f"{side}_{field}") for field in Counts._fields),
+    )
+    key = ["utterance_id", f"{side}_text_sha256", "text_source", "text_sha256", "wanted"]
+    language = F.coalesce("language", f"{side}_decoded_language")
+    return frame.withColumn("wanted", normaliser_of(language)).join(found, on=key, how="left").drop("wanted")
+
+
+def _in_unit(field: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.when(F.col("unit") == "char", F.col(f"char_{field}")).otherwise(F.col(f"word_{field}"))

@@ -1,0 +1,90 @@
+"""Which fingerprint of an extractor is current: what can be chosen, and how it is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from speechlake.errors import Conflict, UsageError
+from speechlake.schemas import PROFILES
+
+if TYPE_CHECKING:
+    from speechlake.hold import Hold
+    from speechlake.lake import Lake
+
+# A prefix of a fingerprint is understood from this length on.
+SHORTEST_PREFIX = 4
+# How often another run may take the next number of the profile before we give up.
+TRIES = 10
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A fingerprint that is spelled out in `extractors`, and how many rows it measured."""
+
+    extractor: str
+    fingerprint: str
+    model_id: str | None
+    version: str
+    parameters: str
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint} ({self.model_id or 'no model'}, version {self.version}, {self.rows} rows)"
+
+
+def choices(lake: Lake, extractor: str) -> list[Choice]:
+    """Every fingerprint of an extractor, by model and fingerprint; UsageError for an unknown extractor."""
+    from pyspark.sql import functions as F
+
+    from speechlake.signals import EXTRACTORS
+
+    if extractor not in EXTRACTORS:
+        raise UsageError(f"there is no extractor {extractor!r}", hint=f"Extractors: {', '.join(EXTRACTORS)}.")
+    counted = lake.read(f"signals_{extractor}").groupBy("fingerprint").count().collect()
+    rows = {row.fingerprint: row["count"] for row in counted}
+    known = lake.read("extractors").where(F.col("name") == extractor).collect()
+    found = [
+        Choice(extractor, k.fingerprint, k.model_id, k.version, k.parameters, rows.get(k.fingerprint, 0))
+        for k in known
+    ]
+    return sorted(found, key=lambda choice: (choice.model_id or "", choice.fingerprint))
+
+
+def chosen(lake: Lake, extractor: str, said: str) -> Choice:
+    """The one fingerprint with rows that `said` names: itself, its first digits, or its model's id.
+
+    UsageError that lists what there is where it names none or several.
+    """
+    there = choices(lake, extractor)
+    measured = [choice for choice in there if choice.rows]
+    exact = [choice for choice in measured if said in (choice.fingerprint, choice.model_id)]
+    prefix = [c for c in measured if len(said) >= SHORTEST_PREFIX and c.fingerprint.startswith(said)]
+    fitting = exact or prefix
+    if len(fitting) == 1:
+        return fitting[0]
+    what = "names several fingerprints" if fitting else "has measured nothing"
+    listed = "; ".join(map(str, fitting or measured or there)) or "none"
+    raise UsageError(f"{said!r} {what} of {extractor} in {lake.root}", hint=f"There are: {listed}.")
+
+
+def promote(hold: Hold, extractor: str, fingerprint: str, language: str | None) -> int:
+    """Make a fingerprint current for a primary language subtag, or (null) where no language has its own.
+
+    Appends a row to `profiles` and returns its number, or 0 where that row's meaning is in force already.
+    UsageError, listing what there is, for a fingerprint without rows. Views and policies follow at once.
+    """
+    from speechlake.contracts import struct_of
+
+    chosen(hold.lake, extractor, fingerprint)
+    for _ in range(TRIES):
+        profiles = hold.lake.read("profiles").collect()
+        mine = [row for row in profiles if (row.extractor, row.language) == (extractor, language)]
+        if mine and max(mine, key=lambda row: row.n).fingerprint == fingerprint:
+            return 0
+        n = max((row.n for row in profiles), default=0) + 1
+        row = hold.lake.spark.createDataFrame([(n, extractor, language, fingerprint)], struct_of(PROFILES))
+        # Nothing is written where another run took the number meanwhile.
+        if hold.append_missing("profiles", row):
+            return int(n)
+    raise Conflict(f"the profile of {hold.lake.root} is changed by others all the time", hint="Run again.")
