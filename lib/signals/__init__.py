@@ -12,3 +12,7 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "speech": Speech,
     "whisper": Whisper,
 }
+
+# What runs where nobody names extractors: what policies and releases need. The others cost more or serve
+# special ends, and run when they are asked for.
+DEFAULT_EXTRACTORS: tuple[str, ...] = ("audio", "speech", "whisper")
