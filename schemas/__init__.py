@@ -16,6 +16,7 @@ from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
+from speechlake.schemas.signals_quality import SIGNALS_QUALITY
 from speechlake.schemas.signals_speech import SIGNALS_SPEECH
 from speechlake.schemas.signals_whisper import SIGNALS_WHISPER
 from speechlake.schemas.splits import SPLITS
@@ -40,6 +41,7 @@ TABLES: dict[str, Table] = {
         SIGNALS_AUDIO,
         SIGNALS_SPEECH,
         SIGNALS_WHISPER,
+        SIGNALS_QUALITY,
         ATTEMPTS,
         SCORES,
         DUPLICATES,
@@ -69,6 +71,7 @@ __all__ = [
     "RUNS",
     "SCORES",
     "SIGNALS_AUDIO",
+    "SIGNALS_QUALITY",
     "SIGNALS_SPEECH",
     "SIGNALS_WHISPER",
     "SPLITS",

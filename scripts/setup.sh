@@ -9,10 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
-extras=demo,dev stamp=.venv/.packages room=4
+extras=demo,dev,extractors stamp=.venv/.packages room=4
 packages="installing the packages of constraints.txt into .venv (about 2 minutes, 0.5 GB to fetch)"
 if [ "${1:-}" = --torch ]; then
-    extras=demo,dev,torch stamp=.venv/.packages-torch room=12
+    extras=demo,dev,extractors,torch stamp=.venv/.packages-torch room=12
     packages="installing the packages of constraints.txt and torch into .venv (about 5 minutes, 3 GB to fetch)"
 fi
 

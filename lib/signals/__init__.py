@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from speechlake.signals.audio import Audio
 from speechlake.signals.extractor import Extractor
+from speechlake.signals.quality import Quality
 from speechlake.signals.speech import Speech
 from speechlake.signals.whisper import Whisper
 
@@ -11,6 +12,7 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "audio": Audio,
     "speech": Speech,
     "whisper": Whisper,
+    "quality": Quality,
 }
 
 # What runs where nobody names extractors: what policies and releases need. The others cost more or serve
