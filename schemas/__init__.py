@@ -16,6 +16,7 @@ from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
+from speechlake.schemas.signals_events import SIGNALS_EVENTS
 from speechlake.schemas.signals_quality import SIGNALS_QUALITY
 from speechlake.schemas.signals_speech import SIGNALS_SPEECH
 from speechlake.schemas.signals_whisper import SIGNALS_WHISPER
@@ -42,6 +43,7 @@ TABLES: dict[str, Table] = {
         SIGNALS_SPEECH,
         SIGNALS_WHISPER,
         SIGNALS_QUALITY,
+        SIGNALS_EVENTS,
         ATTEMPTS,
         SCORES,
         DUPLICATES,
@@ -71,6 +73,7 @@ __all__ = [
     "RUNS",
     "SCORES",
     "SIGNALS_AUDIO",
+    "SIGNALS_EVENTS",
     "SIGNALS_QUALITY",
     "SIGNALS_SPEECH",
     "SIGNALS_WHISPER",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from speechlake.signals.audio import Audio
+from speechlake.signals.events import Events
 from speechlake.signals.extractor import Extractor
 from speechlake.signals.quality import Quality
 from speechlake.signals.speech import Speech
@@ -13,6 +14,7 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "speech": Speech,
     "whisper": Whisper,
     "quality": Quality,
+    "events": Events,
 }
 
 # What runs where nobody names extractors: what policies and releases need. The others cost more or serve
