@@ -18,6 +18,7 @@ from speechlake.schemas.scores import SCORES
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
 from speechlake.schemas.signals_events import SIGNALS_EVENTS
 from speechlake.schemas.signals_quality import SIGNALS_QUALITY
+from speechlake.schemas.signals_speaker import SIGNALS_SPEAKER
 from speechlake.schemas.signals_speech import SIGNALS_SPEECH
 from speechlake.schemas.signals_whisper import SIGNALS_WHISPER
 from speechlake.schemas.splits import SPLITS
@@ -44,6 +45,7 @@ TABLES: dict[str, Table] = {
         SIGNALS_WHISPER,
         SIGNALS_QUALITY,
         SIGNALS_EVENTS,
+        SIGNALS_SPEAKER,
         ATTEMPTS,
         SCORES,
         DUPLICATES,
@@ -75,6 +77,7 @@ __all__ = [
     "SIGNALS_AUDIO",
     "SIGNALS_EVENTS",
     "SIGNALS_QUALITY",
+    "SIGNALS_SPEAKER",
     "SIGNALS_SPEECH",
     "SIGNALS_WHISPER",
     "SPLITS",

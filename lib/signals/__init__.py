@@ -6,6 +6,7 @@ from speechlake.signals.audio import Audio
 from speechlake.signals.events import Events
 from speechlake.signals.extractor import Extractor
 from speechlake.signals.quality import Quality
+from speechlake.signals.speaker import Speaker
 from speechlake.signals.speech import Speech
 from speechlake.signals.whisper import Whisper
 
@@ -15,6 +16,7 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "whisper": Whisper,
     "quality": Quality,
     "events": Events,
+    "speaker": Speaker,
 }
 
 # What runs where nobody names extractors: what policies and releases need. The others cost more or serve
