@@ -16,6 +16,7 @@ from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
+from speechlake.schemas.signals_audio_keys import SIGNALS_AUDIO_KEYS
 from speechlake.schemas.signals_events import SIGNALS_EVENTS
 from speechlake.schemas.signals_quality import SIGNALS_QUALITY
 from speechlake.schemas.signals_speaker import SIGNALS_SPEAKER
@@ -46,6 +47,7 @@ TABLES: dict[str, Table] = {
         SIGNALS_QUALITY,
         SIGNALS_EVENTS,
         SIGNALS_SPEAKER,
+        SIGNALS_AUDIO_KEYS,
         ATTEMPTS,
         SCORES,
         DUPLICATES,
@@ -75,6 +77,7 @@ __all__ = [
     "RUNS",
     "SCORES",
     "SIGNALS_AUDIO",
+    "SIGNALS_AUDIO_KEYS",
     "SIGNALS_EVENTS",
     "SIGNALS_QUALITY",
     "SIGNALS_SPEAKER",

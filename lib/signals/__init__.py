@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from speechlake.signals.audio import Audio
+from speechlake.signals.audio_keys import AudioKeys
 from speechlake.signals.events import Events
 from speechlake.signals.extractor import Extractor
 from speechlake.signals.quality import Quality
@@ -17,6 +18,7 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "quality": Quality,
     "events": Events,
     "speaker": Speaker,
+    "audio_keys": AudioKeys,
 }
 
 # What runs where nobody names extractors: what policies and releases need. The others cost more or serve
