@@ -15,6 +15,7 @@ from speechlake.schemas.releases import RELEASES
 from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
+from speechlake.schemas.signals_acoustics import SIGNALS_ACOUSTICS
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
 from speechlake.schemas.signals_audio_keys import SIGNALS_AUDIO_KEYS
 from speechlake.schemas.signals_events import SIGNALS_EVENTS
@@ -48,6 +49,7 @@ TABLES: dict[str, Table] = {
         SIGNALS_EVENTS,
         SIGNALS_SPEAKER,
         SIGNALS_AUDIO_KEYS,
+        SIGNALS_ACOUSTICS,
         ATTEMPTS,
         SCORES,
         DUPLICATES,
@@ -76,6 +78,7 @@ __all__ = [
     "REPEATS",
     "RUNS",
     "SCORES",
+    "SIGNALS_ACOUSTICS",
     "SIGNALS_AUDIO",
     "SIGNALS_AUDIO_KEYS",
     "SIGNALS_EVENTS",

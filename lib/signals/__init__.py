@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from speechlake.signals.acoustics import Acoustics
 from speechlake.signals.audio import Audio
 from speechlake.signals.audio_keys import AudioKeys
 from speechlake.signals.events import Events
@@ -19,6 +20,7 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
     "events": Events,
     "speaker": Speaker,
     "audio_keys": AudioKeys,
+    "acoustics": Acoustics,
 }
 
 # What runs where nobody names extractors: what policies and releases need. The others cost more or serve
