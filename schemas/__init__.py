@@ -17,7 +17,12 @@ from speechlake.schemas.releases import RELEASES
 from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
+from speechlake.schemas.signals_acoustics import SIGNALS_ACOUSTICS
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
+from speechlake.schemas.signals_audio_keys import SIGNALS_AUDIO_KEYS
+from speechlake.schemas.signals_events import SIGNALS_EVENTS
+from speechlake.schemas.signals_quality import SIGNALS_QUALITY
+from speechlake.schemas.signals_speaker import SIGNALS_SPEAKER
 from speechlake.schemas.signals_speech import SIGNALS_SPEECH
 from speechlake.schemas.signals_whisper import SIGNALS_WHISPER
 from speechlake.schemas.splits import SPLITS
@@ -43,6 +48,11 @@ TABLES: dict[str, Table] = {
         SIGNALS_AUDIO,
         SIGNALS_SPEECH,
         SIGNALS_WHISPER,
+        SIGNALS_QUALITY,
+        SIGNALS_EVENTS,
+        SIGNALS_SPEAKER,
+        SIGNALS_AUDIO_KEYS,
+        SIGNALS_ACOUSTICS,
         ATTEMPTS,
         SCORES,
         DUPLICATES,
@@ -74,7 +84,12 @@ __all__ = [
     "REPEATS",
     "RUNS",
     "SCORES",
+    "SIGNALS_ACOUSTICS",
     "SIGNALS_AUDIO",
+    "SIGNALS_AUDIO_KEYS",
+    "SIGNALS_EVENTS",
+    "SIGNALS_QUALITY",
+    "SIGNALS_SPEAKER",
     "SIGNALS_SPEECH",
     "SIGNALS_WHISPER",
     "SPLITS",

@@ -9,10 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
-extras=demo,dev stamp=.venv/.packages room=4
+extras=demo,dev,extractors weights= stamp=.venv/.packages room=4
 packages="installing the packages of constraints.txt into .venv (about 2 minutes, 0.5 GB to fetch)"
 if [ "${1:-}" = --torch ]; then
-    extras=demo,dev,torch stamp=.venv/.packages-torch room=12
+    extras=demo,dev,extractors,torch weights=resemblyzer stamp=.venv/.packages-torch room=12
     packages="installing the packages of constraints.txt and torch into .venv (about 5 minutes, 3 GB to fetch)"
 fi
 
@@ -64,6 +64,9 @@ install_packages() {
     # The build backend comes from constraints.txt too, so that nothing unpinned is ever fetched.
     pip_install setuptools wheel
     pip_install --no-build-isolation -e ".[$extras]"
+    # Holds the weights of the extractor speaker. It is never imported, so it comes without what it requires:
+    # librosa, and webrtcvad, which wants a compiler.
+    [ -z "$weights" ] || pip_install --no-deps "$weights"
     rm .venv/.unfinished
     # torch's set holds the smaller one.
     printf '%s\n' "$key" >.venv/.packages

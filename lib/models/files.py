@@ -34,6 +34,11 @@ def file_sha256(path: Path) -> str:
     return _digests[key]
 
 
+def combined_sha256(*digests: str) -> str:
+    """One digest for a model of several files: that of their digests, in order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
 def package_folder(package: str) -> Path | None:
     """The folder of an installed package, without importing it; None where it is not installed."""
     spec = importlib.util.find_spec(package)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechlake.signals.extractor import Clip, Identity, Measurement, Samples
-from speechlake.signals.failures import no_samples
+from speechlake.signals.failures import unusable
 
 Power = npt.NDArray[np.float64]
 
@@ -49,11 +49,8 @@ class Audio:
 
 def _measure(clip: Clip) -> Measurement:
     samples = clip.native
-    if len(samples) == 0:
-        return no_samples()
-    # A sum is finite only if all is: float64 cannot overflow from float32 values that are.
-    if not math.isfinite(float(np.sum(samples, dtype=np.float64))):
-        return Measurement(error="NOT_FINITE", detail="samples are NaN or infinite")
+    if bad := unusable(samples):
+        return bad
     claimed = clip.header_duration_s
     return Measurement(
         {

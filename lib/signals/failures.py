@@ -12,7 +12,11 @@ a final code would keep them unmeasured for ever, while a truly hopeless clip co
 
 from __future__ import annotations
 
-from speechlake.signals.extractor import Measurement
+import math
+
+import numpy as np
+
+from speechlake.signals.extractor import Measurement, Samples
 
 NO_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot allocate")
 MAX_DETAIL = 300
@@ -21,6 +25,16 @@ MAX_DETAIL = 300
 def no_samples() -> Measurement:
     """For an interval of no length."""
     return Measurement(error="INTERVAL_OUTSIDE", detail="the interval has no samples")
+
+
+def unusable(samples: Samples) -> Measurement | None:
+    """The error of samples that nothing can be measured of: none at all, or not finite; None for all others."""
+    if len(samples) == 0:
+        return no_samples()
+    # A sum is finite only if all is: float64 cannot overflow from float32 values that are.
+    if not math.isfinite(float(np.sum(samples, dtype=np.float64))):
+        return Measurement(error="NOT_FINITE", detail="samples are NaN or infinite")
+    return None
 
 
 def failed(error: Exception) -> Measurement:

@@ -14,7 +14,7 @@ from signal_clips import clip_from, clip_of
 
 from speechlake.errors import ConfigError, ModelError, UsageError
 from speechlake.schemas import SIGNALS_WHISPER
-from speechlake.signals import EXTRACTORS, Audio, Speech, Whisper
+from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS, Audio, Speech, Whisper
 from speechlake.signals.extractor import Clip, Measurement
 from speechlake.signals.rebuild import rebuild
 from speechlake.signals.whisper_decoder import Decoder, Said, Transcription, Word
@@ -218,7 +218,7 @@ def test_an_unknown_device_is_a_mistake_of_the_user() -> None:
 
 
 def test_extractors_are_listed_in_the_order_in_which_they_run() -> None:
-    assert list(EXTRACTORS)[:3] == ["audio", "speech", "whisper"]
+    assert tuple(EXTRACTORS)[:3] == DEFAULT_EXTRACTORS == ("audio", "speech", "whisper")
     assert all(name == extractor.name for name, extractor in EXTRACTORS.items())
 
 
