@@ -60,10 +60,11 @@ def _read_stream(opened: Any, container: str, sink: Sink, claimed: Claim | None)
     if stream.codec_context is None:
         raise AudioError("UNSUPPORTED_FORMAT", f"no decoder for the codec in {container}")
     stream.codec_context.thread_count = 1
+    codec = stream.codec_context.codec.canonical_name
+    sink.name(container, codec)
     for frame in _frames(opened, stream, sink):
         sink.begin(frame.sample_rate, frame.layout.nb_channels)
         sink.write(_as_float(frame))
-    codec = stream.codec_context.codec.canonical_name
     return Header(container, codec, _ffmpeg_claim(opened, stream, container, claimed))
 
 

@@ -16,9 +16,11 @@ from speechlake.audio.sink import Sink
 _BLOCK_SAMPLES = 1 << 18
 # Compressed streams that libsndfile reads only as far as their header (or its guess) says, and the bytes
 # that may follow there: an ID3v1 or small APE tag.
-_STREAMS = ("flac", "mp3", "ogg")
+STREAMS = ("flac", "mp3", "ogg")
 _TAIL_BYTES = 512
 _UNKNOWN_FRAMES = 1 << 62
+# Where libsndfile seeks to exactly the frame that is asked for: by arithmetic, or by FLAC's frame numbers.
+_SEEKS_EXACTLY = ("wav", "rf64", "flac")
 
 
 def read_soundfile(fd: int, container: str, sink: Sink, claimed: Claim | None) -> Header:
@@ -30,11 +32,12 @@ def read_soundfile(fd: int, container: str, sink: Sink, claimed: Claim | None) -
             if file.format not in CONTAINERS[container].soundfile:
                 raise Refused(f"libsndfile takes {container} for {file.format}")
             sink.begin(file.samplerate, file.channels)
+            codec = _soundfile_codec(file, container)
+            sink.name(container, codec)
+            _seek(file, container, sink)
             _copy(file, sink)
             _refuse_unread(fd, container)
-            return Header(
-                container, _soundfile_codec(file, container), _soundfile_claim(file, fd, container, claimed)
-            )
+            return Header(container, codec, _soundfile_claim(file, fd, container, claimed))
     except soundfile.LibsndfileError as error:
         raise Refused(f"libsndfile: {error.error_string.strip()}") from error
 
@@ -55,6 +58,18 @@ def _forward_only() -> Any:
     return Forward
 
 
+def _seek(file: Any, container: str, sink: Sink) -> None:
+    """Go to the frame from which on samples are wanted, where that is exact; else all is decoded and dropped.
+
+    Without a seek, the sink counts and drops what nobody wants.
+    """
+    exact = container in _SEEKS_EXACTLY and (container == "flac" or file.subtype in _BY_SAMPLE)
+    target = min(sink.wanted_from(), file.frames)
+    if exact and target > 0 and file.frames < _UNKNOWN_FRAMES:
+        file.seek(target)
+        sink.jump(target)
+
+
 def _copy(file: Any, sink: Sink) -> None:
     """Stream all blocks, never asking for more than is claimed: libsndfile would decode and drop it."""
     buffer = np.empty((max(1, _BLOCK_SAMPLES // file.channels), file.channels), dtype=np.float32)
@@ -71,7 +86,7 @@ def _refuse_unread(fd: int, container: str) -> None:
     libFLAC reads 8 KiB ahead, so a FLAC header that hides less than that goes unnoticed.
     """
     unread = os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR)
-    if container in _STREAMS and unread > _TAIL_BYTES:
+    if container in STREAMS and unread > _TAIL_BYTES:
         raise Refused(f"libsndfile left {unread} bytes unread")
 
 
@@ -87,6 +102,8 @@ _CODECS = {
     "MS_ADPCM": "adpcm_ms",
     "IMA_ADPCM": "adpcm_ima_wav",
 }
+# Codecs whose samples have one size and know nothing of each other.
+_BY_SAMPLE = {*_PCM_BITS, "PCM_U8", "PCM_S8", "ULAW", "ALAW"}
 _BIG_ENDIAN = ("aiff", "au", "caf", "rifx")
 
 

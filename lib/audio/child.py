@@ -5,8 +5,9 @@
 It is started by exec, never by fork (the worker holds native threads). Over a sequential-packet
 socket it says `ready` once, then answers requests: a JSON message of Limits with two descriptors, the
 audio and an empty memory file for the samples. The answer is one JSON message: what was decoded, an
-`error` code of CODES, or `broken` when this installation cannot decode at all. It never sees a name. It
-ends at end of file and when its parent dies.
+`error` code of CODES, or `broken` when this installation cannot decode at all. With `stream` in the
+request, the second descriptor is a pipe, and a message that says rate, channels, container and codec
+comes before the first sample. It never sees a name. It ends at end of file and when its parent dies.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from speechlake.audio import readers
 from speechlake.audio.errors import AudioError
 from speechlake.audio.limits import Limits
-from speechlake.audio.sink import Sink
+from speechlake.audio.pipe_sink import Abandoned, PipeSink, Start
+from speechlake.audio.reading import Header
+from speechlake.audio.sink import MemorySink, Sink
 
 MESSAGE_BYTES = 8192
 READY = b'{"ready": true}'
@@ -70,18 +73,29 @@ def _serve(channel: socket.socket) -> None:
         if not request:
             return
         try:
-            answer = _answer(json.loads(request), *fds)
+            answer = _answer(json.loads(request), *fds, say=lambda said: _send(channel, said))
         finally:
             for fd in fds:
                 os.close(fd)
-        channel.send(json.dumps(answer).encode())
+        _send(channel, answer)
 
 
-def _answer(request: dict[str, Any], audio_fd: int, samples_fd: int) -> dict[str, Any]:
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
+    channel.send(json.dumps(message).encode())
+
+
+def _answer(
+    request: dict[str, Any], audio_fd: int, samples_fd: int, *, say: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    start = request.pop("stream", None)
     limits = Limits(**request)
     try:
         _allow(limits, os.fstat(audio_fd).st_size)
+        if start is not None:
+            return _stream(audio_fd, samples_fd, limits, Start(**start), say)
         return _decode(audio_fd, samples_fd, limits)
+    except Abandoned:
+        return {"abandoned": True}
     except AudioError as error:
         return {"error": error.code, "detail": error.detail[:_DETAIL_CHARACTERS]}
     except ImportError as error:
@@ -119,8 +133,24 @@ def _data_bytes() -> int:
 
 
 def _decode(audio_fd: int, samples_fd: int, limits: Limits) -> dict[str, Any]:
-    sink = Sink(samples_fd, limits)
+    sink = MemorySink(samples_fd, limits)
+    return _told(readers.read(audio_fd, sink), sink)
+
+
+def _stream(
+    audio_fd: int, pipe_fd: int, limits: Limits, start: Start, say: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    def announce(sink: Sink) -> None:
+        names = ("sample_rate_hz", "channels", "container", "codec")
+        say(dict(zip(names, (sink.rate_hz, sink.channels, sink.container, sink.codec), strict=True)))
+
+    sink = PipeSink(pipe_fd, limits, start, announce)
     header = readers.read(audio_fd, sink)
+    sink.finish()
+    return _told(header, sink)
+
+
+def _told(header: Header, sink: Sink) -> dict[str, Any]:
     claimed = header.duration_s
     return {
         "frames": sink.frames,

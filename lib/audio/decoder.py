@@ -11,7 +11,8 @@ import json
 import mmap
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -19,16 +20,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from speechlake.audio.errors import CODES, AudioError
-from speechlake.audio.limits import Limits
+from speechlake.audio.errors import CODES, TRY_AGAIN, AudioError
+from speechlake.audio.limits import STREAM_LIMITS, Limits
+from speechlake.audio.pipe_sink import Start
 from speechlake.audio.process import ChildProcess, Lost
+from speechlake.audio.stream import Stream
 
 Samples = npt.NDArray[np.float32]
 
 # Native libraries leak; a child is replaced after this many files.
 REQUESTS_PER_CHILD = 5_000
-# What another try in a fresh child may cure; reported only when it happens twice.
-_TRY_AGAIN = ("DECODER_CRASHED", "DECODER_MEMORY", "DECODER_TIME_OUT", "OUT_OF_MEMORY")
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
@@ -99,10 +100,40 @@ class Decoder:
             try:
                 return self._decode_once(fd, limits)
             except AudioError as error:
-                if error.code not in _TRY_AGAIN:
+                if error.code not in TRY_AGAIN:
                     raise
             self.close()
             return self._decode_once(fd, limits)
+
+    @contextmanager
+    def stream(self, fd: int, *, limits: Limits | None = None, start_s: float = 0.0) -> Iterator[Stream]:
+        """Decode the regular file behind `fd` block by block from `start_s` on: the samples of `decode`.
+
+        Blocks begin at exactly the frame nearest to `start_s`, half up; none come where that lies at or
+        behind the end. PCM in wav and FLAC are sought there, anything else is decoded and dropped. `fd`
+        must not be used by others meanwhile. AudioError here or while iterating, as `decode` raises it;
+        `limits` are STREAM_LIMITS by default. Other files may be decoded while a stream is open.
+        """
+        if os.fstat(fd).st_size == 0:
+            raise AudioError("EMPTY")
+        opened = Stream(fd, limits or STREAM_LIMITS, Start(start_s), self._lend, self._give_back)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    def _lend(self) -> ChildProcess:
+        """The pooled child, or a new one, for a stream to keep as long as it lasts."""
+        with self._lock:
+            child, self._child = self._ready_child(), None
+            return child
+
+    def _give_back(self, child: ChildProcess, usable: bool) -> None:
+        with self._lock:
+            if usable and self._child is None and child.usable():
+                self._child = child
+            else:
+                child.stop()
 
     def _decode_once(self, fd: int, limits: Limits) -> Decoded:
         child = self._ready_child()

@@ -51,6 +51,9 @@ CODES: Mapping[str, Code] = {
     "INTERVAL_OUTSIDE": Code("The interval is empty, or lies outside the decoded recording."),
 }
 
+# What another try in a fresh child may cure; reported only when it happens twice.
+TRY_AGAIN = ("DECODER_CRASHED", "DECODER_MEMORY", "DECODER_TIME_OUT", "OUT_OF_MEMORY")
+
 
 class AudioError(Exception):
     """Audio that cannot be used: `code` is a key of CODES, `detail` says what was seen."""

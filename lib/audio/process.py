@@ -75,14 +75,28 @@ class ChildProcess:
 
     def ask(self, request: bytes, fds: Sequence[int], deadline_s: float) -> dict[str, Any]:
         """Send one request and wait for its answer; Lost when it crashes, stalls or talks nonsense."""
+        self.request(request, fds, deadline_s)
+        return self.answer(deadline_s)
+
+    def request(self, request: bytes, fds: Sequence[int], deadline_s: float) -> None:
+        """Send one request; a child that is gone is told by `answer`."""
         self.asked += 1
         os.ftruncate(self._stderr_fd, 0)
         self._channel.settimeout(deadline_s)
         try:
             socket.send_fds(self._channel, [request], list(fds))
+        except TimeoutError as error:
+            raise _silent(deadline_s) from error
+        except OSError:
+            return
+
+    def answer(self, deadline_s: float) -> dict[str, Any]:
+        """Wait for the next message; Lost when the child crashes, stalls or talks nonsense."""
+        self._channel.settimeout(deadline_s)
+        try:
             answer = self._channel.recv(_MESSAGE_BYTES)
         except TimeoutError as error:
-            raise Lost("DECODER_TIME_OUT", f"no answer in {deadline_s:.1f} s") from error
+            raise _silent(deadline_s) from error
         except OSError:
             answer = b""
         if not answer:
@@ -126,6 +140,10 @@ class ChildProcess:
         size = os.fstat(self._stderr_fd).st_size
         tail = os.pread(self._stderr_fd, _STDERR_BYTES, max(0, size - _STDERR_BYTES))
         return " ".join(tail.decode(errors="replace").split())[-_LAST_WORDS:]
+
+
+def _silent(deadline_s: float) -> Lost:
+    return Lost("DECODER_TIME_OUT", f"no answer in {deadline_s:.1f} s")
 
 
 def child_command() -> list[str]:

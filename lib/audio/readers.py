@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from speechlake.audio.by_ffmpeg import read_ffmpeg
-from speechlake.audio.by_soundfile import read_soundfile
+from speechlake.audio.by_soundfile import STREAMS, read_soundfile
 from speechlake.audio.claims import Claim, claim
 from speechlake.audio.errors import AudioError
 from speechlake.audio.magic import CONTAINERS, sniff_file
@@ -36,7 +36,7 @@ def read(fd: int, sink: Sink) -> Header:
 def _first_that_reads(fd: int, container: str, sink: Sink, claimed: Claim | None) -> Header:
     refusals = []
     for wanted, reader in (
-        (CONTAINERS[container].soundfile, read_soundfile),
+        (CONTAINERS[container].soundfile, _read_soundfile),
         (CONTAINERS[container].ffmpeg, read_ffmpeg),
     ):
         if not wanted:
@@ -48,3 +48,15 @@ def _first_that_reads(fd: int, container: str, sink: Sink, claimed: Claim | None
         except Refused as refused:
             refusals.append(str(refused))
     raise AudioError("CORRUPT", "; ".join(refusals)[:300])
+
+
+def _read_soundfile(fd: int, container: str, sink: Sink, claimed: Claim | None) -> Header:
+    """As `read_soundfile`; before a sink that cannot take anything back, in rehearsal.
+
+    Only at the end of a compressed stream it shows whether libsndfile reads all of it.
+    """
+    rehearsal = sink.rehearsal()
+    if rehearsal is not None and container in STREAMS:
+        read_soundfile(fd, container, rehearsal, claimed)
+        os.lseek(fd, 0, os.SEEK_SET)
+    return read_soundfile(fd, container, sink, claimed)

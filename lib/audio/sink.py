@@ -1,4 +1,4 @@
-"""Where decoded blocks go: a memory file, under the limits, checked as they pass."""
+"""Where decoded blocks go, under the limits, checked as they pass: nowhere, or into a memory file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ Block = npt.NDArray[np.float32]
 
 
 class Sink:
-    """Appends blocks of interleaved float32 samples to a file; refuses what the limits forbid.
+    """Checks blocks of float32 samples and keeps none of them; refuses what the limits forbid.
 
-    `begin` comes first and may be repeated with the same values; `rewind` forgets everything.
+    `begin` comes first and may be repeated with the same values; `rewind` forgets everything. `frames`
+    counts from the start of the recording. A reader that seeks exactly may begin at `wanted_from`
+    frames, and says so by `jump`.
     """
 
-    def __init__(self, fd: int, limits: Limits) -> None:
-        self._fd = fd
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.rewind()
+        self.container = self.codec = ""
+        self.rate_hz = self.channels = self.frames = 0
 
     def rewind(self) -> None:
         """Forget what was written, for another reader to begin again."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
         self.rate_hz = self.channels = self.frames = 0
+
+    def rehearsal(self) -> Sink | None:
+        """Where to read a file first, to see that it reads to its end, when `rewind` cannot forget."""
+        return None
 
     def begin(self, rate_hz: int, channels: int) -> None:
         """Say what comes; BAD_RATE or BAD_CHANNELS outside the limits, CORRUPT when it changes midway."""
@@ -43,17 +47,50 @@ class Sink:
             )
         self.rate_hz, self.channels = rate_hz, channels
 
+    def name(self, container: str, codec: str) -> None:
+        """Say how the reader calls what it reads; before the first block."""
+        self.container, self.codec = container, codec
+
+    def wanted_from(self) -> int:
+        """The first frame that anybody wants; known after `begin`."""
+        return 0
+
+    def jump(self, frame: int) -> None:
+        """The next block begins at `frame`: what lies before was not decoded."""
+        self.frames = frame
+
     def write(self, block: Block) -> None:
-        """Append a (frames, channels) block; TOO_LONG, TOO_LARGE, NOT_FINITE, OUT_OF_MEMORY."""
+        """Take the next (frames, channels) block; TOO_LONG, TOO_LARGE, NOT_FINITE, OUT_OF_MEMORY."""
         if not np.isfinite(block).all():
             raise AudioError("NOT_FINITE", f"after {self.frames / self.rate_hz:.3f} s")
         frames = self.frames + len(block)
         if frames > self._limits.max_duration_s * self.rate_hz:
             raise AudioError("TOO_LONG", f"more than {self._limits.max_duration_s:g} s")
+        self._keep(block, frames)
+        self.frames = frames
+
+    def _keep(self, block: Block, frames: int) -> None:
+        """Do with a checked block what this sink is for; `frames` is the count with it."""
+
+
+class MemorySink(Sink):
+    """Appends interleaved samples to a memory file, which holds the whole recording at the end."""
+
+    def __init__(self, fd: int, limits: Limits) -> None:
+        super().__init__(limits)
+        self._fd = fd
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Empty the file too."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        super().rewind()
+
+    def _keep(self, block: Block, frames: int) -> None:
         if frames * self.channels * 4 > self._limits.max_decoded_bytes:
             raise AudioError("TOO_LARGE", f"more than {self._limits.max_decoded_bytes} decoded bytes")
         self._append(np.ascontiguousarray(block, dtype=np.float32).data.cast("B"))
-        self.frames = frames
 
     def _append(self, data: memoryview) -> None:
         try:

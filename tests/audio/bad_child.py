@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from speechlake.audio import child, readers
 from speechlake.audio.reading import Header
-from speechlake.audio.sink import Sink
+from speechlake.audio.sink import Block, Sink
 
 real_read = readers.read
 
@@ -42,7 +43,29 @@ def read(fd: int, sink: Sink) -> Header:
         case b"ONCE":
             os.pwrite(fd, b"RIFF", 0)  # the next reader sees a wav header here
             os.kill(os.getpid(), signal.SIGSEGV)
+        case b"HALF":
+            os.pwrite(fd, b"RIFF", 0)
+            after_blocks(sink, lambda: os.kill(os.getpid(), signal.SIGSEGV))
+        case b"DIES":
+            os.pwrite(fd, b"RIFF", 0)
+            after_blocks(sink, lambda: (os.pwrite(fd, b"DIES", 0), os.kill(os.getpid(), signal.SIGSEGV)))
+        case b"STOP":
+            os.pwrite(fd, b"RIFF", 0)
+            after_blocks(sink, lambda: (os.pwrite(fd, b"STOP", 0), time.sleep(600)))
     return real_read(fd, sink)
+
+
+def after_blocks(sink: Sink, act: Callable[[], object]) -> None:
+    """Let three blocks pass, then act."""
+    keep, left = sink._keep, [3]
+
+    def counting(block: Block, frames: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            act()
+        keep(block, frames)
+
+    sink._keep = counting  # type: ignore[method-assign]
 
 
 readers.read = read
