@@ -31,17 +31,26 @@ def select_channel(samples: Samples, channel: str) -> Samples:
 def cut(samples: Samples, rate_hz: int, start_ms: int, end_ms: int | None) -> Samples:
     """The samples of an interval in milliseconds, `end_ms` None for the end; a view, never a copy.
 
+    INTERVAL_OUTSIDE as `span` says.
+    """
+    start, end = span(len(samples), rate_hz, start_ms, end_ms)
+    return samples[start:end]
+
+
+def span(length: int, rate_hz: int, start_ms: int, end_ms: int | None) -> tuple[int, int]:
+    """First sample, and the one behind the last, of an interval of a recording of `length` samples.
+
     INTERVAL_OUTSIDE where it is empty, begins at or after the decoded end, or ends more than
     OVERSHOOT_S behind it; a smaller overshoot is cut at the end.
     """
-    start = _sample(start_ms, rate_hz)
-    end = len(samples) if end_ms is None else _sample(end_ms, rate_hz)
-    too_far = end > len(samples) + OVERSHOOT_S * rate_hz
-    if start_ms < 0 or start >= min(end, len(samples)) or too_far:
+    start = sample_at(start_ms, rate_hz)
+    end = length if end_ms is None else sample_at(end_ms, rate_hz)
+    too_far = end > length + OVERSHOOT_S * rate_hz
+    if start_ms < 0 or start >= min(end, length) or too_far:
         raise AudioError(
-            "INTERVAL_OUTSIDE", f"{start_ms} to {end_ms} ms of {1000 * len(samples) / rate_hz:.0f} ms decoded"
+            "INTERVAL_OUTSIDE", f"{start_ms} to {end_ms} ms of {1000 * length / rate_hz:.0f} ms decoded"
         )
-    return samples[start:end]
+    return start, min(end, length)
 
 
 def to_16k(samples: Samples, rate_hz: int) -> Samples:
@@ -54,6 +63,6 @@ def to_16k(samples: Samples, rate_hz: int) -> Samples:
     return resampled
 
 
-def _sample(ms: int, rate_hz: int) -> int:
+def sample_at(ms: int, rate_hz: int) -> int:
     """The sample nearest to a time, half up, in integers."""
     return (ms * rate_hz + 500) // 1000
