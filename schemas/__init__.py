@@ -15,6 +15,7 @@ from speechlake.schemas.releases import RELEASES
 from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
+from speechlake.schemas.segmentations import SEGMENTATIONS
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
 from speechlake.schemas.signals_speech import SIGNALS_SPEECH
 from speechlake.schemas.signals_whisper import SIGNALS_WHISPER
@@ -37,6 +38,7 @@ TABLES: dict[str, Table] = {
         QUARANTINE,
         EXTRACTORS,
         PROFILES,
+        SEGMENTATIONS,
         SIGNALS_AUDIO,
         SIGNALS_SPEECH,
         SIGNALS_WHISPER,
@@ -68,6 +70,7 @@ __all__ = [
     "REPEATS",
     "RUNS",
     "SCORES",
+    "SEGMENTATIONS",
     "SIGNALS_AUDIO",
     "SIGNALS_SPEECH",
     "SIGNALS_WHISPER",
