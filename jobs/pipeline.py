@@ -1,7 +1,8 @@
 """Pipeline: every job over the corpora of a file, one after another, in one Spark session.
 
-Ingest and extraction run corpus by corpus, then scores, duplicates and the release. A corpus whose
-manifests are refused is told and left behind; the others go on. Running it again changes nothing.
+Ingest, segmentation (where a corpus asks for it) and extraction run corpus by corpus, then scores,
+duplicates and the release. A corpus that is refused is told and left behind; the others go on. Running it
+again changes nothing.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
@@ -27,9 +28,11 @@ from speechlake.jobs import (
     ingest_manifests,
     report,
     score_transcripts,
+    segment_recordings,
 )
 from speechlake.lake import Lake
 from speechlake.progress import Progress
+from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.plan import Wanted
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console
@@ -37,7 +40,14 @@ from speechlake.terminal import console
 NAME = "pipeline"
 STEPS = tuple(
     module.NAME
-    for module in (ingest_manifests, extract_signals, score_transcripts, find_duplicates, build_splits)
+    for module in (
+        ingest_manifests,
+        segment_recordings,
+        extract_signals,
+        score_transcripts,
+        find_duplicates,
+        build_splits,
+    )
 )
 
 
@@ -99,8 +109,13 @@ def _calls(
     """(job, corpus, call) in order, up to the last job that is asked for."""
     steps = STEPS[: STEPS.index(flow.until) + 1]
     per_corpus: dict[str, Callable[[Corpus], Report]] = {
-        STEPS[0]: lambda corpus: ingest_manifests.run(lake, corpus, wait_s=flow.wait_s, progress=progress),
-        STEPS[1]: lambda corpus: extract_signals.run(
+        ingest_manifests.NAME: lambda corpus: ingest_manifests.run(
+            lake, corpus, wait_s=flow.wait_s, progress=progress
+        ),
+        segment_recordings.NAME: lambda corpus: segment_recordings.run(
+            lake, Segmenter(), corpus=corpus.name, wait_s=flow.wait_s, progress=progress
+        ),
+        extract_signals.NAME: lambda corpus: extract_signals.run(
             lake,
             flow.wanted,
             corpus=corpus.name,
@@ -108,19 +123,25 @@ def _calls(
             wait_s=flow.wait_s,
             progress=progress,
         ),
-        STEPS[2]: lambda corpus: score_transcripts.run(
+        score_transcripts.NAME: lambda corpus: score_transcripts.run(
             lake, corpus=corpus.name, wait_s=flow.wait_s, progress=progress
         ),
     }
     for name in steps:
         for corpus in flow.corpora if name in per_corpus else ():
+            if name == segment_recordings.NAME and not corpus.segment:
+                continue
             yield name, corpus.name, lambda name=name, corpus=corpus: per_corpus[name](corpus)  # type: ignore[misc]
-    if STEPS[3] in steps:
-        yield STEPS[3], None, lambda: find_duplicates.run(lake, wait_s=flow.wait_s, progress=progress)
-    if STEPS[4] in steps and flow.policy and flow.release:
+    if find_duplicates.NAME in steps:
+        yield (
+            find_duplicates.NAME,
+            None,
+            lambda: find_duplicates.run(lake, wait_s=flow.wait_s, progress=progress),
+        )
+    if build_splits.NAME in steps and flow.policy and flow.release:
         policy, release = flow.policy, flow.release
         yield (
-            STEPS[4],
+            build_splits.NAME,
             None,
             lambda: build_splits.run(
                 lake, policy, flow.policy_text, release=release, wait_s=flow.wait_s, progress=progress

@@ -12,6 +12,7 @@ from speechlake import __version__
 JOBS: dict[str, str] = {
     "pipeline": "all jobs over the corpora of a file, in one Spark session",
     "ingest-manifests": "manifests -> recordings, utterances, transcripts, quarantine",
+    "segment-recordings": "long recordings without intervals -> utterances, cut at pauses",
     "extract-signals": "utterances -> measurements: decoded audio, speech, Whisper's text",
     "calibrate": "may a Whisper model hear short clips in short, faster windows",
     "score-transcripts": "texts against Whisper's: error rates",

@@ -47,6 +47,7 @@ class Corpus(Section):
     suffix: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]{1,8}$")] | None = None
     relative_to: Literal["auto", "manifest", "root"] = "auto"
     quoting: Literal["auto", "csv", "none"] = "auto"
+    segment: bool = False
 
     @field_validator("language")
     @classmethod

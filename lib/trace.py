@@ -35,6 +35,7 @@ def sections(lake: Lake, utterance: Any) -> Iterator[Section]:
     """Title, columns and rows of everything that is known of `utterance`, in the order of the flow."""
     yield _fields("Utterance", utterance)
     yield from _audio(lake, utterance)
+    yield _segmentation(lake, utterance)
     yield _rows(
         lake, "Transcripts", "transcripts", utterance, ("source", "kind", "language", "text", "retired_in")
     )
@@ -86,6 +87,17 @@ def _audio(lake: Lake, utterance: Any) -> Iterator[Section]:
         ["listing_key", "content_sha256", "size_bytes"],
         [[r.listing_key, r.content_sha256, r.size_bytes] for r in rows],
     )
+
+
+def _segmentation(lake: Lake, utterance: Any) -> Section:
+    """What the segmenter heard in this channel of the recording, whole or cut."""
+    from pyspark.sql import functions as F
+
+    columns = ["utterance_id", "fingerprint", "duration_s", "speech_s", "utterances", "error", "run_id"]
+    here = (F.col("corpus") == utterance.corpus) & (F.col("recording_id") == utterance.recording_id)
+    rows = lake.read("segmentations").where(here & (F.col("channel") == utterance.channel))
+    found = rows.orderBy("utterance_id", "content_sha256", "fingerprint").select(*columns).collect()
+    return "Segmentation", columns, [list(row) for row in found]
 
 
 def _rows(lake: Lake, title: str, table: str, utterance: Any, columns: tuple[str, ...]) -> Section:

@@ -17,6 +17,7 @@ from speechlake.schemas.releases import RELEASES
 from speechlake.schemas.repeats import REPEATS
 from speechlake.schemas.runs import RUNS
 from speechlake.schemas.scores import SCORES
+from speechlake.schemas.segmentations import SEGMENTATIONS
 from speechlake.schemas.signals_acoustics import SIGNALS_ACOUSTICS
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
 from speechlake.schemas.signals_audio_keys import SIGNALS_AUDIO_KEYS
@@ -45,6 +46,7 @@ TABLES: dict[str, Table] = {
         EXTRACTORS,
         PROFILES,
         CALIBRATIONS,
+        SEGMENTATIONS,
         SIGNALS_AUDIO,
         SIGNALS_SPEECH,
         SIGNALS_WHISPER,
@@ -84,6 +86,7 @@ __all__ = [
     "REPEATS",
     "RUNS",
     "SCORES",
+    "SEGMENTATIONS",
     "SIGNALS_ACOUSTICS",
     "SIGNALS_AUDIO",
     "SIGNALS_AUDIO_KEYS",

@@ -26,7 +26,11 @@ UTTERANCES = Table(
         Column("origin", "string", "manifest, or the fingerprint of a segmenter.", nullable=False),
         Column("manifest_uri", "string", "Manifest whose line defined it.", nullable=False),
         Column("byte_offset", "bigint", "Where that line starts.", nullable=False),
-        Column("retired_in", "string", "Manifest generation (`uri#n`) since which no manifest lists it."),
+        Column(
+            "retired_in",
+            "string",
+            "Manifest generation (`uri#n`) since which no manifest lists it, or `segmented:<fingerprint>` of what cut it into others.",
+        ),
     ),
     key=("utterance_id",),
     references={"corpus": "corpora.corpus", "recording_id": "recordings.recording_id"},

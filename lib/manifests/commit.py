@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
+from speechlake.manifests.listed import is_listed, with_cuts_kept
 from speechlake.manifests.retire import (
     retired_recordings,
     retired_transcripts,
@@ -147,16 +148,17 @@ def _judge(
 
 
 def _owned_by_others(lake: Lake, corpus: str, uris: Sequence[str]) -> DataFrame | None:
-    """(utterance_id, owner, says) of current utterances that other manifests own; None before the first."""
+    """(utterance_id, owner, says) of utterances that other manifests list and own; None before the first."""
     from pyspark.sql import functions as F
 
     if not lake.exists("utterances"):
         return None
-    mine = _here(corpus) & F.col("retired_in").isNull()
-    owned = lake.read("utterances").where(mine & ~F.col("manifest_uri").isin(list(uris)))
+    owned = lake.read("utterances").where(
+        _here(corpus) & is_listed() & ~F.col("manifest_uri").isin(list(uris))
+    )
     texts = (
         lake.read("transcripts")
-        .where(mine & said_by_manifest())
+        .where(_here(corpus) & F.col("retired_in").isNull() & said_by_manifest())
         .groupBy("utterance_id")
         .agg(F.collect_list(F.struct("source", "text_sha256")).alias("texts"))
     )
@@ -233,9 +235,10 @@ def _merge_changed(
 ) -> int:
     """Update what a changed manifest says differently, and retire what no manifest lists any more."""
     lake, corpus = hold.lake, hold.scope
-    changed = changed_rows(
-        lake.read("utterances").where(f"corpus = '{corpus}'"), utterances, UTTERANCES.column_names
-    )
+    known = lake.read("utterances").where(f"corpus = '{corpus}'")
+    if lake.exists("segmentations"):
+        utterances = with_cuts_kept(utterances, known)
+    changed = changed_rows(known, utterances, UTTERANCES.column_names)
     gone = retired_utterances(lake, corpus, lines, labels)
     said = changed_rows(
         lake.read("transcripts").where(f"corpus = '{corpus}'"), transcripts, TRANSCRIPTS.column_names

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from speechlake.manifests.listed import is_listed, is_segment, is_segmented, segments_of
 from speechlake.schemas import RECORDINGS, TRANSCRIPTS, UTTERANCES
 
 if TYPE_CHECKING:
@@ -18,19 +19,40 @@ if TYPE_CHECKING:
 
 
 def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: Mapping[str, str]) -> DataFrame:
-    """Rows of `utterances` that the manifests in `labels` (uri -> `uri#generation`) owned and no longer list."""
+    """Rows of `utterances` that the manifests in `labels` (uri -> `uri#generation`) owned and no longer list.
+
+    What was cut out of one of them goes with it.
+    """
     from pyspark.sql import functions as F
 
     listed = lines.where("class != 'refused'").select("utterance_id")
     gone = _owned(lake, corpus, labels).join(listed, on="utterance_id", how="left_anti")
     heirs = _current_repeats(lake, corpus, labels)
     gone = gone.join(heirs, on="utterance_id", how="left")
-    return (
-        gone.withColumn("retired_in", F.when(F.col("heir").isNull(), _label(labels)))
+    retired = (
+        gone.withColumn(
+            "retired_in", F.when(F.col("heir").isNull(), _label(labels)).otherwise(F.col("retired_in"))
+        )
         .withColumn("manifest_uri", F.coalesce("heir.uri", "manifest_uri"))
         .withColumn("byte_offset", F.coalesce("heir.byte_offset", "byte_offset"))
         .select(*UTTERANCES.column_names)
     )
+    if not lake.exists("segmentations"):
+        return retired
+    return retired.unionByName(_segments_of_retired(lake, corpus, retired))
+
+
+def _segments_of_retired(lake: Lake, corpus: str, retired: DataFrame) -> DataFrame:
+    """Segments of what is retired, under the same mark; of several, the lowest."""
+    from pyspark.sql import functions as F
+
+    out = retired.where(F.col("retired_in").isNotNull() & ~is_segmented())
+    segments = lake.read("utterances").where((F.col("corpus") == corpus) & is_segment())
+    marks = out.select(F.col("utterance_id").alias("source_utterance_id"), F.col("retired_in").alias("mark"))
+    marked = segments_of(out, segments).join(marks, on="source_utterance_id", how="inner")
+    once = marked.groupBy("utterance_id").agg(F.min("mark").alias("mark"))
+    with_mark = segments.join(once, on="utterance_id", how="inner").withColumn("retired_in", F.col("mark"))
+    return with_mark.select(*UTTERANCES.column_names)
 
 
 def retired_transcripts(
@@ -68,7 +90,7 @@ def retired_recordings(lake: Lake, corpus: str, label: str) -> DataFrame:
     here = F.col("corpus") == corpus
     used = (
         lake.read("utterances")
-        .where(here & F.col("retired_in").isNull())
+        .where(here & (F.col("retired_in").isNull() | is_listed()))
         .groupBy("recording_id")
         .agg(F.count("*").alias("n"))
     )
@@ -85,9 +107,7 @@ def retired_recordings(lake: Lake, corpus: str, label: str) -> DataFrame:
 def _owned(lake: Lake, corpus: str, labels: Mapping[str, str]) -> DataFrame:
     from pyspark.sql import functions as F
 
-    owned = (
-        (F.col("corpus") == corpus) & F.col("retired_in").isNull() & F.col("manifest_uri").isin(list(labels))
-    )
+    owned = (F.col("corpus") == corpus) & is_listed() & F.col("manifest_uri").isin(list(labels))
     return lake.read("utterances").where(owned)
 
 

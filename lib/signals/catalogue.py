@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.ids import canonical_json
-from speechlake.schemas import EXTRACTORS, PROFILES
+from speechlake.schemas import EXTRACTORS, PROFILES, TABLES
+from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
 
 if TYPE_CHECKING:
@@ -24,20 +25,8 @@ def register(hold: Hold, wanted: Sequence[Wanted], *, profiled: bool = True) -> 
     """Write what is new of `extractors`, and, where `profiled`, profile rows for extractors that have none."""
     from speechlake.contracts import struct_of
 
+    register_identities(hold, [w.identity for w in wanted])
     spark, lake = hold.lake.spark, hold.lake
-    there = {row.fingerprint for row in lake.read("extractors").select("fingerprint").collect()}
-    new = [w for w in wanted if w.fingerprint not in there]
-    told = [
-        {
-            **vars(w.identity),
-            "parameters": canonical_json(dict(w.identity.parameters)),
-            "fingerprint": w.fingerprint,
-        }
-        for w in new
-    ]
-    rows = [tuple(said[name] for name in EXTRACTORS.column_names) for said in told]
-    extractors = spark.createDataFrame(rows, struct_of(EXTRACTORS))
-    hold.append_missing("extractors", extractors, expected=len(rows))
     profiles = lake.read("profiles").collect()
     known = {row.extractor for row in profiles}
     n = max((row.n for row in profiles), default=0)
@@ -45,6 +34,25 @@ def register(hold: Hold, wanted: Sequence[Wanted], *, profiled: bool = True) -> 
     named = [(w, language) for w in fresh for language in (sorted(w.languages) if w.languages else [None])]
     first = [(n + i, w.name, language, w.fingerprint) for i, (w, language) in enumerate(named, start=1)]
     hold.append_missing("profiles", spark.createDataFrame(first, struct_of(PROFILES)), expected=len(first))
+
+
+def register_identities(hold: Hold, identities: Sequence[Identity]) -> None:
+    """Write what is new of `extractors`."""
+    from speechlake.contracts import struct_of
+
+    there = {row.fingerprint for row in hold.lake.read("extractors").select("fingerprint").collect()}
+    told = [
+        {
+            **vars(identity),
+            "parameters": canonical_json(dict(identity.parameters)),
+            "fingerprint": identity.fingerprint,
+        }
+        for identity in identities
+        if identity.fingerprint not in there
+    ]
+    rows = [tuple(said[name] for name in EXTRACTORS.column_names) for said in told]
+    extractors = hold.lake.spark.createDataFrame(rows, struct_of(EXTRACTORS))
+    hold.append_missing("extractors", extractors, expected=len(rows))
 
 
 def profile(lake: Lake) -> Profile:
@@ -64,11 +72,12 @@ def profile(lake: Lake) -> Profile:
 def models(lake: Lake) -> dict[str, tuple[str, str]]:
     """Model id -> (extractor, fingerprint), the profile's fingerprint where a model has several."""
     current = {fp for said in profile(lake).values() for _, fp in said}
+    # The segmenter's model is one that an extractor has too, but it fills no table that a policy could name.
     found: dict[str, tuple[str, str]] = {}
     for row in sorted(
         lake.read("extractors").collect(), key=lambda row: (row.fingerprint in current, row.fingerprint)
     ):
-        if row.model_id:
+        if row.model_id and f"signals_{row.name}" in TABLES:
             found[row.model_id] = (row.name, row.fingerprint)
     return found
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.manifests.listed import is_segmented
 from speechlake.splits.policy import SIDES, Policy
 from speechlake.splits.rules import failure, rule_failures, with_verdicts
 from speechlake.splits.text import is_blank
@@ -58,7 +59,8 @@ def sides_of(sides: Sequence[str]) -> Column:
 def _set_aside() -> Column:
     """Why nobody asks whether the row passes; null for a row that is judged."""
     return (
-        F.when(F.col("retired_in").isNotNull(), "not_in_manifest")
+        F.when(is_segmented(), "segmented")
+        .when(F.col("retired_in").isNotNull(), "not_in_manifest")
         .when(F.col("role") == "evaluation", "evaluation_corpus")
         .when(F.col("recording_state") != "present", "audio_missing")
     )

@@ -41,6 +41,7 @@ Share = Annotated[float, Field(gt=0, le=0.5)]
 # Reasons that are not rules: why a row is out although, or before, rules were asked.
 REASONS: tuple[str, ...] = (
     "not_in_manifest",
+    "segmented",
     "audio_missing",
     "evaluation_corpus",
     "no_text",

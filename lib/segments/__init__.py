@@ -1,0 +1,1 @@
+"""Long recordings -> utterances: heard once as a stream, cut where nobody speaks."""

@@ -1,0 +1,112 @@
+"""What `utterances` should say after segmenting, brought about: a pure function of lines and `segmentations`.
+
+Nothing here hears audio, so a run that was killed after its results were committed, a manifest that
+dropped a recording and lists it again, or a line with another speaker are mended by running again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from speechlake.hold import Hold
+from speechlake.manifests.commit import changed_rows
+from speechlake.manifests.listed import MANIFEST, SEGMENTED, is_listed, is_segment, segments_of
+from speechlake.schemas import UTTERANCES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# What a segment has of the line that it was cut from.
+CARRIED = (
+    "corpus",
+    "recording_id",
+    "channel",
+    "speaker_id",
+    "session_id",
+    "language_raw",
+    "language",
+    "extras",
+    "manifest_uri",
+    "byte_offset",
+)
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """How many rows of `utterances` were added, and how many changed (retired, back again, another speaker)."""
+
+    added: int
+    changed: int
+
+
+def renew(hold: Hold, sources: DataFrame, fingerprint: str) -> Renewed:
+    """Add the segments of `sources` (see `plan.sources`) that are missing, then mend, mark and retire in one MERGE.
+
+    Sources that are refused, or not heard as they are now, stay as they are.
+    """
+    from pyspark.sql import functions as F
+
+    known = hold.lake.read("utterances").where(F.col("corpus") == hold.scope)
+    told = resolved(sources)
+    wanted = segment_rows(told, fingerprint)
+    added = hold.append_missing("utterances", wanted, within=F.col("corpus") == hold.scope)
+    changed = (
+        mended(known, wanted)
+        .unionByName(outdated(known, told, wanted, fingerprint))
+        .unionByName(marks(told, fingerprint))
+    )
+    return Renewed(added, hold.merge("utterances", changed, corpus=hold.scope))
+
+
+def resolved(sources: DataFrame) -> DataFrame:
+    """The sources of which it is known whether they are cut (`cuts`): heard, or no longer candidates."""
+    from pyspark.sql import functions as F
+
+    known = sources.where("NOT refuse AND (found IS NOT NULL OR NOT long)")
+    cuts = F.col("long") & F.col("found.error").isNull() & F.col("found.speech_s").isNotNull()
+    return known.withColumn("cuts", F.coalesce(cuts, F.lit(False)))
+
+
+def segment_rows(resolved: DataFrame, fingerprint: str) -> DataFrame:
+    """Rows of `utterances` for all segments; one that several sources hold has the line of the lowest id."""
+    from pyspark.sql import functions as F
+
+    each = resolved.where("cuts").withColumn("segment", F.explode("found.segments"))
+    row = F.struct(*CARRIED, "segment.start_ms", "segment.end_ms")
+    once = each.groupBy(F.col("segment.utterance_id").alias("key")).agg(
+        F.min_by(row, F.col("utterance_id")).alias("row")
+    )
+    own = {"utterance_id": F.col("key"), "origin": F.lit(fingerprint)}
+    nothing = {
+        column.name: F.lit(None).cast(column.type)
+        for column in UTTERANCES.columns
+        if column.name not in (*CARRIED, *own, "start_ms", "end_ms")
+    }
+    return once.select("key", "row.*").withColumns({**own, **nothing}).select(*UTTERANCES.column_names)
+
+
+def mended(known: DataFrame, wanted: DataFrame) -> DataFrame:
+    """Segments that are there with other values; an interval that a manifest lists itself is left to it."""
+    return changed_rows(known.where(~is_listed()), wanted, UTTERANCES.column_names)
+
+
+def outdated(known: DataFrame, resolved: DataFrame, wanted: DataFrame, fingerprint: str) -> DataFrame:
+    """Current segments of resolved sources that are not wanted any more, retired."""
+    from pyspark.sql import functions as F
+
+    current = known.where(is_segment())
+    inside = segments_of(resolved, current).select("utterance_id").distinct()
+    gone = current.join(inside, on="utterance_id", how="left_semi").join(
+        wanted.select("utterance_id"), on="utterance_id", how="left_anti"
+    )
+    return gone.withColumn("retired_in", F.lit(SEGMENTED + fingerprint)).select(*UTTERANCES.column_names)
+
+
+def marks(resolved: DataFrame, fingerprint: str) -> DataFrame:
+    """Sources whose mark changes: cut now, or whole again."""
+    from pyspark.sql import functions as F
+
+    mark = F.when(F.col("cuts"), F.lit(SEGMENTED + fingerprint))
+    changed = resolved.where(~mark.eqNullSafe(F.col("retired_in")) & (F.col("origin") == MANIFEST))
+    return changed.withColumn("retired_in", mark).select(*UTTERANCES.column_names)
