@@ -11,13 +11,23 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
 from speechlake.errors import UsageError
 from speechlake.manifests.contract import BYTE_ORDER_MARK, Format, Head, Source, is_blank
 from speechlake.manifests.folder import is_audio
 from speechlake.manifests.formats import FORMATS, format_named
-from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
+from speechlake.manifests.places import (
+    Entry,
+    entry_of,
+    is_local,
+    joined,
+    local_path,
+    local_uri,
+    open_binary,
+    walk,
+)
 from speechlake.manifests.strict_json import MAX_LINE_BYTES
 
 # What manifests are called. Recognition needs their content too; everything else is not even opened.
@@ -34,8 +44,23 @@ def detect(path_or_uri: str, format: str = "auto") -> list[Source]:
     """
     wanted = None if format == "auto" else format_named(format)
     uri = path_or_uri if not is_local(path_or_uri) else local_uri(local_path(path_or_uri))
-    try:
+    with _readable(path_or_uri):
         return _detect(path_or_uri, uri, wanted)
+
+
+def existing(path_or_uri: str) -> Entry:
+    """What lies at a SOURCE; UsageError when there is nothing, or nothing that can be read."""
+    with _readable(path_or_uri):
+        found = entry_of(path_or_uri)
+    if found is None:
+        raise UsageError(f"there is nothing at {path_or_uri}", hint="Give a manifest or a folder.")
+    return found
+
+
+@contextmanager
+def _readable(path_or_uri: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(
             f"{path_or_uri} cannot be read: {error}", hint="Check the path and its permissions."
@@ -43,9 +68,7 @@ def detect(path_or_uri: str, format: str = "auto") -> list[Source]:
 
 
 def _detect(path_or_uri: str, uri: str, wanted: Format | None) -> list[Source]:
-    found = entry_of(uri)
-    if found is None:
-        raise UsageError(f"there is nothing at {path_or_uri}", hint="Give a manifest or a folder.")
+    found = existing(path_or_uri)
     if not found.is_folder:
         return [_file(uri, found.size_bytes or 0, wanted)]
     if wanted is not None and wanted.is_folder:

@@ -30,6 +30,8 @@ class IngestResult:
     manifests: int = 0
     parsed: int = 0
     listed: int = 0
+    unlisted: int = 0
+    first_unlisted: str | None = None
     relisted: int = 0
     missing: int = 0
     refusal: SpeechlakeError | None = None
@@ -62,7 +64,7 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
         if known:
             result.relisted = _commit_listing(hold, listing)
         result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
-    result.listed = listing.where("problem IS NULL").count()
+    _count_listing(listing, result)
     result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
     return result
@@ -99,16 +101,14 @@ def _former(uri: str, before: Any | None) -> list[str]:
 
 def _default_root(corpus: Corpus, known: Any | None) -> Mapping[str, str]:
     """Without `--audio-root`: the single SOURCE folder, or the folder of the single SOURCE file."""
-    from speechlake.manifests.places import entry_of
+    from speechlake.manifests.detect import existing
 
     if known:
         return {}
     places = set()
     for source in corpus.sources:
-        found = entry_of(source)
-        if found is None:
-            raise UsageError(f"there is nothing at {source}", hint="Give a manifest or a folder.")
-        places.add(normal(source) if found.is_folder else normal(source).rsplit("/", 1)[0])
+        is_folder = existing(source).is_folder
+        places.add(normal(source) if is_folder else normal(source).rsplit("/", 1)[0])
     if len(places) > 1:
         raise UsageError(
             f"the sources of {corpus.name} lie in several folders: {', '.join(sorted(places))}",
@@ -221,6 +221,21 @@ def _staged_listing(hold: Hold, roots: Mapping[str, str]) -> DataFrame:
     path = f"{_listing_folder(hold)}/{hold.run_id}"
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
     return hold.lake.spark.read.parquet(path)
+
+
+def _count_listing(listing: DataFrame, result: IngestResult) -> None:
+    """Files found, and places that no table can name or nobody can look at, with the first of these."""
+    from pyspark.sql import functions as F
+
+    odd = F.col("problem").isNotNull()
+    counted = listing.select(
+        F.count_if(~odd).alias("files"),
+        F.count_if(odd).alias("problems"),
+        F.min(F.when(odd, F.struct("root", "detail", "problem"))).alias("first"),
+    ).collect()[0]
+    result.listed, result.unlisted = counted.files, counted.problems
+    if counted.first:
+        result.first_unlisted = f"{counted.first.root}:{counted.first.detail!r} ({counted.first.problem})"
 
 
 def _commit_listing(hold: Hold, listing: DataFrame) -> int:

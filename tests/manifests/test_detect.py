@@ -115,8 +115,9 @@ def test_names_that_are_not_utf8_become_uris(tmp_path: Path) -> None:
     assert detect(found.uri) == [found]
 
 
-def test_nothing_and_fifos_are_usage_errors(tmp_path: Path) -> None:
+def test_nothing_fifos_and_loops_of_links_are_usage_errors(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.tsv")
-    for path in (tmp_path / "absent.tsv", tmp_path / "pipe.tsv", tmp_path):
+    (tmp_path / "loop.tsv").symlink_to("loop.tsv")
+    for path in (*(tmp_path / f"{name}.tsv" for name in ("absent", "pipe", "loop")), tmp_path):
         with pytest.raises(UsageError):
             detect(str(path))
