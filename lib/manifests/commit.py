@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
+from speechlake.manifests.declared import upsert_corpus
 from speechlake.manifests.retire import (
     retired_recordings,
     retired_transcripts,
@@ -168,21 +169,6 @@ def _owned_by_others(lake: Lake, corpus: str, uris: Sequence[str]) -> DataFrame 
         F.concat_ws("@", "manifest_uri", "byte_offset").alias("owner"),
         what_it_says().alias("says"),
     )
-
-
-def upsert_corpus(hold: Hold, row: Mapping[str, Any], digest: str = "") -> int:
-    """Write the row of a corpus, when it is new or differs."""
-    from speechlake.contracts import struct_of
-    from speechlake.schemas import CORPORA
-
-    known = hold.lake.read("corpora").where(_here(hold.scope)).collect()
-    if known and known[0].asDict(recursive=True) == dict(row):
-        return 0
-    values = [tuple(row[name] for name in CORPORA.column_names)]
-    frame = hold.lake.spark.createDataFrame(values, struct_of(CORPORA))
-    if known:
-        return hold.merge("corpora", frame, corpus=hold.scope, digest=digest)
-    return hold.append_missing("corpora", frame, digest=digest, fresh=True, expected=1)
 
 
 def _commit_accepted(

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechlake.corpora import Corpus
-from speechlake.errors import SpeechlakeError, TooManyRejected, UsageError
+from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
 from speechlake.ids import make_id
-from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version, upsert_corpus
+from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version
 from speechlake.manifests.contract import Source
+from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
 from speechlake.manifests.options import PARSER_VERSION, ParseOptions
-from speechlake.manifests.references import Roots, normal
+from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
+from speechlake.staging import Stage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-DEFAULT_ROOT = "audio"
 
 
 @dataclass
@@ -40,15 +40,16 @@ class IngestResult:
 def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     """Bring the tables to what `corpus`'s manifests and roots say now."""
     lake = hold.lake
-    known = lake.read("corpora").where(f"corpus = '{corpus.name}'").collect()
-    row = corpus_row(corpus, known[0] if known else None)
-    _refuse_contradictions(hold, corpus, row, known[0] if known else None)
+    result = IngestResult()
+    # First of all: what an earlier run staged may be what the lake knows of this corpus.
+    hold.adopt(lambda stage: result.ingested.add(_adopted(hold, stage)))
+    known = known_corpus(lake, corpus.name)
+    row = corpus_row(corpus, known)
+    refuse_contradictions(lake, row, known)
     roots = Roots.of(
         {r["name"]: r["uri"] for r in row["roots"]}, {r["name"]: r["former_uris"] for r in row["roots"]}
     )
-    listing = _staged_listing(hold, {r["name"]: r["uri"] for r in row["roots"]})
-    result = IngestResult()
-    hold.adopt(lambda stage: result.ingested.add(commit_parse(hold, stage, listing)))
+    listing = _staged_listing(hold, row)
     versions = _manifest_versions(hold, corpus, roots)
     newest = newest_manifests(lake, corpus.name)
     changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
@@ -70,80 +71,9 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     return result
 
 
-def corpus_row(corpus: Corpus, known: Any | None) -> dict[str, Any]:
-    """The row of `corpora`: what is said now, with the former URIs of roots that moved."""
-    said = {name: normal(uri) for name, uri in (corpus.roots or _default_root(corpus, known)).items()}
-    before = {root.name: root for root in known.roots} if known else {}
-    # A root that is not named this time stays what it was.
-    uris = {**{name: root.uri for name, root in before.items()}, **said}
-    return {
-        "corpus": corpus.name,
-        "licence": corpus.licence,
-        "language": corpus.language,
-        "roots": [
-            {"name": name, "uri": uri, "former_uris": _former(uri, before.get(name))}
-            for name, uri in sorted(uris.items())
-        ],
-        "speaker_namespace": corpus.namespace,
-        "single_speaker": corpus.single_speaker,
-        "channels": corpus.channels,
-        "ids": corpus.ids,
-        "text_tags": list(corpus.text_tags),
-        "role": corpus.role,
-    }
-
-
-def _former(uri: str, before: Any | None) -> list[str]:
-    if before is None:
-        return []
-    return [old for old in dict.fromkeys([*before.former_uris, before.uri]) if old != uri]
-
-
-def _default_root(corpus: Corpus, known: Any | None) -> Mapping[str, str]:
-    """Without `--audio-root`: the single SOURCE folder, or the folder of the single SOURCE file."""
-    from speechlake.manifests.detect import existing
-
-    if known:
-        return {}
-    places = set()
-    for source in corpus.sources:
-        is_folder = existing(source).is_folder
-        places.add(normal(source) if is_folder else normal(source).rsplit("/", 1)[0])
-    if len(places) > 1:
-        raise UsageError(
-            f"the sources of {corpus.name} lie in several folders: {', '.join(sorted(places))}",
-            hint="Say where the audio lies: --audio-root URI, or --audio-root NAME=URI for each place.",
-        )
-    return {DEFAULT_ROOT: places.pop()}
-
-
-def _refuse_contradictions(hold: Hold, corpus: Corpus, row: Mapping[str, Any], known: Any | None) -> None:
-    if known is None:
-        return
-    for name in ("channels", "ids"):
-        if known[name] != row[name]:
-            raise UsageError(
-                f"corpus {corpus.name!r} was ingested with {name}={known[name]}, now it says {row[name]}: that would rename its utterances",
-                hint=f"Keep {name}={known[name]}, or ingest under another corpus name.",
-            )
-    before = {root.name for root in known.roots}
-    for root in row["roots"]:
-        inside = [
-            other["name"]
-            for other in row["roots"]
-            if root["name"] not in before and root["uri"].startswith(other["uri"] + "/")
-        ]
-        if (
-            inside
-            and hold.lake.read("recordings")
-            .where(f"corpus = '{corpus.name}' AND root = '{inside[0]}'")
-            .isEmpty()
-            is False
-        ):
-            raise UsageError(
-                f"root {root['name']} = {root['uri']} lies inside root {inside[0]}, which has recordings",
-                hint="Paths would be split between the two roots; keep the outer root alone.",
-            )
+def _adopted(hold: Hold, stage: Stage) -> Ingested:
+    """Commit a stage of an earlier run, whose roots may have been others than those of this run."""
+    return commit_parse(hold, stage, _staged_listing(hold, stage.note["corpus"]))
 
 
 def _manifest_versions(hold: Hold, corpus: Corpus, roots: Roots) -> list[dict[str, Any]]:
@@ -213,12 +143,13 @@ def _staged_parse(
     )
 
 
-def _staged_listing(hold: Hold, roots: Mapping[str, str]) -> DataFrame:
-    """What lies under the roots now, listed once on executors: rows of `listing.LISTING_DDL`."""
+def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
+    """What lies now under the roots of `row`, a row of `corpora`, listed once on executors: rows of `listing.LISTING_DDL`."""
     from speechlake.manifests.listing import list_roots
 
     drop_listing(hold)
     path = f"{_listing_folder(hold)}/{hold.run_id}"
+    roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
     return hold.lake.spark.read.parquet(path)
 
