@@ -124,6 +124,7 @@ def _counts(result: IngestResult) -> dict[str, int]:
     return {
         "manifests": result.manifests,
         "manifests_parsed": result.parsed,
+        "files_not_recognised": result.unrecognised,
         "lines": said.lines,
         "utterances": said.utterances,
         "repeats": said.repeats,
@@ -146,6 +147,11 @@ def _sentence(result: IngestResult) -> str:
 
 def _warnings(result: IngestResult) -> Iterator[str]:
     """What lies beside the corpus and is in no table, told at every run."""
+    if result.unrecognised:
+        yield (
+            f"{result.unrecognised} file(s) are called like manifests, and no format recognises them; first "
+            f"{result.first_unrecognised}. They were left out; name one with its --format to take it as it is."
+        )
     if result.unlisted:
         yield (
             f"{result.unlisted} file(s) or folder(s) under the roots cannot be looked at, or have names that no "

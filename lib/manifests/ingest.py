@@ -29,6 +29,8 @@ class IngestResult:
     ingested: Ingested = field(default_factory=Ingested)
     manifests: int = 0
     parsed: int = 0
+    unrecognised: int = 0
+    first_unrecognised: str | None = None
     listed: int = 0
     unlisted: int = 0
     first_unlisted: str | None = None
@@ -50,8 +52,8 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
         {r["name"]: r["uri"] for r in row["roots"]}, {r["name"]: r["former_uris"] for r in row["roots"]}
     )
     listing = _staged_listing(hold, row)
-    versions = _manifest_versions(hold, corpus, roots)
     newest = newest_manifests(lake, corpus.name)
+    versions = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
     changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
     result.manifests, result.parsed = len(versions), len(changed)
     if changed:
@@ -76,12 +78,27 @@ def _adopted(hold: Hold, stage: Stage) -> Ingested:
     return commit_parse(hold, stage, _staged_listing(hold, stage.note["corpus"]))
 
 
-def _manifest_versions(hold: Hold, corpus: Corpus, roots: Roots) -> list[dict[str, Any]]:
-    """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
+def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: IngestResult) -> list[Source]:
+    """The manifests at the SOURCEs; counts what is called like one and is none."""
     from speechlake.manifests.detect import detect
+
+    def unrecognised(uri: str) -> str | None:
+        known = newest.get(roots.relative(uri))
+        if known is not None:
+            return str(known.format)  # its lines are refused one by one, rather than it being passed over
+        result.unrecognised += 1
+        result.first_unrecognised = result.first_unrecognised or uri
+        return None
+
+    return [found for given in corpus.sources for found in detect(given, corpus.format, unrecognised)]
+
+
+def _manifest_versions(
+    hold: Hold, corpus: Corpus, roots: Roots, sources: Sequence[Source]
+) -> list[dict[str, Any]]:
+    """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
     from speechlake.manifests.hashing import hashes
 
-    sources = [found for given in corpus.sources for found in detect(given, corpus.format)]
     by_uri = {source.uri: source for source in sources}
     # Names of roots, not their URIs: a moved corpus is not parsed again, one with a new root is.
     named = make_id(corpus.namespace, *(name for name, _, _ in roots.declared))[:8]
