@@ -124,6 +124,7 @@ def _counts(result: IngestResult) -> dict[str, int]:
     return {
         "manifests": result.manifests,
         "manifests_parsed": result.parsed,
+        "manifests_gone": result.gone,
         "files_not_recognised": result.unrecognised,
         "lines": said.lines,
         "utterances": said.utterances,
@@ -140,7 +141,7 @@ def _counts(result: IngestResult) -> dict[str, int]:
 def _sentence(result: IngestResult) -> str:
     c = _counts(result)
     return (
-        f"{c['lines']} lines of {c['manifests_parsed']} manifest(s): {c['utterances']} utterances, {c['repeats']} repeats, "
+        f"{c['lines']} lines of {c['manifests_parsed']} manifest(s), {c['manifests_gone']} gone: {c['utterances']} utterances, {c['repeats']} repeats, "
         f"{c['quarantined']} quarantined; {c['files_listed']} files listed, {c['recordings_changed']} changed, {c['recordings_missing']} missing"
     )
 

@@ -14,6 +14,7 @@ from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
 from speechlake.manifests.declared import upsert_corpus
+from speechlake.manifests.gone import is_gone
 from speechlake.manifests.retire import (
     retired_recordings,
     retired_transcripts,
@@ -63,7 +64,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
     judged, classified, unpersist = _judge(
         lake, parsed.where(parsed.manifest_uri.isin(list(pending))), pending, newest, corpus
     )
-    accepted = [v.uri for v in judged if v.acceptable(pending[v.uri]["max_reject"])]
+    accepted = [v.uri for v in judged if _accepts(pending, v)]
     generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
     written = 0
     if accepted:
@@ -109,6 +110,12 @@ def same_version(known: Any, manifest: Mapping[str, Any]) -> bool:
     )
 
 
+def _accepts(pending: Mapping[str, Any], verdict: Verdict) -> bool:
+    """True for an acceptable version, and for one that says the manifest is gone."""
+    manifest = pending[verdict.uri]
+    return is_gone(manifest) or verdict.acceptable(manifest["max_reject"])
+
+
 def _here(corpus: str) -> Column:
     """The rows of `corpus`; a literal, so that partitions are pruned."""
     from pyspark.sql import functions as F
@@ -134,7 +141,7 @@ def _judge(
         said_twice.count()
         classified = with_class(lines, said_twice, _owned_by_others(lake, corpus, good) if others else None)
         judged = verdicts(classified, good)
-        worse = {v.uri: v for v in judged if not v.acceptable(pending[v.uri]["max_reject"])}
+        worse = {v.uri: v for v in judged if not _accepts(pending, v)}
         if not worse:
             break
         refused |= worse
@@ -202,7 +209,7 @@ def _commit_accepted(
         # Read before writing: what these manifests said until now.
         written += _merge_changed(hold, stage, utterances, transcripts, lines, labels)
     written += append("utterances", utterances, counted)
-    written += append("transcripts", transcripts)
+    written += append("transcripts", transcripts, None if counted else 0)
     if not is_new:
         retired = retired_recordings(lake, corpus, "; ".join(sorted(labels.values())))
         written += hold.merge("recordings", retired, corpus=corpus, digest=stage.digest)
@@ -267,7 +274,7 @@ def _commit_manifests(
         said = pending[v.uri]
         counts = {name: getattr(v, name) for name in ("lines", "utterances", "repeats", "quarantined")}
         rest = {"corpus": hold.scope, "generation": generations[v.uri], "run_id": stage.note["run_id"]}
-        every = {**said, **counts, **rest, "accepted": v.acceptable(said["max_reject"])}
+        every = {**said, **counts, **rest, "accepted": _accepts(pending, v)}
         return tuple(every[name] for name in MANIFESTS.column_names)
 
     frame = hold.lake.spark.createDataFrame([row(v) for v in judged], struct_of(MANIFESTS))

@@ -13,6 +13,7 @@ from speechlake.ids import make_id
 from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version
 from speechlake.manifests.contract import Source
 from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
+from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
@@ -29,6 +30,7 @@ class IngestResult:
     ingested: Ingested = field(default_factory=Ingested)
     manifests: int = 0
     parsed: int = 0
+    gone: int = 0
     unrecognised: int = 0
     first_unrecognised: str | None = None
     listed: int = 0
@@ -55,9 +57,10 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     newest = newest_manifests(lake, corpus.name)
     versions = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
     changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
-    result.manifests, result.parsed = len(versions), len(changed)
-    if changed:
-        stage = _staged_parse(hold, corpus, row, roots, changed)
+    gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
+    result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
+    if changed or gone:
+        stage = _staged_parse(hold, corpus, row, roots, changed, gone)
         result.ingested.add(commit_parse(hold, stage, listing))
         hold.staging.delete(stage)
         newest = newest_manifests(lake, corpus.name)
@@ -84,7 +87,7 @@ def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: In
 
     def unrecognised(uri: str) -> str | None:
         known = newest.get(roots.relative(uri))
-        if known is not None:
+        if known is not None and not is_gone(known):
             return str(known.format)  # its lines are refused one by one, rather than it being passed over
         result.unrecognised += 1
         result.first_unrecognised = result.first_unrecognised or uri
@@ -126,9 +129,14 @@ def _options(corpus: Corpus) -> ParseOptions:
 
 
 def _staged_parse(
-    hold: Hold, corpus: Corpus, row: Mapping[str, Any], roots: Roots, changed: Sequence[Mapping[str, Any]]
-) -> Any:
-    """Parse the changed manifests once, into a stage whose note says how to commit it."""
+    hold: Hold,
+    corpus: Corpus,
+    row: Mapping[str, Any],
+    roots: Roots,
+    changed: Sequence[Mapping[str, Any]],
+    gone: Sequence[Mapping[str, Any]],
+) -> Stage:
+    """Parse the changed manifests once, into a stage whose note says how to commit it; of gone ones there is only the note."""
     from pyspark.sql import functions as F
 
     from speechlake.manifests.hashing import line_number
@@ -150,7 +158,9 @@ def _staged_parse(
         .withColumn("line_number", number)
         .withColumn("speaker_id", speaker)
     )
-    manifests = [{k: v for k, v in version.items() if k not in ("source", "ranges")} for version in changed]
+    manifests = [
+        {k: v for k, v in version.items() if k not in ("source", "ranges")} for version in (*changed, *gone)
+    ]
     note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests}
     digest = make_id(
         *sorted(f"{m['uri']}@{m['sha256']}@{m['parser_version']}@{m['max_reject']}" for m in manifests)
