@@ -21,6 +21,7 @@ from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
+from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
 from speechlake.signals.catalogue import register
@@ -56,7 +57,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--corpus", help="one corpus; default all, one after another")
     add_measuring(made)
     made.add_argument("--plan", action="store_true", help="say what would run and what it may cost, and stop")
-    made.add_argument("--price-per-device-hour", type=float, metavar="PRICE", help="for --plan")
+    add_price(made)
     job.add_wait(made)
     return made
 
@@ -265,7 +266,7 @@ def _fill(this: Run, measured: Measured, hashed: int) -> None:
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     wanted = wanted_of(parsed, lake)
     if parsed.plan:
-        return show_outlook(NAME, lake, wanted, parsed.corpus, parsed.price_per_device_hour)
+        return show_outlook(NAME, lake, wanted, parsed.corpus, price_of(parsed.price_per_device_hour))
     return run(
         lake, wanted, corpus=parsed.corpus, promote=parsed.promote, wait_s=parsed.wait, progress=Progress()
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from speechlake import job
 from speechlake.corpora import Corpus, make_corpus
@@ -113,6 +113,8 @@ def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) 
             this.finish(hold, "done" if result.refusal is None else type(result.refusal).__name__)
     outcome = "refused" if result.refusal else "done" if hold.versions_written else "nothing to do"
     progress.say(f"{corpus.name}: {_sentence(result) if hold.versions_written else 'nothing to do'}")
+    for warning in _warnings(result):
+        progress.say(f"{corpus.name}: {warning}")
     following = f"speechlake extract-signals --lake {lake.root} --corpus {corpus.name}"
     return Report(NAME, outcome, this.run_id, this.counts, following, result.refusal)
 
@@ -122,11 +124,14 @@ def _counts(result: IngestResult) -> dict[str, int]:
     return {
         "manifests": result.manifests,
         "manifests_parsed": result.parsed,
+        "manifests_gone": result.gone,
+        "files_not_recognised": result.unrecognised,
         "lines": said.lines,
         "utterances": said.utterances,
         "repeats": said.repeats,
         "quarantined": said.quarantined,
         "files_listed": result.listed,
+        "places_not_listed": result.unlisted,
         "recordings_changed": result.relisted,
         "recordings_missing": result.missing,
         "speaker_placeholders": said.speaker_placeholders,
@@ -136,9 +141,23 @@ def _counts(result: IngestResult) -> dict[str, int]:
 def _sentence(result: IngestResult) -> str:
     c = _counts(result)
     return (
-        f"{c['lines']} lines of {c['manifests_parsed']} manifest(s): {c['utterances']} utterances, {c['repeats']} repeats, "
+        f"{c['lines']} lines of {c['manifests_parsed']} manifest(s), {c['manifests_gone']} gone: {c['utterances']} utterances, {c['repeats']} repeats, "
         f"{c['quarantined']} quarantined; {c['files_listed']} files listed, {c['recordings_changed']} changed, {c['recordings_missing']} missing"
     )
+
+
+def _warnings(result: IngestResult) -> Iterator[str]:
+    """What lies beside the corpus and is in no table, told at every run."""
+    if result.unrecognised:
+        yield (
+            f"{result.unrecognised} file(s) are called like manifests, and no format recognises them; first "
+            f"{result.first_unrecognised}. They were left out; name one with its --format to take it as it is."
+        )
+    if result.unlisted:
+        yield (
+            f"{result.unlisted} file(s) or folder(s) under the roots cannot be looked at, or have names that no "
+            f"table can hold; first {result.first_unlisted}. Recordings there stay as they were last seen."
+        )
 
 
 def _pair(text: str, default: str) -> tuple[str, str]:

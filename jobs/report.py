@@ -10,17 +10,14 @@ that of a CPU core for runs that used none) also what it cost, per release and h
 from __future__ import annotations
 
 import argparse
-import math
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job, questions
-from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
-from speechlake.questions import PRICE
+from speechlake.prices import add_price, price_of
 from speechlake.terminal import console, percent, show, show_frame
 from speechlake.views import utterances_now
 
@@ -34,24 +31,8 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--release", help="name of a release; default the one published last")
-    made.add_argument(
-        "--price-per-device-hour",
-        type=float,
-        help=f"price of an accelerator's hour, or of a core's for CPU runs, in any currency [{PRICE}]",
-    )
+    add_price(made)
     return made
-
-
-def price_of(said: float | None) -> float | None:
-    """The flag, else the environment; null where neither is set, UsageError for what is no price."""
-    told: float | str | None = os.environ.get(PRICE) or None if said is None else said
-    try:
-        price = None if told is None else float(told)
-    except ValueError:
-        price = math.nan
-    if price is not None and not (math.isfinite(price) and price >= 0):
-        raise UsageError(f"the price per device hour is {told!r}", hint=f"Set a number, by flag or {PRICE}.")
-    return price
 
 
 def run(

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, load, problems
 from speechlake.errors import ConfigError
+from speechlake.manifests.places import local_path, local_uri
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -77,9 +78,12 @@ class _File(Section):
 
 
 def make_corpus(**said: Any) -> Corpus:
-    """A corpus from values; ConfigError names each field that is wrong."""
+    """A corpus from values, relative paths taken from the present folder; ConfigError names each wrong field.
+
+    Tables keep the paths, and the next command may be given elsewhere.
+    """
     try:
-        return Corpus.model_validate(said)
+        return Corpus.model_validate(said).beside(Path.cwd())
     except ValidationError as error:
         raise ConfigError("; ".join(problems(error))) from None
 
@@ -95,4 +99,4 @@ def load_corpora(path: str | Path) -> Sequence[Corpus]:
 
 
 def _absolute(uri: str, folder: Path) -> str:
-    return uri if "://" in uri else str((folder / uri).absolute())
+    return uri if "://" in uri else local_uri(local_path(str(folder / uri)))

@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speechlake.errors import UsageError
+from speechlake.manifests.gone import GONE
 from speechlake.schemas import TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from speechlake.lake import Lake
-
-# Names the price of a device hour where no flag does.
-PRICE = "SPEECHLAKE_PRICE_PER_DEVICE_HOUR"
 
 
 def newest_manifest_versions(lake: Lake) -> DataFrame:
@@ -31,14 +29,14 @@ def newest_manifest_versions(lake: Lake) -> DataFrame:
 
 
 def lines_read(lake: Lake) -> DataFrame:
-    """Per corpus: manifests, lines, utterances, repeats, quarantined, of the newest versions."""
+    """Per corpus: manifests that are there, lines, utterances, repeats, quarantined, of the newest versions."""
     from pyspark.sql import functions as F
 
     sums = [F.sum(name).alias(name) for name in ("lines", "utterances", "repeats", "quarantined")]
     return (
         newest_manifest_versions(lake)
         .groupBy("corpus")
-        .agg(F.count("*").alias("manifests"), *sums)
+        .agg(F.count_if(F.col("sha256") != GONE).alias("manifests"), *sums)
         .orderBy("corpus")
     )
 

@@ -10,14 +10,14 @@ MANIFESTS = Table(
         Column(
             "uri",
             "string",
-            "Relative to its root where it lies under one (`root:path`), else as given.",
+            "Relative to its root where it lies under one (`root:path`, `root:.` for all of it), else as given.",
             nullable=False,
         ),
         Column("generation", "bigint", "Counts the versions of this manifest, from 1.", nullable=False),
         Column(
             "sha256",
             "string",
-            "Hash of its bytes; of its sorted relative paths for a folder.",
+            "Hash of its bytes; of its sorted relative paths for a folder; empty where it is no longer there.",
             nullable=False,
         ),
         Column(

@@ -10,7 +10,8 @@ import pytest
 
 from speechlake.errors import UsageError
 from speechlake.jobs import report
-from speechlake.questions import PRICE, extraction_cost, price_by_release
+from speechlake.prices import PRICE, price_of
+from speechlake.questions import extraction_cost, price_by_release
 from speechlake.schemas import RELEASES, RUNS
 from speechlake.terminal import console
 
@@ -83,12 +84,12 @@ def test_the_report_names_the_price_only_where_one_is_set(spent):
 
 def test_the_price_of_the_flag_wins_over_that_of_the_environment(monkeypatch):
     monkeypatch.setenv(PRICE, "1.5")
-    assert report.price_of(None) == 1.5
-    assert report.price_of(2.0) == 2.0
-    assert report.price_of(0.0) == 0.0
+    assert price_of(None) == 1.5
+    assert price_of(2.0) == 2.0
+    assert price_of(0.0) == 0.0
     monkeypatch.setenv(PRICE, "")
-    assert report.price_of(None) is None
+    assert price_of(None) is None
     for wrong in ("dear", "-1", "nan", "inf"):
         monkeypatch.setenv(PRICE, wrong)
         with pytest.raises(UsageError, match="price per device hour"):
-            report.price_of(None)
+            price_of(None)

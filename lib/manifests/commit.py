@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
+from speechlake.manifests.declared import upsert_corpus
+from speechlake.manifests.gone import is_gone
 from speechlake.manifests.listed import is_listed, with_cuts_kept
 from speechlake.manifests.retire import (
     retired_recordings,
@@ -63,7 +65,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
     judged, classified, unpersist = _judge(
         lake, parsed.where(parsed.manifest_uri.isin(list(pending))), pending, newest, corpus
     )
-    accepted = [v.uri for v in judged if v.acceptable(pending[v.uri]["max_reject"])]
+    accepted = [v.uri for v in judged if _accepts(pending, v)]
     generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
     written = 0
     if accepted:
@@ -109,6 +111,12 @@ def same_version(known: Any, manifest: Mapping[str, Any]) -> bool:
     )
 
 
+def _accepts(pending: Mapping[str, Any], verdict: Verdict) -> bool:
+    """True for an acceptable version, and for one that says the manifest is gone."""
+    manifest = pending[verdict.uri]
+    return is_gone(manifest) or verdict.acceptable(manifest["max_reject"])
+
+
 def _here(corpus: str) -> Column:
     """The rows of `corpus`; a literal, so that partitions are pruned."""
     from pyspark.sql import functions as F
@@ -134,7 +142,7 @@ def _judge(
         said_twice.count()
         classified = with_class(lines, said_twice, _owned_by_others(lake, corpus, good) if others else None)
         judged = verdicts(classified, good)
-        worse = {v.uri: v for v in judged if not v.acceptable(pending[v.uri]["max_reject"])}
+        worse = {v.uri: v for v in judged if not _accepts(pending, v)}
         if not worse:
             break
         refused |= worse
@@ -172,21 +180,6 @@ def _owned_by_others(lake: Lake, corpus: str, uris: Sequence[str]) -> DataFrame 
     )
 
 
-def upsert_corpus(hold: Hold, row: Mapping[str, Any], digest: str = "") -> int:
-    """Write the row of a corpus, when it is new or differs."""
-    from speechlake.contracts import struct_of
-    from speechlake.schemas import CORPORA
-
-    known = hold.lake.read("corpora").where(_here(hold.scope)).collect()
-    if known and known[0].asDict(recursive=True) == dict(row):
-        return 0
-    values = [tuple(row[name] for name in CORPORA.column_names)]
-    frame = hold.lake.spark.createDataFrame(values, struct_of(CORPORA))
-    if known:
-        return hold.merge("corpora", frame, corpus=hold.scope, digest=digest)
-    return hold.append_missing("corpora", frame, digest=digest, fresh=True, expected=1)
-
-
 def _commit_accepted(
     hold: Hold,
     stage: Stage,
@@ -218,7 +211,7 @@ def _commit_accepted(
         # Read before writing: what these manifests said until now.
         written += _merge_changed(hold, stage, utterances, transcripts, lines, labels)
     written += append("utterances", utterances, counted)
-    written += append("transcripts", transcripts)
+    written += append("transcripts", transcripts, None if counted else 0)
     if not is_new:
         retired = retired_recordings(lake, corpus, "; ".join(sorted(labels.values())))
         written += hold.merge("recordings", retired, corpus=corpus, digest=stage.digest)
@@ -284,7 +277,7 @@ def _commit_manifests(
         said = pending[v.uri]
         counts = {name: getattr(v, name) for name in ("lines", "utterances", "repeats", "quarantined")}
         rest = {"corpus": hold.scope, "generation": generations[v.uri], "run_id": stage.note["run_id"]}
-        every = {**said, **counts, **rest, "accepted": v.acceptable(said["max_reject"])}
+        every = {**said, **counts, **rest, "accepted": _accepts(pending, v)}
         return tuple(every[name] for name in MANIFESTS.column_names)
 
     frame = hold.lake.spark.createDataFrame([row(v) for v in judged], struct_of(MANIFESTS))

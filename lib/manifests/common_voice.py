@@ -46,4 +46,4 @@ def recognises(head: Head) -> bool:
     return bool(head.lines) and set(head.lines[0].decode("utf-8", "replace").split("\t")) >= _NEEDED
 
 
-FORMAT = Format("common-voice", parse, recognises, columns=columns)
+FORMAT = Format("common-voice", parse, recognises, columns=columns, suffixes=(".tsv",))

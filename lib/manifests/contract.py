@@ -60,7 +60,8 @@ class Format:
     `parse` is pure: one line without its end -> what it says, why it is refused, or None for a blank
     line. `recognises` answers from a file's name and first lines, never from the extension alone.
     `columns` turns the header into whatever `parse` wants to find in `Context.columns`; a Refusal
-    there refuses every line. `relative_to`: manifest (the folder of the manifest), root, or itself
+    there refuses every line. `suffixes`: how its files are called, without `.gz`; in a folder, files with
+    other suffixes are not opened. `relative_to`: manifest (the folder of the manifest), root, or itself
     (a folder that is the manifest). `verbatim`: references are names of files that were listed, so
     that nothing in them is a scheme or a command.
     """
@@ -69,6 +70,7 @@ class Format:
     parse: Parse
     recognises: Callable[[Head], bool]
     columns: Callable[[str | None, ParseOptions], Any] | None = None
+    suffixes: tuple[str, ...] = ()
     relative_to: str = "manifest"
     verbatim: bool = False
     is_folder: bool = False

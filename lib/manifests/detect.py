@@ -10,47 +10,76 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
 from speechlake.errors import UsageError
 from speechlake.manifests.contract import BYTE_ORDER_MARK, Format, Head, Source, is_blank
 from speechlake.manifests.folder import is_audio
 from speechlake.manifests.formats import FORMATS, format_named
-from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
+from speechlake.manifests.places import (
+    Entry,
+    entry_of,
+    is_local,
+    joined,
+    local_path,
+    local_uri,
+    open_binary,
+    walk,
+)
 from speechlake.manifests.strict_json import MAX_LINE_BYTES
 
 # What manifests are called. Recognition needs their content too; everything else is not even opened.
-MANIFEST_SUFFIXES: Final = (b".jsonl", b".json", b".ndjson", b".list", b".tsv", b".csv", b".trans.txt")
+MANIFEST_SUFFIXES: Final = tuple({suffix.encode() for kind in FORMATS.values() for suffix in kind.suffixes})
 HEAD_LINES: Final = 20
 HEAD_BYTES: Final = 1 << 16
+Unrecognised = Callable[[str], str | None]
 
 
-def detect(path_or_uri: str, format: str = "auto") -> list[Source]:
+def detect(
+    path_or_uri: str, format: str = "auto", unrecognised: Unrecognised = lambda uri: None
+) -> list[Source]:
     """The manifests at `path_or_uri`, in the order of their names; with `format`, those of that format.
 
     UsageError when nothing is there, or nothing that a format recognises. A file that is named
-    together with a format is taken as it is: its lines are refused one by one where they do not fit.
+    together with a format is taken as it is: its lines are refused one by one where they do not fit. So
+    are files in a folder that are called as the format's are and that no format recognises, unless they
+    are empty or have the header of another table. `unrecognised` hears of every other file that is called
+    like a manifest, and may name the format to read it as.
     """
     wanted = None if format == "auto" else format_named(format)
     uri = path_or_uri if not is_local(path_or_uri) else local_uri(local_path(path_or_uri))
+    with _readable(path_or_uri):
+        return _detect(path_or_uri, uri, wanted, unrecognised)
+
+
+def existing(path_or_uri: str) -> Entry:
+    """What lies at a SOURCE; UsageError when there is nothing, or nothing that can be read."""
+    with _readable(path_or_uri):
+        found = entry_of(path_or_uri)
+    if found is None:
+        raise UsageError(f"there is nothing at {path_or_uri}", hint="Give a manifest or a folder.")
+    return found
+
+
+@contextmanager
+def _readable(path_or_uri: str) -> Iterator[None]:
     try:
-        return _detect(path_or_uri, uri, wanted)
+        yield
     except OSError as error:
         raise UsageError(
             f"{path_or_uri} cannot be read: {error}", hint="Check the path and its permissions."
         ) from error
 
 
-def _detect(path_or_uri: str, uri: str, wanted: Format | None) -> list[Source]:
-    found = entry_of(uri)
-    if found is None:
-        raise UsageError(f"there is nothing at {path_or_uri}", hint="Give a manifest or a folder.")
+def _detect(path_or_uri: str, uri: str, wanted: Format | None, unrecognised: Unrecognised) -> list[Source]:
+    found = existing(path_or_uri)
     if not found.is_folder:
-        return [_file(uri, found.size_bytes or 0, wanted)]
+        return [_file(uri, found.size_bytes or 0, wanted, unrecognised)]
     if wanted is not None and wanted.is_folder:
         return [Source(uri, wanted.name, 0)]
-    sources = list(_in_folder(uri, wanted))
+    sources = list(_in_folder(uri, wanted, unrecognised))
     if sources:
         return sources
     if wanted is None and _has_audio(uri):
@@ -94,24 +123,41 @@ def _beginning(raw: BinaryIO, compressed: bool) -> bytes:
     return data
 
 
-def _file(uri: str, size_bytes: int, wanted: Format | None) -> Source:
+def _file(uri: str, size_bytes: int, wanted: Format | None, unrecognised: Unrecognised) -> Source:
     head, first, after = read_head(uri)
-    kind = wanted or _recognised(head)
+    kind = wanted or _recognised(head) or _format(unrecognised(uri))
     if kind is None or kind.is_folder:
         raise _nothing(uri, wanted)
     return _source(uri, size_bytes, kind, first, after)
 
 
-def _in_folder(uri: str, wanted: Format | None) -> Iterator[Source]:
+def _in_folder(uri: str, wanted: Format | None, unrecognised: Unrecognised) -> Iterator[Source]:
     for path, _ in walk(uri):
-        if not path.lower().removesuffix(b".gz").endswith(MANIFEST_SUFFIXES):
+        name = path.lower().removesuffix(b".gz")
+        if not name.endswith(MANIFEST_SUFFIXES):
             continue
         found = joined(uri, path)
         head, first, after = read_head(found)
         kind = _recognised(head)
+        if kind is None and (wanted is None or name.endswith(_suffixes(wanted))):
+            is_meant = wanted is not None and _may_be(wanted, head, first)
+            kind = wanted if is_meant else _format(unrecognised(found))
         if kind is not None and wanted in (None, kind):
             size = entry_of(found)
             yield _source(found, (size and size.size_bytes) or 0, kind, first, after)
+
+
+def _may_be(wanted: Format, head: Head, first: str | None) -> bool:
+    """True for what is broken rather than something else: not empty, and no header that can be read."""
+    return not all(map(is_blank, head.lines)) and not (wanted.has_header and first is not None)
+
+
+def _suffixes(kind: Format) -> tuple[bytes, ...]:
+    return tuple(suffix.encode() for suffix in kind.suffixes)
+
+
+def _format(name: str | None) -> Format | None:
+    return None if name is None else format_named(name)
 
 
 def _source(uri: str, size_bytes: int, kind: Format, first: str | None, after: int) -> Source:

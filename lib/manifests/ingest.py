@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechlake.corpora import Corpus
-from speechlake.errors import SpeechlakeError, TooManyRejected, UsageError
+from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
 from speechlake.ids import make_id
-from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version, upsert_corpus
+from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version
 from speechlake.manifests.contract import Source
+from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
+from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import PARSER_VERSION, ParseOptions
-from speechlake.manifests.references import Roots, normal
+from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
+from speechlake.staging import Stage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-DEFAULT_ROOT = "audio"
 
 
 @dataclass
@@ -29,7 +30,12 @@ class IngestResult:
     ingested: Ingested = field(default_factory=Ingested)
     manifests: int = 0
     parsed: int = 0
+    gone: int = 0
+    unrecognised: int = 0
+    first_unrecognised: str | None = None
     listed: int = 0
+    unlisted: int = 0
+    first_unlisted: str | None = None
     relisted: int = 0
     missing: int = 0
     refusal: SpeechlakeError | None = None
@@ -38,21 +44,23 @@ class IngestResult:
 def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     """Bring the tables to what `corpus`'s manifests and roots say now."""
     lake = hold.lake
-    known = lake.read("corpora").where(f"corpus = '{corpus.name}'").collect()
-    row = corpus_row(corpus, known[0] if known else None)
-    _refuse_contradictions(hold, corpus, row, known[0] if known else None)
+    result = IngestResult()
+    # First of all: what an earlier run staged may be what the lake knows of this corpus.
+    hold.adopt(lambda stage: result.ingested.add(_adopted(hold, stage)))
+    known = known_corpus(lake, corpus.name)
+    row = corpus_row(corpus, known)
+    refuse_contradictions(lake, row, known)
     roots = Roots.of(
         {r["name"]: r["uri"] for r in row["roots"]}, {r["name"]: r["former_uris"] for r in row["roots"]}
     )
-    listing = _staged_listing(hold, {r["name"]: r["uri"] for r in row["roots"]})
-    result = IngestResult()
-    hold.adopt(lambda stage: result.ingested.add(commit_parse(hold, stage, listing)))
-    versions = _manifest_versions(hold, corpus, roots)
+    listing = _staged_listing(hold, row)
     newest = newest_manifests(lake, corpus.name)
+    versions = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
     changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
-    result.manifests, result.parsed = len(versions), len(changed)
-    if changed:
-        stage = _staged_parse(hold, corpus, row, roots, changed)
+    gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
+    result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
+    if changed or gone:
+        stage = _staged_parse(hold, corpus, row, roots, changed, gone)
         result.ingested.add(commit_parse(hold, stage, listing))
         hold.staging.delete(stage)
         newest = newest_manifests(lake, corpus.name)
@@ -62,96 +70,38 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
         if known:
             result.relisted = _commit_listing(hold, listing)
         result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
-    result.listed = listing.where("problem IS NULL").count()
+    _count_listing(listing, result)
     result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
     return result
 
 
-def corpus_row(corpus: Corpus, known: Any | None) -> dict[str, Any]:
-    """The row of `corpora`: what is said now, with the former URIs of roots that moved."""
-    said = {name: normal(uri) for name, uri in (corpus.roots or _default_root(corpus, known)).items()}
-    before = {root.name: root for root in known.roots} if known else {}
-    # A root that is not named this time stays what it was.
-    uris = {**{name: root.uri for name, root in before.items()}, **said}
-    return {
-        "corpus": corpus.name,
-        "licence": corpus.licence,
-        "language": corpus.language,
-        "roots": [
-            {"name": name, "uri": uri, "former_uris": _former(uri, before.get(name))}
-            for name, uri in sorted(uris.items())
-        ],
-        "speaker_namespace": corpus.namespace,
-        "single_speaker": corpus.single_speaker,
-        "channels": corpus.channels,
-        "ids": corpus.ids,
-        "text_tags": list(corpus.text_tags),
-        "role": corpus.role,
-    }
+def _adopted(hold: Hold, stage: Stage) -> Ingested:
+    """Commit a stage of an earlier run, whose roots may have been others than those of this run."""
+    return commit_parse(hold, stage, _staged_listing(hold, stage.note["corpus"]))
 
 
-def _former(uri: str, before: Any | None) -> list[str]:
-    if before is None:
-        return []
-    return [old for old in dict.fromkeys([*before.former_uris, before.uri]) if old != uri]
-
-
-def _default_root(corpus: Corpus, known: Any | None) -> Mapping[str, str]:
-    """Without `--audio-root`: the single SOURCE folder, or the folder of the single SOURCE file."""
-    from speechlake.manifests.places import entry_of
-
-    if known:
-        return {}
-    places = set()
-    for source in corpus.sources:
-        found = entry_of(source)
-        if found is None:
-            raise UsageError(f"there is nothing at {source}", hint="Give a manifest or a folder.")
-        places.add(normal(source) if found.is_folder else normal(source).rsplit("/", 1)[0])
-    if len(places) > 1:
-        raise UsageError(
-            f"the sources of {corpus.name} lie in several folders: {', '.join(sorted(places))}",
-            hint="Say where the audio lies: --audio-root URI, or --audio-root NAME=URI for each place.",
-        )
-    return {DEFAULT_ROOT: places.pop()}
-
-
-def _refuse_contradictions(hold: Hold, corpus: Corpus, row: Mapping[str, Any], known: Any | None) -> None:
-    if known is None:
-        return
-    for name in ("channels", "ids"):
-        if known[name] != row[name]:
-            raise UsageError(
-                f"corpus {corpus.name!r} was ingested with {name}={known[name]}, now it says {row[name]}: that would rename its utterances",
-                hint=f"Keep {name}={known[name]}, or ingest under another corpus name.",
-            )
-    before = {root.name for root in known.roots}
-    for root in row["roots"]:
-        inside = [
-            other["name"]
-            for other in row["roots"]
-            if root["name"] not in before and root["uri"].startswith(other["uri"] + "/")
-        ]
-        if (
-            inside
-            and hold.lake.read("recordings")
-            .where(f"corpus = '{corpus.name}' AND root = '{inside[0]}'")
-            .isEmpty()
-            is False
-        ):
-            raise UsageError(
-                f"root {root['name']} = {root['uri']} lies inside root {inside[0]}, which has recordings",
-                hint="Paths would be split between the two roots; keep the outer root alone.",
-            )
-
-
-def _manifest_versions(hold: Hold, corpus: Corpus, roots: Roots) -> list[dict[str, Any]]:
-    """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
+def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: IngestResult) -> list[Source]:
+    """The manifests at the SOURCEs; counts what is called like one and is none."""
     from speechlake.manifests.detect import detect
+
+    def unrecognised(uri: str) -> str | None:
+        known = newest.get(roots.relative(uri))
+        if known is not None and not is_gone(known):
+            return str(known.format)  # its lines are refused one by one, rather than it being passed over
+        result.unrecognised += 1
+        result.first_unrecognised = result.first_unrecognised or uri
+        return None
+
+    return [found for given in corpus.sources for found in detect(given, corpus.format, unrecognised)]
+
+
+def _manifest_versions(
+    hold: Hold, corpus: Corpus, roots: Roots, sources: Sequence[Source]
+) -> list[dict[str, Any]]:
+    """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
     from speechlake.manifests.hashing import hashes
 
-    sources = [found for given in corpus.sources for found in detect(given, corpus.format)]
     by_uri = {source.uri: source for source in sources}
     # Names of roots, not their URIs: a moved corpus is not parsed again, one with a new root is.
     named = make_id(corpus.namespace, *(name for name, _, _ in roots.declared))[:8]
@@ -179,9 +129,14 @@ def _options(corpus: Corpus) -> ParseOptions:
 
 
 def _staged_parse(
-    hold: Hold, corpus: Corpus, row: Mapping[str, Any], roots: Roots, changed: Sequence[Mapping[str, Any]]
-) -> Any:
-    """Parse the changed manifests once, into a stage whose note says how to commit it."""
+    hold: Hold,
+    corpus: Corpus,
+    row: Mapping[str, Any],
+    roots: Roots,
+    changed: Sequence[Mapping[str, Any]],
+    gone: Sequence[Mapping[str, Any]],
+) -> Stage:
+    """Parse the changed manifests once, into a stage whose note says how to commit it; of gone ones there is only the note."""
     from pyspark.sql import functions as F
 
     from speechlake.manifests.hashing import line_number
@@ -203,7 +158,9 @@ def _staged_parse(
         .withColumn("line_number", number)
         .withColumn("speaker_id", speaker)
     )
-    manifests = [{k: v for k, v in version.items() if k not in ("source", "ranges")} for version in changed]
+    manifests = [
+        {k: v for k, v in version.items() if k not in ("source", "ranges")} for version in (*changed, *gone)
+    ]
     note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests}
     digest = make_id(
         *sorted(f"{m['uri']}@{m['sha256']}@{m['parser_version']}@{m['max_reject']}" for m in manifests)
@@ -213,14 +170,30 @@ def _staged_parse(
     )
 
 
-def _staged_listing(hold: Hold, roots: Mapping[str, str]) -> DataFrame:
-    """What lies under the roots now, listed once on executors: rows of `listing.LISTING_DDL`."""
+def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
+    """What lies now under the roots of `row`, a row of `corpora`, listed once on executors: rows of `listing.LISTING_DDL`."""
     from speechlake.manifests.listing import list_roots
 
     drop_listing(hold)
     path = f"{_listing_folder(hold)}/{hold.run_id}"
+    roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
     return hold.lake.spark.read.parquet(path)
+
+
+def _count_listing(listing: DataFrame, result: IngestResult) -> None:
+    """Files found, and places that no table can name or nobody can look at, with the first of these."""
+    from pyspark.sql import functions as F
+
+    odd = F.col("problem").isNotNull()
+    counted = listing.select(
+        F.count_if(~odd).alias("files"),
+        F.count_if(odd).alias("problems"),
+        F.min(F.when(odd, F.struct("root", "detail", "problem"))).alias("first"),
+    ).collect()[0]
+    result.listed, result.unlisted = counted.files, counted.problems
+    if counted.first:
+        result.first_unlisted = f"{counted.first.root}:{counted.first.detail!r} ({counted.first.problem})"
 
 
 def _commit_listing(hold: Hold, listing: DataFrame) -> int:

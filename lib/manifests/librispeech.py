@@ -42,4 +42,4 @@ def recognises(head: Head) -> bool:
     return head.name.endswith(".trans.txt") and bool(lines) and any(map(_LINE.fullmatch, lines))
 
 
-FORMAT = Format("librispeech", parse, recognises)
+FORMAT = Format("librispeech", parse, recognises, suffixes=(".trans.txt",))

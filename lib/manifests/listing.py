@@ -22,7 +22,8 @@ LISTING_DDL: Final = (
 """One row per file, and one per problem, which has only `root`, `problem` and `detail`.
 
 NAME_NOT_UTF8: a file whose name no table can hold (detail: the name, escaped). UNREADABLE: a folder that
-cannot be listed (detail: its path, empty for the root itself): files in it are unknown, not missing."""
+cannot be listed, or a file that cannot be looked at (detail: its path, empty for the root itself): it, and
+files in it, are unknown, not missing."""
 
 SEED_DEPTH: Final = 2
 Row = tuple[str, str | None, str | None, int | None, str | None, str | None]
@@ -75,8 +76,8 @@ def listed(root: str, uri: str, seed: Seed) -> Iterator[Row]:
             continue
         size = entry.size_bytes or 0
         yield root, name, listing_key(size, entry.mtime_ns), size, None, None
-    for folder in unreadable:
-        yield root, None, None, None, "UNREADABLE", _shown(folder).rstrip("/")
+    for place in unreadable:
+        yield root, None, None, None, "UNREADABLE", _shown(place).rstrip("/")
 
 
 def _shown(path: bytes) -> str:
@@ -86,7 +87,7 @@ def _shown(path: bytes) -> str:
 def _files(uri: str, seed: Seed, unreadable: list[bytes]) -> Iterator[tuple[bytes, Entry]]:
     if seed.deep:
         yield from walk(
-            uri, measured=True, on_error=lambda folder, _: unreadable.append(folder), below=seed.folder
+            uri, measured=True, on_error=lambda place, _: unreadable.append(place), below=seed.folder
         )
         return
     try:
@@ -95,7 +96,9 @@ def _files(uri: str, seed: Seed, unreadable: list[bytes]) -> Iterator[tuple[byte
         unreadable.append(seed.folder)
         return
     for entry in here:
-        if not entry.is_folder:
+        if entry.problem is not None:
+            unreadable.append(seed.folder + entry.name)
+        elif not entry.is_folder:
             yield seed.folder + entry.name, entry
 
 

@@ -41,4 +41,4 @@ def recognises(head: Head) -> bool:
     return head.name.endswith((".csv", ".txt")) and bool(lines) and all(map(_LINE.fullmatch, lines))
 
 
-FORMAT = Format("ljspeech", parse, recognises)
+FORMAT = Format("ljspeech", parse, recognises, suffixes=(".csv",))

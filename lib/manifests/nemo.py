@@ -46,4 +46,4 @@ def _is_telling(line: bytes) -> bool:
         return False
 
 
-FORMAT = Format("nemo", parse, recognises)
+FORMAT = Format("nemo", parse, recognises, suffixes=(".jsonl", ".json", ".ndjson", ".list"))

@@ -6,6 +6,7 @@ Local folders are listed with `os.scandir`, others with `pyarrow.fs`: directory 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -16,16 +17,23 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Of links: to nothing, to themselves, through a file, or to a name that no file can have; and what was
+# deleted while we look.
+_NOWHERE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or folder inside a folder. `mtime_ns` and `size_bytes` are null where nobody asked."""
+    """A file or folder inside a folder. `mtime_ns` and `size_bytes` are null where nobody asked.
+
+    `problem`: why nobody can tell what this is, or how large; it may be a file.
+    """
 
     name: bytes
     is_folder: bool
     size_bytes: int | None = None
     mtime_ns: int | None = None
+    problem: OSError | None = None
 
 
 def is_local(uri: str) -> bool:
@@ -73,13 +81,15 @@ def open_binary(uri: str) -> BinaryIO:
 
 
 def entry_of(uri: str) -> Entry | None:
-    """What lies at `uri`; None when there is neither file nor folder."""
+    """What lies at `uri`; None when there is neither file nor folder. OSError when that cannot be told."""
     name = uri.rstrip("/").rsplit("/", 1)[-1].encode("utf-8", "surrogateescape")
     if is_local(uri):
         try:
             found = os.stat(local_path(uri))  # noqa: PTH116  # Path cannot hold bytes
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except OSError as error:
+            if error.errno in _NOWHERE:
+                return None
+            raise
         return Entry(name, stat.S_ISDIR(found.st_mode), found.st_size, found.st_mtime_ns)
     filesystem, path = _remote(uri)
     info = filesystem.get_file_info(path)
@@ -89,8 +99,9 @@ def entry_of(uri: str) -> Entry | None:
 def entries(folder: str, *, measured: bool = False) -> list[Entry]:
     """Files and folders in `folder`, sorted so that a walk yields relative paths in the order of their bytes.
 
-    Links to folders are left out (a loop would never end), links to regular files count as files;
-    FIFOs, devices and sockets are left out. `measured` fills size and time. OSError when unreadable.
+    Links to folders are left out (a loop would never end), links to regular files count as files; links
+    that lead nowhere, FIFOs, devices and sockets are left out. `measured` fills size and time. OSError
+    when the folder is unreadable; where that is true of one name in it, its entry says so.
     """
     found = _local_entries(folder, measured) if is_local(folder) else _remote_entries(folder)
     return sorted(found, key=lambda entry: entry.name + b"/" if entry.is_folder else entry.name)
@@ -105,7 +116,8 @@ def walk(
 ) -> Iterator[tuple[bytes, Entry]]:
     """(relative path, entry) of every file under `folder`, in the order of the paths' bytes.
 
-    Holds one folder's names per level. An unreadable folder goes to `on_error` (else raises).
+    Holds one folder's names per level. An unreadable folder or name goes to `on_error`; without it, a folder
+    raises, and a name is left out.
     """
     pending = [iter(_entries_or_none(folder, below, measured, on_error))]
     prefixes = [below]
@@ -119,8 +131,10 @@ def walk(
         if entry.is_folder:
             pending.append(iter(_entries_or_none(folder, path + b"/", measured, on_error)))
             prefixes.append(path + b"/")
-        else:
+        elif entry.problem is None:
             yield path, entry
+        elif on_error is not None:
+            on_error(path, entry.problem)
 
 
 def _entries_or_none(
@@ -138,18 +152,24 @@ def _entries_or_none(
 def _local_entries(folder: str, measured: bool) -> Iterator[Entry]:
     with os.scandir(local_path(folder)) as scan:
         for found in scan:
-            if found.is_dir(follow_symlinks=False):
-                yield Entry(found.name, True)
-            elif not found.is_file():
-                continue
-            elif measured:
-                try:
-                    status = found.stat()
-                except FileNotFoundError:  # deleted while we look
-                    continue
-                yield Entry(found.name, False, status.st_size, status.st_mtime_ns)
-            else:
-                yield Entry(found.name, False)
+            entry = _local_entry(found, measured)
+            if entry is not None:
+                yield entry
+
+
+def _local_entry(found: os.DirEntry[bytes], measured: bool) -> Entry | None:
+    """None for what is neither file nor folder; one name that cannot be looked at must not hide the others."""
+    try:
+        if found.is_dir(follow_symlinks=False):
+            return Entry(found.name, True)
+        if not found.is_file():
+            return None
+        if not measured:
+            return Entry(found.name, False)
+        status = found.stat()
+    except OSError as error:
+        return None if error.errno in _NOWHERE else Entry(found.name, False, problem=error)
+    return Entry(found.name, False, status.st_size, status.st_mtime_ns)
 
 
 def _remote_entries(folder: str) -> Iterator[Entry]:

@@ -91,7 +91,13 @@ class Roots:
         return None
 
     def relative(self, uri: str) -> str:
-        """`root:path` of what lies under a root, else `uri` as it is: how manifests are named in tables."""
+        """`root:path` of what lies under a root, `root:.` of a root: how manifests are named in tables.
+
+        Else `uri` as it is.
+        """
+        for prefix, name in self.prefixes:
+            if f"{normal(uri)}/" == prefix:
+                return f"{name}:."
         found = self.locate(normal(uri))
         if found is None or _control(found.path):
             return uri  # a name that is not UTF-8 stays the percent-encoded URI

@@ -101,6 +101,7 @@ CSV = Format(
     parse,
     partial(recognises, delimiters=CSV_DELIMITERS),
     columns=partial(columns, delimiters=CSV_DELIMITERS),
+    suffixes=(".csv",),
     relative_to="root",
 )
 TSV = Format(
@@ -108,5 +109,6 @@ TSV = Format(
     parse,
     partial(recognises, delimiters=("\t",)),
     columns=partial(columns, delimiters=("\t",)),
+    suffixes=(".tsv",),
     relative_to="root",
 )

@@ -9,7 +9,7 @@ from speechlake.schemas import QUARANTINE, RECORDINGS, REPEATS, UTTERANCES
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# With more unreadable folders than this the storage is at fault, and no file is called missing.
+# With more unreadable folders and files than this the storage is at fault, and no file is called missing.
 MAX_UNREADABLE = 100
 NOTHING = {
     "container": "string",
@@ -66,7 +66,8 @@ def files(listing: DataFrame) -> DataFrame:
 def relisted_recordings(known: DataFrame, listing: DataFrame) -> DataFrame:
     """Rows of `recordings` whose state or listing key changed: new, changed and missing files.
 
-    Files in folders that could not be listed are unknown rather than missing, and stay as they are.
+    Files that could not be looked at, or lie in such folders, are unknown rather than missing, and stay as
+    they are.
     """
     from pyspark.sql import functions as F
 
@@ -90,19 +91,21 @@ def relisted_recordings(known: DataFrame, listing: DataFrame) -> DataFrame:
 
 
 def _unlisted(listing: DataFrame) -> Column:
-    """True where a recording lies in a folder that could not be listed. Such folders are few, or a whole root."""
+    """True where a recording is, or lies in, what could not be listed. Such places are few, or a whole root."""
     from functools import reduce
 
     from pyspark.sql import functions as F
 
-    folders = (
+    places = (
         listing.where("problem = 'UNREADABLE'").select("root", "detail").limit(MAX_UNREADABLE + 1).collect()
     )
-    if len(folders) > MAX_UNREADABLE:
+    if len(places) > MAX_UNREADABLE:
         return F.lit(True)
+    path = F.coalesce("k.container", "k.path")
     inside = [
-        (F.col("k.root") == row.root) & F.col("k.path").startswith(f"{row.detail}/" if row.detail else "")
-        for row in folders
+        (F.col("k.root") == row.root)
+        & (path.startswith(f"{row.detail}/" if row.detail else "") | (path == row.detail))
+        for row in places
     ]
     return reduce(lambda a, b: a | b, inside, F.lit(False))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 # A file that was listed and is not there now.
-GONE = "MISSING"
+NOT_THERE = "MISSING"
 
 
 @dataclass
@@ -115,7 +115,7 @@ def attempt_rows(
     key = ["utterance_id", "fingerprint", "listing_key", "inputs_hash"]
     # Files that have gone are no failure of measuring: the next listing says so.
     failed = [
-        staged.where(F.col(f"{name}.transient") & (F.col(f"{name}.error") != GONE)).select(
+        staged.where(F.col(f"{name}.transient") & (F.col(f"{name}.error") != NOT_THERE)).select(
             "utterance_id",
             "listing_key",
             *[f"{name}.{c}" for c in ("fingerprint", "inputs_hash", "detail")],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from speechlake.terminal import console, show
 if TYPE_CHECKING:
     from speechlake.lake import Lake
 
-PRICE_VARIABLE = "SPEECHLAKE_PRICE_PER_DEVICE_HOUR"
-
 
 def show_outlook(
     job: str, lake: Lake, wanted: Sequence[Wanted], corpus: str | None, price: float | None
@@ -27,8 +24,6 @@ def show_outlook(
     counts device hours, on CPUs core hours.
     """
     out = console()
-    if price is None and os.environ.get(PRICE_VARIABLE):
-        price = float(os.environ[PRICE_VARIABLE])
     rows = [row for name in corpora_of(lake, corpus) for row in _lacking(lake, name, wanted)]
     show(out, "To be measured", ["corpus", "extractor", "model", "fingerprint", "utterances", "hours"], rows)
     hours = sum(_hours(lake, name, wanted) for name in corpora_of(lake, corpus))

@@ -115,8 +115,64 @@ def test_names_that_are_not_utf8_become_uris(tmp_path: Path) -> None:
     assert detect(found.uri) == [found]
 
 
-def test_nothing_and_fifos_are_usage_errors(tmp_path: Path) -> None:
+def test_nothing_fifos_and_loops_of_links_are_usage_errors(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.tsv")
-    for path in (tmp_path / "absent.tsv", tmp_path / "pipe.tsv", tmp_path):
+    (tmp_path / "loop.tsv").symlink_to("loop.tsv")
+    for path in (*(tmp_path / f"{name}.tsv" for name in ("absent", "pipe", "loop")), tmp_path):
         with pytest.raises(UsageError):
             detect(str(path))
+
+
+BROKEN = [
+    # format, name, content: recognised by nobody, and broken rather than something else
+    ("nemo", "u16.jsonl", NEMO.decode().encode("utf-16")),
+    ("nemo", "late.jsonl", b'{"audio_filepath": "a.wav",\n' * 20 + NEMO),
+    ("nemo", "late.jsonl.gz", gzip.compress(b"{oops\n" * 20 + NEMO)),
+    ("common-voice", "u16.tsv", CV.decode().encode("utf-16")),
+    ("csv", "latin1.csv", "id,audio,d\u00e9tails\n".encode("latin-1")),
+    ("librispeech", "1-2.trans.txt", b"HELLO\n"),
+]
+
+
+@pytest.mark.parametrize(("format", "name", "content"), BROKEN)
+def test_a_folder_with_a_named_format_yields_its_broken_files_too(
+    tmp_path: Path, format: str, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "a.wav").touch()
+    assert [(s.uri, s.format) for s in detect(str(tmp_path), format)] == [(str(tmp_path / name), format)]
+
+
+OTHERS = [
+    ("nemo", "notes.csv", b"nothing,to,see\n"),  # another format's suffix
+    ("nemo", "list.tsv", b"id\taudio\n1\ta.wav\n"),  # another format recognises it
+    ("nemo", "empty.jsonl", b"\n\n"),
+    ("common-voice", "reported.tsv", b"sentence\treason\nHi\tgrammar\n"),  # a header, of another table
+]
+
+
+@pytest.mark.parametrize(("format", "name", "content"), OTHERS)
+def test_a_folder_with_a_named_format_leaves_out_what_is_something_else(
+    tmp_path: Path, format: str, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError):
+        detect(str(tmp_path), format)
+
+
+def test_files_called_like_manifests_that_nobody_recognises_are_told(tmp_path: Path) -> None:
+    for format, name, content in BROKEN:
+        (tmp_path / format).mkdir(exist_ok=True)
+        (tmp_path / format / name).write_bytes(content)
+    (tmp_path / "good.jsonl").write_bytes(NEMO)
+    (tmp_path / "README.txt").touch()
+    told: list[str] = []
+    assert [s.uri for s in detect(str(tmp_path), "auto", told.append)] == [str(tmp_path / "good.jsonl")]
+    assert told == sorted(str(tmp_path / format / name) for format, name, _ in BROKEN)
+
+
+def test_whoever_knows_an_unrecognised_file_may_name_its_format(tmp_path: Path) -> None:
+    (tmp_path / "u16.jsonl").write_bytes(NEMO.decode().encode("utf-16"))
+    for place in (tmp_path, tmp_path / "u16.jsonl"):
+        (found,) = detect(str(place), "auto", lambda uri: "nemo")
+        assert (found.uri, found.format) == (str(tmp_path / "u16.jsonl"), "nemo")

@@ -68,10 +68,11 @@ ALLOWED = {"max_reject": 0.9}
 
 
 def shelf(folder: Path) -> Path:
-    """The audio that `GOOD` names, a link out of the root and a FIFO; and the manifest of all lines."""
+    """The audio that `GOOD` names, links out of the root and to itself, a FIFO; and the manifest of all lines."""
     for n, name in enumerate(["a.wav", "b.wav", "sp ace 'q\" [x]{y}*#?%20.wav", "名前/ñ.wav"]):
         wav(folder / name, seed=n)
     (folder / "link.wav").symlink_to(wav(folder.parent / "outside.wav"))
+    (folder / "loop.wav").symlink_to("loop.wav")
     os.mkfifo(folder / "fifo.wav")
     middle = len(REFUSED) // 2
     return write_lines(
@@ -214,7 +215,7 @@ def test_a_second_corpus_of_oddly_named_files_changes_nothing_in_the_first(hosti
     Path(os.fsdecode(os.fsencode(folder) + b"/not-\xff-utf8.wav")).write_bytes(b"RIFF")
     (folder / "README.txt").write_text("no audio")
     report = ingest(lake, folder, corpus="odd", max_reject=0.5)
-    assert report.counts["lines"] == len(ODD) + 2
+    assert (report.counts["lines"], report.counts["places_not_listed"]) == (len(ODD) + 2, 1)
     found = tables(lake, ("recordings", "quarantine"), corpus="odd")
     assert column(found["recordings"], "path", "state") == dict.fromkeys(ODD, "present")
     refused = sorted(row["reason"] for row in found["quarantine"])

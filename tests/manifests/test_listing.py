@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,44 @@ def test_list_roots_lists_all_roots_on_executors(spark: Any, tree: Path, tmp_pat
     assert rows["audio", "b/c/d/e/deep.wav"] == (5, None)
     assert rows["other", "secret.wav"] == (0, None)
     assert rows["gone", None] == (None, "UNREADABLE")
+
+
+def test_a_loop_of_links_leaves_the_files_beside_it_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"12345")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "through_a_file.wav").symlink_to("a.wav/b.wav")
+    assert [entry.name for entry in places.entries(str(tmp_path))] == [b"a.wav"]
+    for depth in (0, 2):
+        rows = [r for s in listing.seeds(str(tmp_path), depth) for r in listing.listed("r", str(tmp_path), s)]
+        assert [(row[1], row[4]) for row in rows] == [("a.wav", None)]
+
+
+def test_a_link_that_cannot_be_followed_is_told_and_the_files_beside_it_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.wav").write_bytes(b"12345")
+    (tmp_path / "b.wav").symlink_to("a.wav")
+    scandir = os.scandir
+
+    class Refusing:
+        """A link whose target nobody may look at; tests may run as root, whom no permission stops."""
+
+        name = b"b.wav"
+
+        def is_dir(self, *, follow_symlinks: bool) -> bool:
+            return False
+
+        def is_file(self) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+    @contextmanager
+    def scanned(path: bytes) -> Iterator[list[Any]]:
+        with scandir(path) as found:
+            yield [Refusing() if entry.name == b"b.wav" else entry for entry in found]
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    assert [path for path, _ in places.walk(str(tmp_path))] == [b"a.wav"]
+    for depth in (0, 2):
+        rows = [r for s in listing.seeds(str(tmp_path), depth) for r in listing.listed("r", str(tmp_path), s)]
+        assert [row[1:] for row in rows if row[4]] == [(None, None, None, "UNREADABLE", "b.wav")]
+        assert [row[1] for row in rows if not row[4]] == ["a.wav"]

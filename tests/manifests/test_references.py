@@ -137,6 +137,7 @@ def test_moving_a_root_keeps_root_and_path() -> None:
 def test_a_manifest_is_named_relative_to_its_root() -> None:
     assert ROOTS.relative("/data/deep/lists/a.tsv") == "deep:lists/a.tsv"
     assert ROOTS.relative("/elsewhere/a.tsv") == "/elsewhere/a.tsv"
+    assert ROOTS.relative("/data/deep") == "deep:."
 
 
 _PART = st.sampled_from(
