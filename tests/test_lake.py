@@ -97,6 +97,30 @@ def test_a_complete_stage_is_adopted_and_an_incomplete_one_deleted(lake, rows):
     assert not Path(broken.path).exists()
 
 
+def test_a_kill_while_a_stage_is_deleted_leaves_nothing_that_the_next_run_adopts(lake, rows, monkeypatch):
+    from speechlake.files import Files
+
+    deleted = Files.delete
+
+    def cut_short(files, uri):
+        """A recursive deletion of a folder that ends after its data and before its marker."""
+        if not Path(uri).is_dir():
+            return deleted(files, uri)
+        for part in Path(uri).glob("*.parquet"):
+            part.unlink()
+        raise KeyboardInterrupt
+
+    with lake.hold("job", "c", "r1") as hold:
+        stage = hold.staging.write("d1", "r1", hashes(rows, "a"), {})
+        monkeypatch.setattr(Files, "delete", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            hold.staging.delete(stage)
+        monkeypatch.undo()
+    with lake.hold("job", "c", "r2") as hold:
+        assert hold.adopt(lambda stage: hold.staging.read(stage).count()) == 0
+    assert not Path(stage.path).exists()
+
+
 def test_a_kill_between_two_tables_commits_loses_and_doubles_nothing(lake, rows):
     def commit(hold, stage, die_after=None):
         frame = hold.staging.read(stage)
