@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.ids import canonical_json
-from speechlake.schemas import EXTRACTORS, PROFILES
+from speechlake.schemas import PROFILES
 from speechlake.signals.plan import Wanted
 
 if TYPE_CHECKING:
@@ -22,28 +22,39 @@ Profile = Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]
 
 def register(hold: Hold, wanted: Sequence[Wanted]) -> None:
     """Write what is new of `extractors`, and a profile row for extractors that have none."""
-    from speechlake.contracts import struct_of
+    lake = hold.lake
 
-    spark, lake = hold.lake.spark, hold.lake
-    there = {row.fingerprint for row in lake.read("extractors").select("fingerprint").collect()}
-    new = [w for w in wanted if w.fingerprint not in there]
-    told = [
-        {
-            **vars(w.identity),
-            "parameters": canonical_json(dict(w.identity.parameters)),
-            "fingerprint": w.fingerprint,
-        }
-        for w in new
+    def unknown() -> list[dict[str, Any]]:
+        there = {row.fingerprint for row in lake.read("extractors").select("fingerprint").collect()}
+        return [_told(each) for each in wanted if each.fingerprint not in there]
+
+    def first() -> list[dict[str, Any]]:
+        there = {row.extractor for row in lake.read("profiles").select("extractor").collect()}
+        return numbered(lake, [(w.name, None, w.fingerprint) for w in wanted if w.name not in there])
+
+    hold.insert_missing("extractors", unknown)
+    hold.insert_missing("profiles", first, unless=("extractor", "language"))
+
+
+def numbered(lake: Lake, said: Sequence[tuple[str, str | None, str]]) -> list[dict[str, Any]]:
+    """Rows of `profiles` for (extractor, language, fingerprint), with n growing from the highest there is.
+
+    To be called inside `hold.insert_missing("profiles", lambda: numbered(…))`, which asks again where
+    another job took a number first.
+    """
+    from pyspark.sql import functions as F
+
+    highest = lake.read("profiles").agg(F.max("n").alias("n")).collect()[0].n or 0
+    return [
+        dict(zip(PROFILES.column_names, (highest + i, *row), strict=True))
+        for i, row in enumerate(said, start=1)
     ]
-    rows = [tuple(said[name] for name in EXTRACTORS.column_names) for said in told]
-    extractors = spark.createDataFrame(rows, struct_of(EXTRACTORS))
-    hold.append_missing("extractors", extractors, expected=len(rows))
-    profiles = lake.read("profiles").collect()
-    known = {row.extractor for row in profiles}
-    n = max((row.n for row in profiles), default=0)
-    fresh = [w for w in wanted if w.name not in known]
-    first = [(n + i, w.name, None, w.fingerprint) for i, w in enumerate(fresh, start=1)]
-    hold.append_missing("profiles", spark.createDataFrame(first, struct_of(PROFILES)), expected=len(first))
+
+
+def _told(wanted: Wanted) -> dict[str, Any]:
+    """The row of `extractors` that spells a fingerprint out."""
+    parameters = canonical_json(dict(wanted.identity.parameters))
+    return {**vars(wanted.identity), "parameters": parameters, "fingerprint": wanted.fingerprint}
 
 
 def profile(lake: Lake) -> Profile:
