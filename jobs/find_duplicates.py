@@ -67,10 +67,10 @@ def _commit(hold: Hold, stage: Stage) -> int:
         here = known.where(F.col("corpus") == corpus)
         gone = here.join(found, on="utterance_id", how="left_anti")
         written += hold.merge("duplicates", gone, corpus=corpus, digest=stage.digest, delete=True)
-        moved = found.join(here.select("utterance_id"), on="utterance_id", how="left_semi").exceptAll(here)
-        written += hold.merge(
-            "duplicates", moved.select(*DUPLICATES.column_names), corpus=corpus, digest=stage.digest
-        )
+        kept = found.join(here.select("utterance_id"), on="utterance_id", how="left_semi")
+        # exceptAll compares by position, and the join has moved its key to the front.
+        moved = kept.select(*DUPLICATES.column_names).exceptAll(here)
+        written += hold.merge("duplicates", moved, corpus=corpus, digest=stage.digest)
     return written + hold.append_missing("duplicates", found, digest=stage.digest)
 
 

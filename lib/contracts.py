@@ -1,4 +1,4 @@
-"""Frames against contracts: schemas, conformance, violations. Checking never repairs."""
+"""Frames against contracts: schemas and conformance. Checking never repairs."""
 
 from __future__ import annotations
 
@@ -43,28 +43,6 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
     if misses:
         raise TableMismatch(f"a frame does not fit table {table.name!r}: " + "; ".join(misses))
     return frame.select(*[F.col(f"`{name}`").cast(kind).alias(name) for name, kind in wanted.items()])
-
-
-def violations(frame: DataFrame, table: Table) -> DataFrame:
-    """Rows (`check`, and the key's columns) that break a check, hold a forbidden null or repeat a key."""
-    from functools import reduce
-
-    from pyspark.sql import functions as F
-
-    keys = [F.col(name) for name in table.key]
-    broken = [
-        frame.where(~F.coalesce(F.expr(predicate), F.lit(False))).select(F.lit(name).alias("check"), *keys)
-        for name, predicate in table.checks.items()
-    ]
-    broken += [
-        frame.where(F.col(column.name).isNull()).select(F.lit(f"{column.name} is null").alias("check"), *keys)
-        for column in table.columns
-        if not column.nullable
-    ]
-    repeated = frame.groupBy(*table.key).count().where("count > 1")
-    return reduce(
-        lambda a, b: a.unionByName(b), broken, repeated.select(F.lit("key repeats").alias("check"), *keys)
-    )
 
 
 def check_stored(stored: StructType, table: Table, path: str) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from speechlake.contracts import conform
+from speechlake.commits import commit_info, conflicts, session_settings
+from speechlake.contracts import conform, struct_of
 from speechlake.errors import Conflict, Overtaken
 from speechlake.locks import JvmLock
 from speechlake.schemas import TABLES
@@ -109,6 +110,49 @@ class Hold:
 
         return self._commit(name, missing, write, digest, known=fresh and expected is not None)
 
+    def insert_missing(
+        self,
+        name: str,
+        make: Callable[[], Sequence[Mapping[str, Any]]],
+        *,
+        unless: Sequence[str] = (),
+        digest: str = "",
+    ) -> int:
+        """Insert the rows of `make()`, of a small table that holders of several scopes write; rows written.
+
+        `make` reads the table and returns what it lacks now. It is called anew on every try, under the
+        table's lock where there is one, so it may number rows after those that it finds. A row stays out
+        where its key is taken, or where a row is equal to it in all columns of `unless` (null equals null);
+        then `make` is asked again. An insert-only MERGE, because two appends at once never conflict: on an
+        object store both would land.
+        """
+        table, asked = TABLES[name], 0
+
+        def missing() -> DataFrame:
+            nonlocal asked
+            made = make()
+            asked = len(made)
+            rows = [tuple(row[column] for column in table.column_names) for row in made]
+            return self.lake.spark.createDataFrame(rows, struct_of(table))
+
+        def write(rows: DataFrame, _: Mapping[str, str]) -> None:
+            from delta.tables import DeltaTable
+
+            ways = [
+                " AND ".join(f"t.`{c}` <=> s.`{c}`" for c in each) for each in (table.key, unless) if each
+            ]
+            target = DeltaTable.forPath(self.lake.spark, self.lake.path(name)).alias("t")
+            taken = " OR ".join(f"({way})" for way in ways)
+            target.merge(rows.alias("s"), taken).whenNotMatchedInsertAll().execute()
+
+        written = 0
+        for _ in range(RETRIES):
+            landed = self._commit(name, missing, write, digest)
+            written += landed
+            if landed == asked:
+                return written
+        raise self._conflict(name)
+
     def merge(
         self, name: str, changed: DataFrame, *, corpus: str, digest: str = "", delete: bool = False
     ) -> int:
@@ -142,8 +186,6 @@ class Hold:
         known: bool = False,
     ) -> int:
         """Write `rows()` by `write` and see that it landed. `known`: that there are rows needs no look."""
-        from delta.exceptions import DeltaConcurrentModificationException
-
         note = json.dumps(
             {"job": self.job, "scope": self.scope, "run_id": self.run_id, "stage": digest, "table": name}
         )
@@ -157,16 +199,20 @@ class Hold:
                     if not self.lake.exists(name):
                         self.lake.create(TABLES[name])
                     before = self.lake.version(name) or 0
-                    with self._session_settings(name, note):
+                    with self._settings(name, note):
                         write(frame, {"userMetadata": note, **self._txn_options(name)})
-                except DeltaConcurrentModificationException:
-                    time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
+                except conflicts():
+                    if attempt + 1 < RETRIES:
+                        time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
                     continue
                 finally:
                     if not known:
                         frame.unpersist()
                 return self._landed(name, note, before)
-        raise Conflict(
+        raise self._conflict(name)
+
+    def _conflict(self, name: str) -> Conflict:
+        return Conflict(
             f"table {name!r} in {self.lake.root} was written by others {RETRIES} times", hint="Run again."
         )
 
@@ -199,11 +245,11 @@ class Hold:
             return {}
         return {"txnAppId": self._app_id, "txnVersion": str(self._counters.get(name, 0) + 1)}
 
-    def _session_settings(self, name: str, note: str) -> AbstractContextManager[object]:
+    def _settings(self, name: str, note: str) -> AbstractContextManager[object]:
         settings = {METADATA: note}
         if self._fenced:
             settings |= {TXN_APP: self._app_id, TXN_VERSION: str(self._counters.get(name, 0) + 1)}
-        return _Settings(self.lake, settings)
+        return session_settings(self.lake.spark, settings)
 
     def _table_lock(self, name: str) -> AbstractContextManager[object]:
         return self._file_lock(f"table.{name}", TABLE_WAIT_S) if self.lake.is_local else nullcontext()
@@ -216,30 +262,6 @@ class Hold:
             who=who,
             wait_s=wait_s,
         )
-
-
-class _Settings:
-    """Session settings for one write, unset in any case: left over, they drop unrelated appends silently."""
-
-    def __init__(self, lake: Lake, settings: Mapping[str, str]) -> None:
-        self._conf = lake.spark.conf
-        self._settings = settings
-
-    def __enter__(self) -> None:
-        for name, value in self._settings.items():
-            self._conf.set(name, value)
-
-    def __exit__(self, *_: object) -> None:
-        for name in self._settings:
-            self._conf.unset(name)
-
-
-def commit_info(commit: str) -> dict[str, Any]:
-    """The commitInfo object of a commit's text; empty when it has none."""
-    for line in commit.splitlines():
-        if line.startswith('{"commitInfo"'):
-            return dict(json.loads(line)["commitInfo"])
-    return {}
 
 
 def _local_path(root: str) -> str:

@@ -118,8 +118,9 @@ class Lake:
         return int(last.get()) if last.isDefined() else 0
 
     def commit(self, name: str, version: int) -> str:
-        """The text of one commit of the table's log, a JSON object per line."""
-        return self.files.read_text(f"{self.path(name)}/_delta_log/{version:020d}.json")
+        """The text of one commit of the table's log, a JSON object per line; empty once Delta cleaned it up."""
+        path = f"{self.path(name)}/_delta_log/{version:020d}.json"
+        return self.files.read_text(path) if self.files.exists(path) else ""
 
     @contextmanager
     def hold(self, job: str, scope: str, run_id: str, *, wait_s: float = 0) -> Iterator[Hold]:

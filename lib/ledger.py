@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from speechlake import __version__
+from speechlake.commits import commit_info
 from speechlake.contracts import struct_of
-from speechlake.hold import Hold, commit_info
+from speechlake.hold import Hold
 from speechlake.ids import canonical_json
 from speechlake.schemas import RUNS, TABLES
 
@@ -124,7 +125,7 @@ def unchanged(lake: Lake, name: str, since: int, corpus: str | None) -> bool:
     """True when no commit after version `since` concerns `corpus`, or, where that is None, when there is none.
 
     In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus.
-    Commits by hand carry no note and always count.
+    Commits by hand carry no note and always count, as do those that Delta's log no longer holds.
     """
     now = lake.version(name)
     if now is None or now == since:

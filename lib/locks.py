@@ -8,22 +8,29 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from speechlake.errors import Busy
+from speechlake.errors import Busy, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# POSIX takes a process's lock from it when it closes any descriptor of the file, so a refused second try
+# would end the first. What this process holds (real paths) is known before the file is opened.
+_HELD: set[str] = set()
+_GUARD = threading.Lock()
+_WRITABLE = "Check --lake: a folder that you may write to, or that can be made."
 
 
 class JvmLock:
     """An exclusive lock on `path`, held by this session's JVM.
 
     `who` is written into the file, so that a second run can name the first. Waits up to `wait_s`
-    seconds, then raises Busy.
+    seconds, then raises Busy. UsageError where the file cannot be made.
     """
 
     def __init__(self, spark: SparkSession, path: Path, *, who: str, wait_s: float) -> None:
@@ -31,10 +38,15 @@ class JvmLock:
         self._path = path
         self._who = who
         self._wait_s = wait_s
+        self._key = ""
         self._file: Any = None
 
     def __enter__(self) -> JvmLock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"the lake cannot be written: {error}", hint=_WRITABLE) from None
+        self._key = os.path.realpath(self._path)
         deadline = time.monotonic() + self._wait_s
         while not self._try():
             if time.monotonic() >= deadline:
@@ -49,8 +61,10 @@ class JvmLock:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            with _GUARD:
+                _HELD.discard(self._key)
+                file.close()
 
     def holder(self) -> str:
         """Who wrote the file last; the lock's holder, unless it has just changed hands."""
@@ -60,21 +74,32 @@ class JvmLock:
             return "another process"
 
     def _try(self) -> bool:
+        with _GUARD:
+            if self._key in _HELD:
+                return False
+            file = self._opened()
+            try:
+                locked = file.getChannel().tryLock() is not None
+                if locked:
+                    said = {"who": self._who, "pid": os.getpid(), "host": socket.gethostname()}
+                    file.setLength(0)
+                    file.writeBytes(json.dumps(said))
+            except BaseException:
+                file.close()
+                raise
+            if not locked:
+                file.close()
+                return False
+            _HELD.add(self._key)
+            self._file = file
+            return True
+
+    def _opened(self) -> Any:
         from py4j.protocol import Py4JJavaError
 
-        file = self._jvm.java.io.RandomAccessFile(str(self._path), "rw")
         try:
-            lock = file.getChannel().tryLock()
-        except Py4JJavaError as error:  # held by another thread of this JVM
-            file.close()
-            if "OverlappingFileLockException" in str(error.java_exception):
-                return False
-            raise
-        if lock is None:
-            file.close()
-            return False
-        said = {"who": self._who, "pid": os.getpid(), "host": socket.gethostname()}
-        file.setLength(0)
-        file.writeBytes(json.dumps(said))
-        self._file = file
-        return True
+            return self._jvm.java.io.RandomAccessFile(str(self._path), "rw")
+        except Py4JJavaError as error:
+            raise UsageError(
+                f"the lock file cannot be opened: {error.java_exception.getMessage()}", hint=_WRITABLE
+            ) from None

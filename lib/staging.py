@@ -1,7 +1,8 @@
 """Stages: what is dear to compute goes to plain Parquet first, is committed from there, then deleted.
 
 `<lake>/_staging/<job>/<scope>/<digest>/<run_id>/` is complete when Spark's success marker is there.
-The note beside the run's folder holds what a later run needs to commit it; it is written first.
+The note beside the run's folder holds what a later run needs to commit it; it is written first and deleted
+first: a folder without a note is never adopted.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ class Staging:
 
     def delete(self, stage: Stage) -> None:
         """Forget a stage: all its tables have landed."""
-        self._files.delete(stage.path)
+        # The note first: without it, what a kill leaves of the folder counts as incomplete.
         self._files.delete(f"{stage.path}.json")
+        self._files.delete(stage.path)
 
     def clear(self) -> None:
         """Delete the folder of this scope, emptied by its holder."""

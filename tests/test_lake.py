@@ -1,15 +1,19 @@
 """Writing: stage, then commit; nothing lost, nothing doubled."""
 
 import json
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pyspark.sql import functions as F
 
-from speechlake.errors import Busy, Overtaken, TableMismatch
-from speechlake.hold import Hold, commit_info
+from speechlake.commits import commit_info
+from speechlake.errors import Busy, Conflict, Overtaken, TableMismatch
+from speechlake.hold import RETRIES, Hold
 from speechlake.lake import Lake
 from speechlake.schemas import CONTENT_HASHES, RECORDINGS, TRANSCRIPTS
+from speechlake.signals.catalogue import numbered
 
 
 def hashes(rows, *ids):
@@ -58,6 +62,45 @@ def test_merge_updates_the_rows_of_its_corpus_only(lake, rows):
     assert [row.state for row in lake.read("recordings").collect()] == ["missing"]
 
 
+@pytest.mark.slow
+def test_rows_that_two_sessions_number_at_once_in_a_new_table_get_a_number_each(lake):
+    def write(who, errors):
+        mine = Lake(lake.spark.newSession(), lake.root)
+        mine.is_local = False  # as on an object store: no lock keeps the two apart
+        try:
+            with mine.hold("job", who, who) as hold:
+                for n in range(3):
+                    hold.insert_missing("profiles", lambda n=n: numbered(mine, [(f"{who}{n}", None, "f")]))
+        except BaseException as error:
+            errors.append(error)
+
+    errors = []
+    threads = [threading.Thread(target=write, args=(who, errors)) for who in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(300)
+    assert errors == []
+    rows = lake.read("profiles").collect()
+    assert sorted(row.n for row in rows) == [1, 2, 3, 4, 5, 6]
+    assert {row.extractor for row in rows} == {"a0", "a1", "a2", "b0", "b1", "b2"}
+
+
+def test_a_writer_that_always_comes_second_gives_up_and_does_not_sleep_before_it_says_so(
+    lake, rows, monkeypatch
+):
+    from delta.exceptions import ConcurrentAppendException
+
+    def beaten(*_):
+        raise ConcurrentAppendException("another was quicker")
+
+    slept = []
+    monkeypatch.setattr("speechlake.hold.time", SimpleNamespace(sleep=slept.append))
+    with lake.hold("job", "c", "r1") as hold, pytest.raises(Conflict, match="8 times"):
+        hold._commit("content_hashes", lambda: hashes(rows, "a"), beaten, "")
+    assert len(slept) == RETRIES - 1
+
+
 def test_every_commit_says_which_run_and_stage_made_it(lake, rows):
     with lake.hold("job", "c", "r1") as hold:
         hold.append_missing("content_hashes", hashes(rows, "a"), digest="d1")
@@ -95,6 +138,30 @@ def test_a_complete_stage_is_adopted_and_an_incomplete_one_deleted(lake, rows):
     assert notes == [{"say": "hello"}]
     assert keys(lake) == ["a"]
     assert not Path(broken.path).exists()
+
+
+def test_a_kill_while_a_stage_is_deleted_leaves_nothing_that_the_next_run_adopts(lake, rows, monkeypatch):
+    from speechlake.files import Files
+
+    deleted = Files.delete
+
+    def cut_short(files, uri):
+        """A recursive deletion of a folder that ends after its data and before its marker."""
+        if not Path(uri).is_dir():
+            return deleted(files, uri)
+        for part in Path(uri).glob("*.parquet"):
+            part.unlink()
+        raise KeyboardInterrupt
+
+    with lake.hold("job", "c", "r1") as hold:
+        stage = hold.staging.write("d1", "r1", hashes(rows, "a"), {})
+        monkeypatch.setattr(Files, "delete", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            hold.staging.delete(stage)
+        monkeypatch.undo()
+    with lake.hold("job", "c", "r2") as hold:
+        assert hold.adopt(lambda stage: hold.staging.read(stage).count()) == 0
+    assert not Path(stage.path).exists()
 
 
 def test_a_kill_between_two_tables_commits_loses_and_doubles_nothing(lake, rows):

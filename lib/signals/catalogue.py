@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.ids import canonical_json
-from speechlake.schemas import EXTRACTORS, PROFILES, TABLES
+from speechlake.schemas import PROFILES, TABLES
 from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
 
@@ -23,36 +23,54 @@ Profile = Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]
 
 def register(hold: Hold, wanted: Sequence[Wanted], *, profiled: bool = True) -> None:
     """Write what is new of `extractors`, and, where `profiled`, profile rows for extractors that have none."""
-    from speechlake.contracts import struct_of
+    lake = hold.lake
 
-    register_identities(hold, [w.identity for w in wanted])
-    spark, lake = hold.lake.spark, hold.lake
-    profiles = lake.read("profiles").collect()
-    known = {row.extractor for row in profiles}
-    n = max((row.n for row in profiles), default=0)
-    fresh = [w for w in wanted if w.name not in known]
-    named = [(w, language) for w in fresh for language in (sorted(w.languages) if w.languages else [None])]
-    first = [(n + i, w.name, language, w.fingerprint) for i, (w, language) in enumerate(named, start=1)]
-    hold.append_missing("profiles", spark.createDataFrame(first, struct_of(PROFILES)), expected=len(first))
+    def first() -> list[dict[str, Any]]:
+        there = {row.extractor for row in lake.read("profiles").select("extractor").collect()}
+        return numbered(
+            lake,
+            [
+                (each.name, language, each.fingerprint)
+                for each in wanted
+                if each.name not in there
+                for language in (sorted(each.languages) if each.languages else [None])
+            ],
+        )
+
+    register_identities(hold, [each.identity for each in wanted])
+    if profiled:
+        hold.insert_missing("profiles", first, unless=("extractor", "language"))
+
+
+def numbered(lake: Lake, said: Sequence[tuple[str, str | None, str]]) -> list[dict[str, Any]]:
+    """Rows of `profiles` for (extractor, language, fingerprint), with n growing from the highest there is.
+
+    To be called inside `hold.insert_missing("profiles", lambda: numbered(…))`, which asks again where
+    another job took a number first.
+    """
+    from pyspark.sql import functions as F
+
+    highest = lake.read("profiles").agg(F.max("n").alias("n")).collect()[0].n or 0
+    return [
+        dict(zip(PROFILES.column_names, (highest + i, *row), strict=True))
+        for i, row in enumerate(said, start=1)
+    ]
 
 
 def register_identities(hold: Hold, identities: Sequence[Identity]) -> None:
-    """Write what is new of `extractors`."""
-    from speechlake.contracts import struct_of
+    """Write what is new of `extractors`: every fingerprint spelled out."""
 
-    there = {row.fingerprint for row in hold.lake.read("extractors").select("fingerprint").collect()}
-    told = [
-        {
-            **vars(identity),
-            "parameters": canonical_json(dict(identity.parameters)),
-            "fingerprint": identity.fingerprint,
-        }
-        for identity in identities
-        if identity.fingerprint not in there
-    ]
-    rows = [tuple(said[name] for name in EXTRACTORS.column_names) for said in told]
-    extractors = hold.lake.spark.createDataFrame(rows, struct_of(EXTRACTORS))
-    hold.append_missing("extractors", extractors, expected=len(rows))
+    def unknown() -> list[dict[str, Any]]:
+        there = {row.fingerprint for row in hold.lake.read("extractors").select("fingerprint").collect()}
+        return [_told(each) for each in identities if each.fingerprint not in there]
+
+    hold.insert_missing("extractors", unknown)
+
+
+def _told(identity: Identity) -> dict[str, Any]:
+    """The row of `extractors` that spells a fingerprint out."""
+    parameters = canonical_json(dict(identity.parameters))
+    return {**vars(identity), "parameters": parameters, "fingerprint": identity.fingerprint}
 
 
 def profile(lake: Lake) -> Profile:

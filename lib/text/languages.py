@@ -1,7 +1,7 @@
 """Languages: one canonical BCP 47 tag for the many spellings that manifests and models use.
 
 `language_raw` stays verbatim in the lake; `language` is `canonical(language_raw)`. Comparisons use the
-primary subtag (`primary`), or what can be told apart by ear (`same_language`).
+primary subtag (`primary`), with what cannot be told apart by ear (`HEARD_AS`) taken together.
 """
 
 from __future__ import annotations
@@ -133,23 +133,3 @@ def to_whisper(tag: str | None) -> str | None:
         if code in WHISPER_CODES:
             return code
     return None
-
-
-def from_whisper(code: str) -> str:
-    """The canonical tag of one of Whisper's codes (jw is jv); ValueError for any other text."""
-    tag = canonical(code) if code in WHISPER_CODES else None
-    if tag is None:
-        raise ValueError(f"{code!r} is not a language code of Whisper; expected one such as 'en' or 'yue'")
-    return tag
-
-
-def same_language(one: str | None, other: str | None) -> bool | None:
-    """Whether two canonical tags name one spoken language; null where either is unknown.
-
-    Compares primary subtags, with those of `HEARD_AS` taken together: nb, nn and no agree, arz and ar agree,
-    yue and zh do not.
-    """
-    left, right = primary(one), primary(other)
-    if left is None or right is None:
-        return None
-    return HEARD_AS.get(left, left) == HEARD_AS.get(right, right)

@@ -1,0 +1,38 @@
+"""Whether anything is left to do, by what the log says of every table since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from speechlake.lake import PROPERTIES
+from speechlake.ledger import unchanged
+from speechlake.schemas import CONTENT_HASHES
+
+TABLE = "content_hashes"
+
+
+@pytest.fixture
+def since(lake, rows, monkeypatch) -> int:
+    """The version of a table after a commit of corpus c; corpus d wrote two more. Each has a checkpoint."""
+    monkeypatch.setitem(PROPERTIES, "delta.checkpointInterval", "1")
+    written = []
+    for corpus, name in (("c", "a"), ("d", "b"), ("d", "e")):
+        with lake.hold("job", corpus, f"run of {name}") as hold:
+            said = {"corpus": corpus, "listing_key": "1", "content_sha256": name}
+            hold.append_missing(TABLE, rows(CONTENT_HASHES, (name, said)))
+        written.append(lake.version(TABLE))
+    return int(written[0])
+
+
+def test_commits_of_another_corpus_leave_a_corpus_unchanged_and_the_lake_changed(lake, since):
+    assert unchanged(lake, TABLE, since, "c")
+    assert not unchanged(lake, TABLE, since, "d")
+    assert not unchanged(lake, TABLE, since, None)
+
+
+def test_a_commit_that_deltas_clean_up_removed_counts_as_a_change(lake, since):
+    for version in range(since + 2):
+        Path(lake.path(TABLE), "_delta_log", f"{version:020d}.json").unlink()
+    assert not unchanged(lake, TABLE, since, "c")
