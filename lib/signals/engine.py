@@ -53,7 +53,7 @@ def measure(
         recordings = (recording for batch in batches for recording in batch.to_pylist())
         # Only what the samples say of the whole recording needs its length.
         lengths = [each.fingerprint for each in wanted if each.name == "audio"]
-        task = _Task(wanted)
+        task = Task(wanted)
         try:
             for rows in task.rows(read_ahead(recordings, roots, threads=readers, to_the_end=lengths)):
                 yield pa.RecordBatch.from_pylist(rows, schema)
@@ -93,7 +93,7 @@ class _Cost:
         return said
 
 
-class _Task:
+class Task:
     """One partition of a chunk."""
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
