@@ -20,7 +20,7 @@ SHORT := export SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,12 @@ bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1
 
 bench-extraction: setup ## Whisper over a table of speech: speechlake against a UDF, a loop, the engine alone
 	@$(JAVA) $(PYTHON_HERE) benchmarks/extraction.py $(ARGS)
+
+bench-planning: setup ## how long it takes to find 1 % unmeasured among 1,000,000 utterances
+	@$(JAVA) $(PYTHON_HERE) benchmarks/planning.py $(ARGS)
+
+bench-whisper-details: setup ## windows, timestamps, batches, clip lengths, decoding, features: per CPU second
+	@$(PYTHON_HERE) benchmarks/whisper_details.py $(ARGS)
 
 bench: setup ## all benchmarks, one after another
 	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(JAVA) $(PYTHON_HERE) $$file $(ARGS); done
