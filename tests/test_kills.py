@@ -134,3 +134,39 @@ def test_a_driver_killed_at_any_moment_leaves_a_lake_that_the_same_command_compl
 ):
     kill_when(started(lake, corpus), lake, moment, random.Random(moment).uniform(0, 0.5))
     finish_and_compare(lake, corpus, undisturbed)
+
+
+def children(process: subprocess.Popen[bytes], words: str) -> list[int]:
+    """Process ids of the group whose command line holds `words`."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            said = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            group = os.getpgid(int(folder.name))
+        except (OSError, ValueError):
+            continue
+        if group == process.pid and words in said:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("words", ["pyspark.daemon", "speechlake.audio.child"])
+@pytest.mark.parametrize("seed", range(5))
+def test_workers_and_decode_children_killed_at_random_moments_cost_no_row(
+    lake, corpus, undisturbed, words, seed
+):
+    process = started(lake, corpus)
+    assert wait_for(process, lake, "_staging/extract-signals/clips/*/*")
+    rng, killed = random.Random(f"{words}{seed}"), 0
+    for _ in range(3):
+        time.sleep(rng.uniform(0.1, 0.8))
+        there = children(process, words)
+        if there and process.poll() is None:
+            os.kill(rng.choice(there), signal.SIGKILL)
+            killed += 1
+    process.wait(timeout=600)
+    assert killed, "nothing was there to be killed"
+    finish_and_compare(lake, corpus, undisturbed)

@@ -378,3 +378,22 @@ def test_an_english_model_has_no_opinion_about_the_language(speech: Path, load: 
         None,
         "en",
     )
+
+
+@pytest.mark.long
+def test_five_hundred_clips_give_the_same_rows_for_any_batch_order_and_streams(
+    speech: Path, load: Load
+) -> None:
+    paths = sorted((speech / "en_US_f_Allison").rglob("*.wav"))[:500]
+    clips = [clip_from(path, "en") for path in paths]
+    assert len(clips) == 500
+    found = []
+    for batch_s, streams, step in ((120.0, 1, 1), (10.0, 2, -1), (600.0, 1, 7)):
+        how = Whisper(model="whisper-tiny.en", windows="cut", batch_s=batch_s, streams=streams)
+        model = how.load() if streams > 1 else load("whisper-tiny.en")
+        order = [i for start in range(abs(step)) for i in range(start, len(clips), abs(step))][
+            :: 1 if step > 0 else -1
+        ]
+        values = dict(zip(order, how.measure(model, [clips[i] for i in order]), strict=True))
+        found.append([values[i].values for i in range(len(clips))])
+    assert found[0] == found[1] == found[2]
