@@ -27,7 +27,7 @@ import numpy as np
 from _clips import Clip, librispeech, prompts, write_manifests
 
 from speechlake.models.registry import resolve
-from speechlake.signals.devices import device_named
+from speechlake.signals.devices import device_count
 from speechlake.text.alignment import Counts, edit_counts
 from speechlake.text.normalisers import normaliser_for
 from speechlake.text.paired import compared, weighted_sums
@@ -126,7 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--windows", default="cut", choices=("cut", "full"))
     made.add_argument("--ways", default="ours,engine,loop,udf")
     parsed = made.parse_args(argv)
-    device, ways = device_named(parsed.device), parsed.ways.split(",")
+    device = parsed.device if parsed.device != "auto" else "cuda" if device_count() else "cpu"
+    ways = parsed.ways.split(",")
     english = prompts(SPEECH, ["en"], parsed.minutes * 60)
     english += librispeech(parsed.librispeech.absolute()) if parsed.librispeech else []
     compare("English", english, "whisper-tiny.en", parsed.windows, device, ways)

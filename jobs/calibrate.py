@@ -119,7 +119,7 @@ def _show(found: Sequence[Verdict]) -> None:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    where = resources(device_named(parsed.device), parsed.batch_seconds, parsed.streams)
+    where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
     how = Whisper(**extract_signals.whisper_options(parsed), **where)
     return run(
         job.existing(lake),

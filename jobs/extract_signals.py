@@ -135,7 +135,7 @@ def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
         if name != "whisper":
             wanted.append(wanted_plain(name))
             continue
-        where = resources(device_named(parsed.device), parsed.batch_seconds, parsed.streams)
+        where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
         by_profile = [] if options or parsed.promote else wanted_by_profile(lake, name, where)
         wanted += by_profile or wanted_whisper(lake, Whisper(**options, **where), parsed.quality)
     return wanted

@@ -13,22 +13,36 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechlake.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SCHEDULED = "spark.task.resource.gpu.amount"
 
 _held: list[int] = []
 
 
-def device_named(asked: str) -> str:
-    """cpu or cuda. A missing device is an error, never a silent CPU run, unless `auto` was asked."""
+def device_named(asked: str, spark: SparkSession) -> str:
+    """cpu or cuda. A missing device is an error, never a silent CPU run, unless `auto` was asked.
+
+    In local mode devices are looked for here; on a cluster the executors have them, and count where Spark
+    schedules them.
+    """
     if asked == "cpu":
         return "cpu"
-    devices = device_count()
-    if asked == "cuda" and devices == 0:
-        raise UsageError(
-            "--device cuda, but CTranslate2 sees no CUDA device", hint="Use --device cpu, or --device auto."
-        )
-    return "cuda" if devices else "cpu"
+    context = spark.sparkContext
+    if (context.master or "").startswith("local["):
+        there, missing = device_count() > 0, "CTranslate2 sees no CUDA device"
+        hint = "Use --device cpu, or --device auto."
+    else:
+        there, missing = context.getConf().contains(SCHEDULED), f"{SCHEDULED} is not set"
+        hint = "Schedule GPUs: docs/running.md has the settings. Or use --device cpu."
+    if asked == "cuda" and not there:
+        raise UsageError(f"--device cuda, but {missing}", hint=hint)
+    return "cuda" if there else "cpu"
 
 
 def device_count() -> int:

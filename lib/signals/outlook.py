@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.job import Report, corpora_of
 from speechlake.signals.plan import Wanted, audio_seconds, unmeasured
 from speechlake.signals.rates import Rate, past_rate
-from speechlake.signals.run import FIRST_GUESS_RATE
+from speechlake.signals.spread import spread_of
 from speechlake.terminal import console, show
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def show_outlook(
     show(out, "To be measured", ["corpus", "extractor", "model", "fingerprint", "utterances", "hours"], rows)
     hours = sum(_hours(lake, name, wanted) for name in corpora_of(lake, corpus))
     rate = past_rate(lake, [w.fingerprint for w in wanted])
-    seconds, cost = _foretold(hours, rate, lake.spark.sparkContext.defaultParallelism, price)
+    seconds, cost = _foretold(hours, rate, spread_of(lake.spark, wanted).guess, price)
     ground = "as the last run of the same extractors" if rate else "at a guess: none of these ran here yet"
     out.print(f"{hours:.2f} h of audio, about {seconds:,.0f} s on this machine, {ground}")
     if cost is not None:
@@ -71,9 +71,11 @@ def _hours(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> float:
     return float(row.s or 0.0) / 3600
 
 
-def _foretold(hours: float, rate: Rate | None, cores: int, price: float | None) -> tuple[float, float | None]:
+def _foretold(
+    hours: float, rate: Rate | None, guess: float, price: float | None
+) -> tuple[float, float | None]:
     """(seconds, price) of so many hours; without a rate a guess of seconds and no price."""
     if rate is None:
-        return hours * 3600 / (FIRST_GUESS_RATE * cores), None
+        return hours * 3600 / guess, None
     used = rate.device_s if rate.device_s > rate.cpu_s else rate.cpu_s
     return hours * 3600 / rate.times_real_time, None if price is None else price * hours * used

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 # After this many transient failures nothing is planned; policies see `missing:<signal>`.
 MAX_ATTEMPTS = 3
-# Chunks are ranges of slots, so that a plan is staged once and cut afterwards without sorting it.
-SLOTS = 1024
+# Chunks are ranges of slots, so that a plan is staged once and cut afterwards without sorting it. So many
+# that a petabyte's chunks still take minutes.
+SLOTS = 1 << 16
 # Guess for audio of undeclared length: 16-bit mono at 16 kHz.
 BYTES_PER_SECOND = 32_000.0
 # Utterances of a long recording are measured in stretches of this length, each a unit of work of its own,

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # Two at once, so that the machine does not idle at the tail of a chunk.
 CHUNKS_AT_ONCE = 2
-# What one core of an unknown machine measures, × real time, until a run has told better.
-FIRST_GUESS_RATE = 4.0
 CHUNK_SECONDS = 450.0
 
 
@@ -128,7 +126,7 @@ def measured_chunks(
     """
     sums = totals(plan)
     spread = spread_of(hold.lake.spark, wanted)
-    cut = chunks(sums["seconds"], CHUNK_SECONDS * (rate or FIRST_GUESS_RATE * spread.cores))
+    cut = chunks(sums["seconds"], CHUNK_SECONDS * (rate or spread.guess))
     names = ", ".join(names_of(wanted))
     progress.say(
         f"{hold.scope}: {sums['utterances']} utterances of {sums['recordings']} recordings, about "

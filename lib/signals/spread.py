@@ -12,6 +12,8 @@ from speechlake.signals.plan import Wanted
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# What a core, and a device, measures, × real time, until a run has told better.
+GUESS_PER_CORE, GUESS_PER_DEVICE = 4.0, 1500.0
 # Several to a core, so that long recordings do not hold the rest.
 TASKS_PER_CORE = 6
 # One core decodes some 4,000 x real time; more than this many readers find nothing to do.
@@ -20,11 +22,11 @@ MOST_READERS = 8
 
 @dataclass(frozen=True)
 class Spread:
-    """`tasks` per chunk, decode children (`readers`) in each, and the `cores` of the session."""
+    """`tasks` per chunk, decode children (`readers`) in each, and the × real time to be expected at first."""
 
     tasks: int
     readers: int
-    cores: int
+    guess: float
 
 
 def spread_of(spark: SparkSession, wanted: Sequence[Wanted]) -> Spread:
@@ -36,14 +38,16 @@ def spread_of(spark: SparkSession, wanted: Sequence[Wanted]) -> Spread:
     context = spark.sparkContext
     cores = context.defaultParallelism
     if not any(_on_device(each) for each in wanted):
-        return Spread(cores * TASKS_PER_CORE, 1, cores)
+        return Spread(cores * TASKS_PER_CORE, 1, GUESS_PER_CORE * cores)
     if (context.master or "").startswith("local"):
         from speechlake.signals.devices import device_count
 
         devices = max(1, device_count())
-        return Spread(devices, max(1, min(MOST_READERS, cores // devices - 1)), cores)
+        readers = max(1, min(MOST_READERS, cores // devices - 1))
+        return Spread(devices, readers, GUESS_PER_DEVICE * devices)
     per_task = int(context.getConf().get("spark.task.cpus", "1") or 1)
-    return Spread(2 * max(1, cores // per_task), max(1, min(MOST_READERS, per_task - 1)), cores)
+    devices = max(1, cores // per_task)
+    return Spread(2 * devices, max(1, min(MOST_READERS, per_task - 1)), GUESS_PER_DEVICE * devices)
 
 
 def _on_device(each: Wanted) -> bool:
