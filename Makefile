@@ -14,8 +14,9 @@ export SPEECHLAKE_CACHE ?= $(CURDIR)/build/cache
 # Where the machine's own Java does not fit, set-up leaves a link to one that does.
 JAVA := if [ -e build/java ]; then export JAVA_HOME="$(CURDIR)/build/java"; fi;
 # For runs of minutes over tiny tables: compiling less, in the JVM and in Spark's own queries, and one
-# collector. Halves their time; a run over real data wants the defaults.
-SHORT := export SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
+# collector. Halves their time; a run over real data wants the defaults. The code cache for one compiler is
+# 48 MB by default: a test run fills it, and is interpreted from then on.
+SHORT := export SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC" \
 	SPEECHLAKE_SPARK_CONF="spark.sql.codegen.wholeStage=false;spark.sql.codegen.factoryMode=NO_CODEGEN";
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)

@@ -171,10 +171,13 @@ def _regressions(out: Console, both: DataFrame, n: int) -> None:
         )
 
 
-def _next(lake: Lake, counts: Mapping[str, Any], new: Choice) -> str:
+def _next(lake: Lake, counts: Mapping[str, Any], new: Choice) -> str | None:
+    """What is missing, else to make the new model current where all of the interval is in its favour."""
     if counts["unscored"]:
         return f"speechlake score-transcripts --lake {lake.root}"
-    return f"speechlake profile --lake {lake.root} --set whisper={new.fingerprint}"
+    high = counts.get("high")
+    better = high is not None and high < 0
+    return f"speechlake profile --lake {lake.root} --set whisper={new.fingerprint}" if better else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 # Short JVM runs: compiling less and one collector nearly halve the CPU time of a test run.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+os.environ.setdefault(
+    "SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+)
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 # What is taken from each measurement, as a_<column> of the old and b_<column> of the new.
-HEARD = (*("text", "text_sha256", "language", "decoded_language", "compression_ratio", "truncated", "error"),)
+HEARD = ("text", "text_sha256", "language", "decoded_language", "compression_ratio", "truncated", "error")
 # Where neither manifest nor model says a language.
 UNDETERMINED = "und"
 

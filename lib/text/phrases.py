@@ -3,8 +3,7 @@
 Koenecke et al. 2024 ("Careless Whisper", FAccT) find them in pauses of real interviews; Barański et al. 2025
 ("Investigation of Whisper ASR hallucinations induced by non-speech audio", ICASSP) count what non-speech
 sounds evoke and propose to look for the frequent phrases (a "bag of hallucinations"). The phrases of other
-languages are those that users report of Whisper (openai/whisper, discussions 679, 928 and 1606;
-SYSTRAN/faster-whisper issue 850). Left out is what people say all the time (thank you, you, okay, bye):
+languages are those that users report of Whisper in its public threads and keep in their block lists. Left out is what people say all the time (thank you, you, okay, bye):
 those are frequent in silence too, but only the audio can tell (`flags.chars_per_speech_second`).
 """
 

@@ -209,7 +209,24 @@ def test_the_job_prints_tables_and_ends_with_the_totals(both):
     assert "+46.67" in shown
     assert "thank you thank you" in shown
     assert "1.wav" in shown
-    assert report.next_step == f"speechlake profile --lake {both.root} --set whisper={NEW}"
+    assert "1 -> 0" in shown  # empty, in English
+    assert report.next_step is None
+
+
+def test_the_next_step_is_to_score_or_to_promote_what_is_surely_better():
+    from types import SimpleNamespace
+
+    from speechlake.signals.promote import Choice
+
+    lake, new = SimpleNamespace(root="L"), Choice("whisper", NEW, "new-model", "1", "{}", 9)
+    assert (
+        compare_models._next(lake, {"unscored": 2, "high": -0.1}, new)
+        == "speechlake score-transcripts --lake L"
+    )
+    promote = f"speechlake profile --lake L --set whisper={NEW}"
+    assert compare_models._next(lake, {"unscored": 0, "high": -0.1}, new) == promote
+    assert compare_models._next(lake, {"unscored": 0, "high": 0.0}, new) is None
+    assert compare_models._next(lake, {"unscored": 0}, new) is None
 
 
 @pytest.mark.slow

@@ -15,20 +15,25 @@ from speechlake.terminal import console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from speechlake.lake import Lake
 
-A, B = "aaaa000000000001", "bbbb000000000001"
+A, TWIN, B, NEVER = "aaaa000000000001", "aaaa000000000002", "bbbb000000000001", "cccc000000000001"
+MODELS = {A: "whisper-base", TWIN: "whisper-base", B: "whisper-large-v3", NEVER: "never"}
 SPOKEN = {"u1": "de-AT", "u2": "ka", "u3": None}
 
 
-@pytest.fixture
-def two(lake: Lake, rows: Callable[..., DataFrame]) -> Lake:
-    """Two models side by side over three utterances; A is current, `never` measured nothing."""
+@pytest.fixture(scope="module")
+def two(
+    spark: SparkSession, rows: Callable[..., DataFrame], tmp_path_factory: pytest.TempPathFactory
+) -> Lake:
+    """Two models side by side over three utterances, A current; a twin of A measured one, `never` nothing."""
+    from speechlake.lake import Lake
     from speechlake.signals.plan import inputs_hash
     from speechlake.views import extractor_inputs
 
+    lake = Lake(spark, tmp_path_factory.mktemp("promote"))
     with lake.hold("fill", "c", "r") as hold:
 
         def put(table: Any, *literal: tuple[Any, dict[str, Any]]) -> None:
@@ -37,16 +42,18 @@ def two(lake: Lake, rows: Callable[..., DataFrame]) -> Lake:
         put(RECORDINGS, ("r1", {"listing_key": "k", "state": "present"}))
         put(CONTENT_HASHES, ("r1", {"listing_key": "k", "content_sha256": "content"}))
         put(UTTERANCES, *((u, {"recording_id": "r1", "language": said}) for u, said in SPOKEN.items()))
-        models = {A: "whisper-base", B: "whisper-large-v3", "cccc000000000001": "never"}
-        put(EXTRACTORS, *((fp, {"name": "whisper", "model_id": model}) for fp, model in models.items()))
+        put(EXTRACTORS, *((fp, {"name": "whisper", "model_id": model}) for fp, model in MODELS.items()))
         put(PROFILES, (1, {"extractor": "whisper", "fingerprint": A}))
         now = lake.read("utterances").select(
             "utterance_id", inputs_hash(extractor_inputs("whisper")).alias("h")
         )
         hashes = {row.utterance_id: row.h for row in now.collect()}
-        for fingerprint in (A, B):
-            said = {"content_sha256": "content", "fingerprint": fingerprint, "text": f"by {fingerprint[0]}"}
-            put(SIGNALS_WHISPER, *((u, {**said, "inputs_hash": hashes[u]}) for u in SPOKEN))
+        measured = [(u, fp, f"by {fp[0]}") for fp in (A, B) for u in SPOKEN] + [("u1", TWIN, "by a twin")]
+        filed = [
+            (u, {"content_sha256": "content", "fingerprint": fp, "text": text, "inputs_hash": hashes[u]})
+            for u, fp, text in measured
+        ]
+        put(SIGNALS_WHISPER, *filed)
     return lake
 
 
@@ -66,6 +73,34 @@ def promoted(lake: Lake, what: str, language: str | None = None) -> str:
 
 
 @pytest.mark.slow
+def test_what_names_nothing_or_several_is_refused_with_what_there_is(two):
+    for said in ("never", NEVER, "whisper-tiny", "bb"):
+        with pytest.raises(UsageError, match="has measured nothing of whisper") as error:
+            promoted(two, said)
+        assert A in str(error.value)
+        assert "whisper-large-v3, version x, 3 rows" in str(error.value)
+    for said in ("whisper-base", "aaaa"):
+        with pytest.raises(UsageError, match="names several fingerprints") as error:
+            promoted(two, said)
+        assert TWIN in str(error.value)
+        assert B not in str(error.value)
+    with pytest.raises(UsageError, match="no extractor 'whispr'"):
+        profiles.run(two, setting=("whispr", A))
+
+
+@pytest.mark.slow
+def test_the_profile_is_listed_with_models_and_rows(two):
+    out = io.StringIO()
+    report = profiles.run(two, out=console(out))
+    assert report.counts == {"current": 1, "others": 3, "written": 0}
+    current, others = out.getvalue().split("Measured, and not current")
+    assert "every other" in current
+    assert A in current
+    assert B in others
+    assert "whisper-large-v3" in others
+
+
+@pytest.mark.slow
 def test_a_model_counts_for_a_language_once_it_is_promoted_for_it(two):
     assert heard(two) == {"u1": "a", "u2": "a", "u3": "a"}
     assert promoted(two, "whisper-large-v3", "de") == "done"
@@ -73,49 +108,10 @@ def test_a_model_counts_for_a_language_once_it_is_promoted_for_it(two):
     assert promoted(two, "bbbb", "de") == "nothing to do"
     # every other language, by the first digits; German keeps its own
     assert promoted(two, "bbbb") == "done"
-    assert promoted(two, "whisper-base", "de") == "done"
+    assert promoted(two, A, "de") == "done"
     assert heard(two) == {"u1": "a", "u2": "b", "u3": "b"}
     kept = [(row.n, row.language, row.fingerprint) for row in two.read("profiles").orderBy("n").collect()]
     assert kept == [(1, None, A), (2, "de", B), (3, None, B), (4, "de", A)]
-
-
-@pytest.mark.slow
-def test_what_measured_nothing_is_refused_with_what_there_is(two):
-    for said in ("never", "cccc000000000001", "whisper-tiny", "aa"):
-        with pytest.raises(UsageError, match="has measured nothing of whisper") as error:
-            promoted(two, said)
-        assert A in str(error.value)
-        assert "whisper-large-v3, version x, 3 rows" in str(error.value)
-    with pytest.raises(UsageError, match="no extractor 'whispr'"):
-        profiles.run(two, setting=("whispr", A))
-    assert two.read("profiles").count() == 1
-
-
-@pytest.mark.slow
-def test_a_model_with_two_fingerprints_must_be_named_by_one_of_them(two, rows):
-    with two.hold("fill", "c", "r") as hold:
-        twin = rows(EXTRACTORS, ("aaaa000000000002", {"name": "whisper", "model_id": "whisper-base"}))
-        hold.append_missing("extractors", twin)
-        more = {"content_sha256": "content", "fingerprint": "aaaa000000000002"}
-        hold.append_missing("signals_whisper", rows(SIGNALS_WHISPER, ("u1", more)))
-    for said in ("whisper-base", "aaaa"):
-        with pytest.raises(UsageError, match="names several fingerprints") as error:
-            promoted(two, said)
-        assert "aaaa000000000002" in str(error.value)
-    assert promoted(two, "aaaa000000000002") == "done"
-
-
-@pytest.mark.slow
-def test_the_profile_is_listed_with_models_and_rows(two):
-    out = io.StringIO()
-    report = profiles.run(two, out=console(out))
-    shown = out.getvalue()
-    assert report.counts == {"current": 1, "others": 2, "written": 0}
-    current, others = shown.split("Measured, and not current")
-    assert "every other" in current
-    assert A in current
-    assert B in others
-    assert "whisper-large-v3" in others
 
 
 def test_a_setting_and_a_language_are_typed_or_refused():
