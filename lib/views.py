@@ -74,13 +74,27 @@ def with_signals(utterances: DataFrame, lake: Lake, current: Profile) -> DataFra
     """Add `<extractor>_<column>` of every extractor, measured of the current content and inputs.
 
     Also `<extractor>_fingerprint` (null where there is no row) and `<extractor>_attempt_code` (the last
-    transient failure where there is no row). Keeps every row.
+    transient failure where there is no row). Keeps every row. An extractor that `current` does not name has
+    its columns too, all null, and costs no join.
     """
     from speechlake.signals import EXTRACTORS
 
+    known = utterances.columns
     for name in EXTRACTORS:
-        utterances = _with_signal(utterances, lake, name, current)
-    return utterances
+        add = _with_signal if current.get(name) else _without_signal
+        utterances = add(utterances, lake, name, current)
+    # A join puts its key first; columns stand in one order, whatever has measured.
+    return utterances.select(*known, *[name for name in utterances.columns if name not in known])
+
+
+def _without_signal(utterances: DataFrame, lake: Lake, name: str, current: Profile) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    table = TABLES[f"signals_{name}"]
+    types = {f"{name}_fingerprint": "string"}
+    types |= {f"{name}_{column}": table.column(column).type for column in value_columns(name)}
+    types |= {f"{name}_attempt_code": "string"}
+    return utterances.withColumns({column: F.lit(None).cast(kind) for column, kind in types.items()})
 
 
 def _with_signal(utterances: DataFrame, lake: Lake, name: str, current: Profile) -> DataFrame:

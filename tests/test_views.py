@@ -268,6 +268,13 @@ def test_a_column_of_utterances_now_holds_what_is_current(now, name, values):
 
 
 @pytest.mark.slow
+def test_columns_and_their_types_are_the_same_whatever_has_measured(full, lake):
+    from speechlake.views import utterances_now
+
+    assert utterances_now(full).dtypes == utterances_now(lake).dtypes
+
+
+@pytest.mark.slow
 def test_all_transcripts_unites_texts_with_what_was_heard(full):
     from speechlake.views import all_transcripts
 
