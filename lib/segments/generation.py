@@ -49,14 +49,17 @@ def renew(hold: Hold, sources: DataFrame, fingerprint: str) -> Renewed:
 
     known = hold.lake.read("utterances").where(F.col("corpus") == hold.scope)
     told = resolved(sources)
-    wanted = segment_rows(told, fingerprint)
+    # Asked by the append and twice by the MERGE.
+    wanted = segment_rows(told, fingerprint).persist()
     added = hold.append_missing("utterances", wanted, within=F.col("corpus") == hold.scope)
     changed = (
         mended(known, wanted)
         .unionByName(outdated(known, told, wanted, fingerprint))
         .unionByName(marks(told, fingerprint))
     )
-    return Renewed(added, hold.merge("utterances", changed, corpus=hold.scope))
+    merged = hold.merge("utterances", changed, corpus=hold.scope)
+    wanted.unpersist()
+    return Renewed(added, merged)
 
 
 def resolved(sources: DataFrame) -> DataFrame:

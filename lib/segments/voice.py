@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,14 @@ class Voice:
 
             self._resampler = soxr.ResampleStream(rate_hz, MODEL_RATE_HZ, 1, dtype="float32", quality="HQ")
         self._h, self._c = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
+        self._batch = np.zeros((_BATCH_FRAMES, FRAME_SAMPLES), np.float32)
+        self._filled = 0
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
-        self._rest = np.empty(0, np.float32)
-        self._said: list[Probabilities] = []
+        # Each frame behind the end of the one before it.
+        self._input = np.zeros((_BATCH_FRAMES, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+        # One growing array: thousands of small ones between large blocks would keep malloc from reusing
+        # those, 2 GB in three hours.
+        self._said = array("f")
 
     def hear(self, samples: Samples) -> None:
         """The next samples."""
@@ -58,22 +64,29 @@ class Voice:
         """The probabilities of all frames, the last one padded with silence; call it once."""
         if self._resampler is not None:
             self._take(self._resampler.resample_chunk(np.empty(0, np.float32), last=True))
-        if len(self._rest):
-            missing = -len(self._rest) % FRAME_SAMPLES
-            self._run(np.pad(self._rest, (0, missing)).reshape(-1, FRAME_SAMPLES))
-        return np.concatenate(self._said) if self._said else np.empty(0, np.float32)
+        self._batch.reshape(-1)[self._filled :] = 0
+        self._run(-(-self._filled // FRAME_SAMPLES))
+        return np.array(self._said, np.float32)
 
     def _take(self, samples: Samples) -> None:
-        waiting = np.concatenate([self._rest, samples])
-        batch = _BATCH_FRAMES * FRAME_SAMPLES
-        whole = len(waiting) // batch * batch
-        for start in range(0, whole, batch):
-            self._run(waiting[start : start + batch].reshape(-1, FRAME_SAMPLES))
-        self._rest = waiting[whole:].copy()
+        batch = self._batch.reshape(-1)
+        while len(samples):
+            room = len(batch) - self._filled
+            batch[self._filled : self._filled + room][: len(samples)] = samples[:room]
+            self._filled += len(samples[:room])
+            samples = samples[room:]
+            if self._filled == len(batch):
+                self._run(_BATCH_FRAMES)
+                self._filled = 0
 
-    def _run(self, frames: Samples) -> None:
-        contexts = np.concatenate([self._context[None], frames[:-1, -_CONTEXT_SAMPLES:]])
-        heard = {"input": np.concatenate([contexts, frames], axis=1), "h": self._h, "c": self._c}
-        said, self._h, self._c = self._session.run(None, heard)
+    def _run(self, count: int) -> None:
+        """Let the model hear the first `count` frames of the batch."""
+        if not count:
+            return
+        frames, heard = self._batch[:count], self._input[:count]
+        heard[:, _CONTEXT_SAMPLES:] = frames
+        heard[1:, :_CONTEXT_SAMPLES] = frames[:-1, -_CONTEXT_SAMPLES:]
+        heard[0, :_CONTEXT_SAMPLES] = self._context
+        said, self._h, self._c = self._session.run(None, {"input": heard, "h": self._h, "c": self._c})
         self._context = frames[-1, -_CONTEXT_SAMPLES:].copy()
-        self._said.append(np.asarray(said, np.float32).reshape(-1))
+        self._said.frombytes(np.asarray(said, np.float32).tobytes())
