@@ -9,10 +9,11 @@ REPEATS = Table(
         Column("corpus", "string", "Corpus of the manifest.", nullable=False),
         Column("uri", "string", "Manifest.", nullable=False),
         Column("sha256", "string", "Version of the manifest.", nullable=False),
+        Column("parser_version", "string", "Parser that read it.", nullable=False),
         Column("byte_offset", "bigint", "Where the line starts.", nullable=False),
         Column("utterance_id", "string", "Utterance that the line repeats.", nullable=False),
     ),
-    key=("corpus", "uri", "sha256", "byte_offset"),
+    key=("corpus", "uri", "sha256", "parser_version", "byte_offset"),
     references={"utterance_id": "utterances.utterance_id"},
     partition_by=("corpus",),
 )

@@ -62,9 +62,9 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
     if not pending:
         return Ingested()
     parsed = hold.staging.read(stage)
-    judged, classified, unpersist = _judge(
-        lake, parsed.where(parsed.manifest_uri.isin(list(pending))), pending, newest, corpus
-    )
+    if len(pending) < len(stage.note["manifests"]):
+        parsed = parsed.where(parsed.manifest_uri.isin(list(pending)))
+    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus)
     accepted = [v.uri for v in judged if _accepts(pending, v)]
     generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
     written = 0
@@ -136,7 +136,7 @@ def _judge(
     while True:
         good = [uri for uri in pending if uri not in refused]
         others = [uri for uri in newest if uri not in good]
-        lines = parsed.where(parsed.manifest_uri.isin(good))
+        lines = parsed.where(parsed.manifest_uri.isin(good)) if refused else parsed
         said_twice = first_of_several(lines).persist()
         # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
         said_twice.count()
@@ -195,10 +195,11 @@ def _commit_accepted(
 
     lake, corpus = hold.lake, hold.scope
     uris = [v.uri for v in accepted]
-    lines = classified.where(F.col("manifest_uri").isin(uris))
+    lines = (
+        classified if len(uris) == len(generations) else classified.where(F.col("manifest_uri").isin(uris))
+    )
     winners = lines.where("class = 'utterance'")
     utterances, transcripts = rows.utterance_rows(winners, corpus), rows.transcript_rows(winners, corpus)
-    labels = {uri: f"{uri}#{generations[uri]}" for uri in uris}
     counted = sum(v.utterances for v in accepted)
 
     def append(name: str, frame: DataFrame, expected: int | None = None) -> int:
@@ -207,13 +208,15 @@ def _commit_accepted(
         )
 
     written = append("recordings", rows.recording_rows(winners, listing, corpus), counted)
+    labelled = [(uri, f"{uri}#{generations[uri]}") for uri in uris]
+    labels = lake.spark.createDataFrame(labelled, "manifest_uri string, label string")
     if not is_new:
         # Read before writing: what these manifests said until now.
         written += _merge_changed(hold, stage, utterances, transcripts, lines, labels)
     written += append("utterances", utterances, counted)
     written += append("transcripts", transcripts, None if counted else 0)
     if not is_new:
-        retired = retired_recordings(lake, corpus, "; ".join(sorted(labels.values())))
+        retired = retired_recordings(lake, corpus, labels)
         written += hold.merge("recordings", retired, corpus=corpus, digest=stage.digest)
     return written + append("repeats", rows.repeat_rows(lines, corpus), sum(v.repeats for v in accepted))
 
@@ -224,7 +227,7 @@ def _merge_changed(
     utterances: DataFrame,
     transcripts: DataFrame,
     lines: DataFrame,
-    labels: Mapping[str, str],
+    labels: DataFrame,
 ) -> int:
     """Update what a changed manifest says differently, and retire what no manifest lists any more."""
     lake, corpus = hold.lake, hold.scope

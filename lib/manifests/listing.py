@@ -1,7 +1,7 @@
 """Listing what lies under the roots of a corpus, on executors, for new, changed and missing audio.
 
-The top two levels of folders are the units of work, so that neither one task nor the driver sees
-everything; a flat folder of a million files is one task.
+The top two levels of folders are opened by tasks and dealt out again, so that neither one task nor the
+driver sees everything; a flat folder of a million files is one task.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ cannot be listed, or a file that cannot be looked at (detail: its path, empty fo
 files in it, are unknown, not missing."""
 
 SEED_DEPTH: Final = 2
+TASKS_PER_CORE: Final = 4
 Row = tuple[str, str | None, str | None, int | None, str | None, str | None]
 _SEED_DDL: Final = "root string, uri string, folder binary, deep boolean"
 _BATCH: Final = 10_000
@@ -44,23 +45,23 @@ def list_roots(spark: SparkSession, roots: Mapping[str, str]) -> DataFrame:
 
     Links to folders are not followed; links to regular files count as files.
     """
-    work = [(name, uri, seed.folder, seed.deep) for name, uri in sorted(roots.items()) for seed in seeds(uri)]
-    if not work:
+    if not roots:
         return spark.createDataFrame([], LISTING_DDL)
-    tasks = min(len(work), 8 * spark.sparkContext.defaultParallelism)
-    # By position modulo tasks: neighbours, which tend to be alike in size, go to different tasks.
-    dealt = [work[n] for first in range(tasks) for n in range(first, len(work), tasks)]
-    return spark.sparkContext.parallelize(dealt, tasks).toDF(_SEED_DDL).mapInArrow(_list, LISTING_DDL)
+    everything = [(name, uri, b"", True) for name, uri in sorted(roots.items())]
+    work = spark.sparkContext.parallelize(everything, len(everything)).toDF(_SEED_DDL)
+    for _ in range(SEED_DEPTH):
+        # Rows go round the tasks: neighbours, which tend to be alike in size, go to different ones.
+        work = work.mapInArrow(_open, _SEED_DDL).repartition(
+            TASKS_PER_CORE * spark.sparkContext.defaultParallelism
+        )
+    return work.mapInArrow(_list, LISTING_DDL)
 
 
-def seeds(uri: str, depth: int = SEED_DEPTH) -> list[Seed]:
-    """The folders of the first levels; those of the last level are listed with all that is below."""
-    found = []
-    level = [b""]
-    for _ in range(depth):
-        found += [Seed(folder, False) for folder in level]
-        level = [below for folder in level for below in _folders_in(uri, folder)]
-    return found + [Seed(folder, True) for folder in level]
+def opened(uri: str, seed: Seed) -> list[Seed]:
+    """The same work in parts: the files right in a deep folder, and each folder in it."""
+    if not seed.deep:
+        return [seed]
+    return [Seed(seed.folder, False), *(Seed(folder, True) for folder in _folders_in(uri, seed.folder))]
 
 
 def listed(root: str, uri: str, seed: Seed) -> Iterator[Row]:
@@ -109,6 +110,18 @@ def _folders_in(uri: str, folder: bytes) -> list[bytes]:
     except OSError:
         return []  # the task that lists its files reports it
     return [folder + entry.name + b"/" for entry in here if entry.is_folder]
+
+
+def _open(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    for batch in batches:
+        rows = [
+            {"root": given["root"], "uri": given["uri"], "folder": part.folder, "deep": part.deep}
+            for given in batch.to_pylist()
+            for part in opened(given["uri"], Seed(given["folder"], given["deep"]))
+        ]
+        yield pa.RecordBatch.from_pylist(rows, schema=batch.schema)
 
 
 def _list(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from speechlake.errors import UsageError
 from speechlake.ids import canonical_json, make_id
 
-PARSER_VERSION: Final = "1"
+PARSER_VERSION: Final = "2"
 """Raised by hand whenever a line may yield something else than before."""
 
 RELATIVE_TO: Final = ("auto", "manifest", "root")

@@ -1,12 +1,12 @@
 """What no current manifest lists any more: utterances, texts, recordings. Rows stay and are marked.
 
 An utterance that another current manifest repeats is not retired: that manifest becomes its owner.
-Sources that a run does not name are left alone.
+Sources that a run does not name are left alone. `labels` (manifest_uri, label) has a row per manifest that
+changed, with `uri#generation` of its new version: a frame, because a tree has a hundred thousand manifests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from speechlake.manifests.listed import is_listed, is_segment, is_segmented, segments_of
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 
-def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: Mapping[str, str]) -> DataFrame:
-    """Rows of `utterances` that the manifests in `labels` (uri -> `uri#generation`) owned and no longer list.
+def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: DataFrame) -> DataFrame:
+    """Rows of `utterances` that the manifests in `labels` owned and no longer list.
 
     What was cut out of one of them goes with it.
     """
@@ -29,10 +29,9 @@ def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: Mappin
     gone = _owned(lake, corpus, labels).join(listed, on="utterance_id", how="left_anti")
     heirs = _current_repeats(lake, corpus, labels)
     gone = gone.join(heirs, on="utterance_id", how="left")
+    mark = F.when(F.col("heir").isNull(), F.col("label")).otherwise(F.col("retired_in"))
     retired = (
-        gone.withColumn(
-            "retired_in", F.when(F.col("heir").isNull(), _label(labels)).otherwise(F.col("retired_in"))
-        )
+        gone.withColumn("retired_in", mark)
         .withColumn("manifest_uri", F.coalesce("heir.uri", "manifest_uri"))
         .withColumn("byte_offset", F.coalesce("heir.byte_offset", "byte_offset"))
         .select(*UTTERANCES.column_names)
@@ -56,7 +55,7 @@ def _segments_of_retired(lake: Lake, corpus: str, retired: DataFrame) -> DataFra
 
 
 def retired_transcripts(
-    lake: Lake, corpus: str, lines: DataFrame, said: DataFrame, labels: Mapping[str, str]
+    lake: Lake, corpus: str, lines: DataFrame, said: DataFrame, labels: DataFrame
 ) -> DataFrame:
     """Rows of `transcripts` of utterances these manifests own whose text they no longer say."""
     from pyspark.sql import functions as F
@@ -64,7 +63,7 @@ def retired_transcripts(
     owned = _owned(lake, corpus, labels).join(
         _current_repeats(lake, corpus, labels), on="utterance_id", how="left_anti"
     )
-    owner = owned.select("utterance_id", _label(labels).alias("label"))
+    owner = owned.select("utterance_id", "label")
     # What a manifest says came from manifests; texts of aligners and imports are not its to retire.
     known = lake.read("transcripts").where((F.col("corpus") == corpus) & F.col("retired_in").isNull())
     known = known.where(said_by_manifest())
@@ -83,51 +82,51 @@ def said_by_manifest() -> Column:
     return (F.col("source") == "manifest") | F.col("source").startswith("manifest:")
 
 
-def retired_recordings(lake: Lake, corpus: str, label: str) -> DataFrame:
-    """Rows of `recordings` whose mark changes: retired with their last utterance, back with a new one."""
+def retired_recordings(lake: Lake, corpus: str, labels: DataFrame) -> DataFrame:
+    """Rows of `recordings` whose mark changes: retired with their last utterance, back with a new one.
+
+    The mark is that of the last utterances; the least, where several manifests let go of them at once.
+    """
     from pyspark.sql import functions as F
 
     here = F.col("corpus") == corpus
-    used = (
-        lake.read("utterances")
-        .where(here & (F.col("retired_in").isNull() | is_listed()))
-        .groupBy("recording_id")
-        .agg(F.count("*").alias("n"))
+    listed = F.col("retired_in").isNull() | is_listed()
+    now = labels.select(F.col("label").alias("retired_in"), F.lit(True).alias("now"))
+    utterances = lake.read("utterances").where(here).join(F.broadcast(now), on="retired_in", how="left")
+    gone = F.when(~listed, F.col("retired_in"))
+    marks = utterances.groupBy("recording_id").agg(
+        F.count_if(listed).alias("current"),
+        F.coalesce(F.min(F.when(F.col("now"), gone)), F.min(gone)).alias("label"),
     )
-    recordings = lake.read("recordings").where(here).join(used, on="recording_id", how="left")
-    unused = F.col("n").isNull()
-    changes = (unused & F.col("retired_in").isNull()) | (~unused & F.col("retired_in").isNotNull())
+    recordings = lake.read("recordings").where(here).join(marks, on="recording_id", how="inner")
+    unused = F.col("current") == 0
     return (
-        recordings.where(changes)
-        .withColumn("retired_in", F.when(unused, label))
+        recordings.where(unused != F.col("retired_in").isNotNull())
+        .withColumn("retired_in", F.when(unused, F.col("label")))
         .select(*RECORDINGS.column_names)
     )
 
 
-def _owned(lake: Lake, corpus: str, labels: Mapping[str, str]) -> DataFrame:
+def _owned(lake: Lake, corpus: str, labels: DataFrame) -> DataFrame:
+    """Listed utterances of the manifests in `labels`, with their `label`."""
     from pyspark.sql import functions as F
 
-    owned = (F.col("corpus") == corpus) & is_listed() & F.col("manifest_uri").isin(list(labels))
-    return lake.read("utterances").where(owned)
+    owned = (F.col("corpus") == corpus) & is_listed()
+    return lake.read("utterances").where(owned).join(F.broadcast(labels), on="manifest_uri", how="inner")
 
 
-def _current_repeats(lake: Lake, corpus: str, labels: Mapping[str, str]) -> DataFrame:
+def _current_repeats(lake: Lake, corpus: str, labels: DataFrame) -> DataFrame:
     """(utterance_id, heir): the first line of another manifest's newest accepted version that repeats it."""
     from pyspark.sql import functions as F
 
     mine = F.col("corpus") == corpus
-    accepted = lake.read("manifests").where(mine & F.col("accepted") & ~F.col("uri").isin(list(labels)))
+    changed = labels.select(F.col("manifest_uri").alias("uri"))
+    accepted = lake.read("manifests").where(mine & F.col("accepted")).join(changed, on="uri", how="left_anti")
     current = (
         accepted.groupBy("uri")
-        .agg(F.max(F.struct("generation", "sha256")).alias("m"))
-        .select("uri", "m.sha256")
+        .agg(F.max(F.struct("generation", "sha256", "parser_version")).alias("m"))
+        .select("uri", "m.sha256", "m.parser_version")
     )
-    repeats = lake.read("repeats").where(mine).join(current, on=["uri", "sha256"], how="inner")
+    version = ["uri", "sha256", "parser_version"]
+    repeats = lake.read("repeats").where(mine).join(current, on=version, how="inner")
     return repeats.groupBy("utterance_id").agg(F.min(F.struct("uri", "byte_offset")).alias("heir"))
-
-
-def _label(labels: Mapping[str, str]) -> Column:
-    from pyspark.sql import functions as F
-
-    entries = [F.lit(value) for pair in labels.items() for value in pair]
-    return F.create_map(*entries)[F.col("manifest_uri")]

@@ -29,6 +29,8 @@ PLACEHOLDERS: Final = frozenset(
 )
 MAX_SECONDS: Final = Decimal(10_000_000)
 """No recording lasts 115 days; larger values are counted in something else than seconds."""
+MAX_COUNT: Final = Decimal(1 << 63)
+"""What a column of whole numbers can hold."""
 
 _DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _LETTER_CHANNELS: Final = {"a": "0", "b": "1", "left": "0", "right": "1", "mix": "mix"}
@@ -36,29 +38,30 @@ _LETTER_CHANNELS: Final = {"a": "0", "b": "1", "left": "0", "right": "1", "mix":
 
 def seconds_of(role: str, value: Any) -> Decimal | None:
     """Exact seconds; None where the line says nothing."""
-    if value is None:
-        return None
-    if type(value) is Decimal:
-        number = value
-    elif type(value) is int:
-        number = Decimal(value)
-    elif type(value) is Cell:
-        if not value.strip():
-            return None
-        number = value.number(role)
-    else:
-        raise Refusal("BAD_TYPE", f"{role} is {json_type(value)}, expected a number")
-    if not -MAX_SECONDS < number < MAX_SECONDS:
+    number = _number_of(role, value)
+    if number is not None and not -MAX_SECONDS < number < MAX_SECONDS:
         raise Refusal("BAD_NUMBER", f"{role} {number} s")
     return number
 
 
+def _number_of(role: str, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    if type(value) is Decimal:
+        return value
+    if type(value) is int:
+        return Decimal(value)
+    if type(value) is not Cell:
+        raise Refusal("BAD_TYPE", f"{role} is {json_type(value)}, expected a number")
+    return value.number(role) if value.strip() else None
+
+
 def count_of(role: str, value: Any) -> int | None:
-    """A declared whole number; what is not one is no number of anything and is refused."""
-    number = seconds_of(role, value)
+    """A declared whole number, however odd: nothing trusts it. What is no number of anything is refused."""
+    number = _number_of(role, value)
     if number is None:
         return None
-    if number != number.to_integral_value() or number < 0:
+    if not 0 <= number < MAX_COUNT or number != number.to_integral_value():
         raise Refusal("BAD_NUMBER", f"{role} {number}")
     return int(number)
 

@@ -60,6 +60,12 @@ def test_nemo_says_audio_interval_texts_and_extras() -> None:
     )
 
 
+@pytest.mark.parametrize("rate_hz", [1, 10_000_000, 2**63 - 1])
+def test_nemo_takes_any_declared_rate_because_nothing_trusts_it(rate_hz: int) -> None:
+    found = parsed("nemo", b'{"audio_filepath": "a.wav", "sample_rate": %d}' % rate_hz)
+    assert found.declared_sample_rate_hz == rate_hz
+
+
 def test_nemo_duration_without_offset_is_the_whole_file() -> None:
     found = parsed("nemo", b'{"audio_filepath": "a.wav", "duration": 2.25}')
     assert (found.start_s, found.end_s, found.declared_duration_s) == (None, None, 2.25)
@@ -109,6 +115,7 @@ def test_nemo_takes_another_text_field_where_there_is_no_text() -> None:
         ('"audio_filepath": "a", "duration": 1e12', "BAD_NUMBER"),
         ('"audio_filepath": "a", "sample_rate": 8000.5', "BAD_NUMBER"),
         ('"audio_filepath": "a", "sample_rate": -1', "BAD_NUMBER"),
+        ('"audio_filepath": "a", "sample_rate": 9223372036854775808', "BAD_NUMBER"),
         ('"audio_filepath": "a", "duration": 0', "BAD_INTERVAL"),
         ('"audio_filepath": "a", "duration": -1.5', "BAD_INTERVAL"),
         ('"audio_filepath": "a", "offset": -0.5, "duration": 1', "BAD_INTERVAL"),

@@ -114,8 +114,8 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """`new`, a manifest `deleted`, nothing more (`again`), it is `back`, `renamed` with another text; another one
-    goes from a folder that is not `named` in the run, then is; and one has `moved` from folder to folder."""
+    """`new`, a manifest `deleted`, nothing more (`again`), it is `back`, `renamed` with another text; two go
+    from a folder that is `not named` in the run, then is, and another has moved there."""
     from speechlake.lake import Lake
 
     folder = tmp_path_factory.mktemp("gone")
@@ -138,10 +138,10 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     write_lines(told.one / "renamed.jsonl", told.line("a", "ONE"), told.line("b", "two"))
     told.step("renamed")
     (told.two / "other.jsonl").unlink()
+    (told.two / "rest.jsonl").unlink()
     told.step("not named", told.one)
-    told.step("named")
     (told.one / "second.jsonl").rename(told.two / "second.jsonl")
-    told.step("moved")
+    told.step("named")
     return told
 
 
@@ -186,10 +186,35 @@ def test_a_manifest_that_is_renamed_and_corrected_is_not_held_against_its_old_na
 @pytest.mark.slow
 def test_a_folder_that_a_run_does_not_name_is_left_alone(story: Story) -> None:
     assert story.reports["not named"].outcome == "nothing to do"
-    assert story.retired("named") == {"d"}
+    assert story.retired("not named") == set()
+
+
+@pytest.mark.slow
+def test_what_several_manifests_let_go_of_at_once_is_marked_with_its_own(story: Story) -> None:
+    marks = {name: f"{story.two}/{name}.jsonl#2" for name in ("other", "rest")}
+    assert {k: v for k, v in story.now("named").items() if v} == {"d": marks["other"], "e": marks["rest"]}
+    recordings = column(story.after["named"]["recordings"], "path", "retired_in")
+    assert (recordings["d.wav"], recordings["e.wav"]) == (marks["other"], marks["rest"])
 
 
 @pytest.mark.slow
 def test_a_manifest_that_moves_from_one_named_folder_to_another_keeps_its_utterances(story: Story) -> None:
-    assert story.retired("moved") == {"d"}
-    assert story.now("moved", "manifest_uri")["c"] == f"{story.two}/second.jsonl"
+    assert story.now("named")["c"] is None
+    assert story.now("named", "manifest_uri")["c"] == f"{story.two}/second.jsonl"
+
+
+@pytest.mark.slow
+def test_a_manifest_read_with_other_options_repeats_what_it_says_now(lake: Lake, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    line = says(str(wav(folder / "a.wav")), other=str(wav(folder / "b.wav", seed=1)))
+    for name in ("one", "two"):
+        write_lines(folder / f"{name}.jsonl", line)
+    ingest(lake, folder)
+    ingest(lake, folder, columns={"audio": "other"})
+    (now,) = (row for row in tables(lake)["utterances"] if row["retired_in"] is None)
+    said = {row["utterance_id"] for row in tables(lake)["repeats"] if row["uri"] == "audio:two.jsonl"}
+    assert now["utterance_id"] in said
+    (folder / "one.jsonl").unlink()
+    ingest(lake, folder, columns={"audio": "other"})
+    (left,) = (row for row in tables(lake)["utterances"] if row["retired_in"] is None)
+    assert (left["utterance_id"], left["manifest_uri"]) == (now["utterance_id"], "audio:two.jsonl")

@@ -39,6 +39,14 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
+def seeds(uri: str, depth: int) -> list[listing.Seed]:
+    """All of a folder, opened `depth` times."""
+    found = [listing.Seed(b"", True)]
+    for _ in range(depth):
+        found = [part for seed in found for part in listing.opened(uri, seed)]
+    return found
+
+
 EXPECTED = [
     b".hid/{2}*#.wav",
     b"_skip/[1].wav",
@@ -75,9 +83,7 @@ def test_a_walk_through_pyarrow_finds_the_same(tree: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, 9])
 def test_seeds_of_any_depth_list_every_file_once(tree: Path, depth: int) -> None:
-    rows = [
-        row for seed in listing.seeds(str(tree), depth) for row in listing.listed("audio", str(tree), seed)
-    ]
+    rows = [row for seed in seeds(str(tree), depth) for row in listing.listed("audio", str(tree), seed)]
     assert sorted(row[1] for row in rows if row[1]) == [path.decode() for path in EXPECTED[:-1]]
     assert [row for row in rows if row[4]] == [("audio", None, None, None, "NAME_NOT_UTF8", "q/\\xff.wav")]
     assert {row[3] for row in rows if not row[4]} == {5}
@@ -97,9 +103,7 @@ def test_an_unreadable_folder_is_told_and_the_rest_is_listed(
     monkeypatch.setattr(os, "scandir", refusing)
     monkeypatch.setattr(places, "local_uri", lambda path: path.decode("utf-8", "surrogateescape"))
     for depth in (0, 2):
-        rows = [
-            row for seed in listing.seeds(str(tree), depth) for row in listing.listed("r", str(tree), seed)
-        ]
+        rows = [row for seed in seeds(str(tree), depth) for row in listing.listed("r", str(tree), seed)]
         assert [row[1:] for row in rows if row[4] == "UNREADABLE"] == [
             (None, None, None, "UNREADABLE", "b/c")
         ]
@@ -107,7 +111,7 @@ def test_an_unreadable_folder_is_told_and_the_rest_is_listed(
 
 
 def test_a_root_that_is_not_there_is_told(tmp_path: Path) -> None:
-    (seed,) = listing.seeds(str(tmp_path / "gone"), 0)
+    (seed,) = seeds(str(tmp_path / "gone"), 0)
     assert list(listing.listed("r", str(tmp_path / "gone"), seed)) == [
         ("r", None, None, None, "UNREADABLE", "")
     ]
@@ -131,7 +135,7 @@ def test_a_loop_of_links_leaves_the_files_beside_it_listed(tmp_path: Path) -> No
     (tmp_path / "through_a_file.wav").symlink_to("a.wav/b.wav")
     assert [entry.name for entry in places.entries(str(tmp_path))] == [b"a.wav"]
     for depth in (0, 2):
-        rows = [r for s in listing.seeds(str(tmp_path), depth) for r in listing.listed("r", str(tmp_path), s)]
+        rows = [r for s in seeds(str(tmp_path), depth) for r in listing.listed("r", str(tmp_path), s)]
         assert [(row[1], row[4]) for row in rows] == [("a.wav", None)]
 
 
@@ -161,6 +165,6 @@ def test_a_link_that_cannot_be_followed_is_told_and_the_files_beside_it_are_list
     monkeypatch.setattr(os, "scandir", scanned)
     assert [path for path, _ in places.walk(str(tmp_path))] == [b"a.wav"]
     for depth in (0, 2):
-        rows = [r for s in listing.seeds(str(tmp_path), depth) for r in listing.listed("r", str(tmp_path), s)]
+        rows = [r for s in seeds(str(tmp_path), depth) for r in listing.listed("r", str(tmp_path), s)]
         assert [row[1:] for row in rows if row[4]] == [(None, None, None, "UNREADABLE", "b.wav")]
         assert [row[1] for row in rows if not row[4]] == ["a.wav"]
