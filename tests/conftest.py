@@ -53,7 +53,7 @@ def speech() -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rows(spark: SparkSession) -> Callable[..., DataFrame]:
     """`rows(TABLE, (key, {column: value}), …)`: a frame of the contract, other columns filled with defaults."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,4 +85,5 @@ def default(kind: str) -> Any:
         return []
     if kind.startswith("map"):
         return {}
-    return {"string": "x", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "binary": b""}[kind]
+    plain = {"string": "x", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "binary": b""}
+    return {**plain, "timestamp": datetime(2026, 1, 1, tzinfo=UTC)}[kind]
