@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,4 +86,4 @@ def default(kind: str) -> Any:
     if kind.startswith("map"):
         return {}
     plain = {"string": "x", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "binary": b""}
-    return {**plain, "timestamp": datetime(2026, 1, 1)}[kind]
+    return {**plain, "timestamp": datetime(2026, 1, 1, tzinfo=UTC)}[kind]

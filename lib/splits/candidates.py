@@ -75,9 +75,11 @@ def links(lake: Lake) -> DataFrame:
 
 
 def published_assignments(lake: Lake, scheme: str) -> DataFrame:
-    """(link_key, side) of a scheme, as published builds wrote them."""
+    """(link_key, side) of a scheme, one row per key: what the build said that was published first."""
     from pyspark.sql import functions as F
 
-    published = lake.read("releases").select("build_id").distinct()
+    published = lake.read("releases").groupBy("build_id").agg(F.min("published_at").alias("published_at"))
     rows = lake.read("assignments").where(F.col("scheme") == scheme)
-    return rows.join(published, on="build_id", how="left_semi").select("link_key", "side")
+    first = F.min(F.struct("published_at", "build_id", "side")).alias("first")
+    counting = rows.join(F.broadcast(published), on="build_id", how="inner")
+    return counting.groupBy("link_key").agg(first).select("link_key", "first.side")

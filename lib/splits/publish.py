@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from speechlake.contracts import struct_of
 from speechlake.errors import LeakFound, UsageError
 from speechlake.hold import Hold
-from speechlake.schemas import ASSIGNMENTS, DECISIONS, RELEASES, SPLITS, Table
+from speechlake.schemas import ASSIGNMENTS, DECISIONS, SPLITS, Table
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import links, published_assignments
 from speechlake.splits.digest import build_id, rows_digest
@@ -30,13 +29,21 @@ LEAKS_TOLD = 5
 
 
 def staged_build(hold: Hold, build: Build, note: Mapping[str, Any], digest: str) -> Stage:
-    """Compute every row of a build once, into one stage; the note gets its small summaries."""
+    """Compute every row of a build once, into one stage; the note gets its small summaries.
+
+    UsageError where there is no utterance to decide: an empty release would only use up its name.
+    """
     summary = {
         "counts": [row.asDict() for row in build.counts.collect()],
         "rules": [row.asDict() for row in build.rules.collect()],
         "warnings": [row.message for row in build.warnings.collect()],
         "known_speakers": build.known_speakers.collect()[0].ratio,
     }
+    if not summary["counts"]:
+        raise UsageError(
+            f"the lake {hold.lake.root} holds no utterance: there is nothing to build",
+            hint="Start with `speechlake ingest-manifests`, or look at `speechlake report`.",
+        )
     frames = [_packed(name, getattr(build, name)) for name in PARTS]
     everything = (
         frames[0]
@@ -52,22 +59,27 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     UsageError when the name belongs to another build, LeakFound when the gate refuses. A build that can
     never be published is not adopted again.
     """
-    lake, note = hold.lake, stage.note
+    lake, note, release = hold.lake, stage.note, str(stage.note["release"])
     rows = {name: _unpacked(hold.staging.read(stage), name) for name in PARTS}
     digest = rows_digest(rows["splits"], rows["decisions"])
     build = build_id(note["policy_sha256"], note["scheme"], note["fingerprints"], digest)
     try:
-        if _published(lake, note["release"], build):
+        if _published(lake, release, build):
             return None
         for name in ("splits", "decisions"):
             _append(hold, name, rows[name], build, stage.digest)
         _gate(lake, build, note["scheme"])
+        _append(hold, "assignments", rows["assignments"], build, stage.digest)
+        # Asked once more, because a build of another scheme may have taken the name by now.
+        published = hold.insert_missing(
+            "releases",
+            lambda: [] if _published(lake, release, build) else [_release_row(note, build, digest)],
+            digest=stage.digest,
+        )
     except (UsageError, LeakFound):
         hold.staging.delete(stage)
         raise
-    _append(hold, "assignments", rows["assignments"], build, stage.digest)
-    hold.append_missing("releases", _release_row(lake, note, build, digest), digest=stage.digest)
-    return build
+    return build if published else None
 
 
 def _published(lake: Lake, release: str, build: str) -> bool:
@@ -80,7 +92,7 @@ def _published(lake: Lake, release: str, build: str) -> bool:
     if known[0].build_id == build:
         return True
     raise UsageError(
-        f"release {release!r} is build {known[0].build_id}; tables or policy have changed since, and would give build {build}",
+        f"release {release!r} is build {known[0].build_id}; this policy over these tables gives build {build}",
         hint="A release never changes: publish under a new name.",
     )
 
@@ -102,26 +114,18 @@ def _append(hold: Hold, name: str, rows: DataFrame, build: str, digest: str) -> 
     from pyspark.sql import functions as F
 
     whole = rows.withColumn("build_id", F.lit(build)).select(*PARTS[name].column_names)
-    within = F.col("scheme") == hold.scope if name == "assignments" else F.col("build_id") == build
-    hold.append_missing(name, whole, within=within, digest=digest)
+    hold.append_missing(name, whole, within=F.col("build_id") == build, digest=digest)
 
 
-def _release_row(lake: Lake, note: Mapping[str, Any], build: str, digest: str) -> DataFrame:
-    values = {
-        **{
-            name: note[name]
-            for name in ("release", "policy", "policy_sha256", "scheme", "versions_read", "warnings")
-        },
+def _release_row(note: Mapping[str, Any], build: str, digest: str) -> dict[str, Any]:
+    same = ("release", "policy", "policy_sha256", "scheme", "versions_read", "warnings", "counts", "rules")
+    return {
+        **{name: note[name] for name in same},
         "build_id": build,
         "rows_digest": digest,
-        "counts": note["counts"],
-        "rules": note["rules"],
         "known_speaker_hours_ratio": note["known_speakers"],
         "published_at": datetime.now(UTC),
     }
-    return lake.spark.createDataFrame(
-        [tuple(values[name] for name in RELEASES.column_names)], struct_of(RELEASES)
-    )
 
 
 def _packed(name: str, frame: DataFrame) -> DataFrame:

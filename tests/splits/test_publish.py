@@ -1,0 +1,227 @@
+"""Publishing a staged build: killed anywhere it completes, refused it leaves no trace, and sides stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lake_tools import Tables, tables
+
+from speechlake.errors import LeakFound, UsageError
+from speechlake.hold import Hold
+from speechlake.ids import make_id
+from speechlake.lake import Lake
+from speechlake.schemas import ASSIGNMENTS, CORPORA, DECISIONS, RELEASES, SPLITS, UTTERANCES
+from speechlake.splits import publish
+from speechlake.splits.build import Build
+from speechlake.splits.candidates import published_assignments
+from speechlake.splits.publish import commit_build, staged_build
+from speechlake.staging import Stage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.slow
+
+PARTS = ("splits", "decisions", "assignments", "releases")
+# utterance -> speaker
+SPEAKERS = {"u1": "s1", "u2": "s1", "u3": "s2", "u4": "s3"}
+SIDES = {"u1": "test", "u2": "test", "u3": "train"}
+
+
+@pytest.fixture(scope="module")
+def shared(spark: SparkSession, rows: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Four utterances of three speakers; every test has a scheme and a release of its own."""
+    lake = Lake(spark, tmp_path_factory.mktemp("publish") / "lake")
+    said = [(u, {"corpus": "c", "recording_id": f"r{u}", "speaker_id": s}) for u, s in SPEAKERS.items()]
+    with lake.hold("fill", "c", "r") as hold:
+        hold.append_missing("corpora", rows(CORPORA, ("c", {"role": "training", "ids": "interval"})))
+        hold.append_missing("utterances", rows(UTTERANCES, *said))
+    return lake
+
+
+@pytest.fixture(scope="module")
+def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]:
+    """`stage(hold, sides)`: a build that keeps the utterances of `sides` and excludes the others, staged."""
+
+    def made(hold: Hold, sides: Mapping[str, str] = SIDES, *, release: str) -> Stage:
+        keys = {make_id("utterance", u): side for u, side in sides.items()}
+        keys |= {make_id("speaker", SPEAKERS[u]): side for u, side in sides.items()}
+        scheme = hold.scope
+        assigned = [(scheme, {"link_key": key, "side": side}) for key, side in keys.items()]
+        frames = {
+            "splits": rows(SPLITS, *[(u, {"split": side}) for u, side in sides.items()]),
+            "decisions": rows(DECISIONS, *[(u, {}) for u in SPEAKERS if u not in sides]),
+            "assignments": rows(ASSIGNMENTS, *assigned),
+        }
+        counts = (
+            "corpus string, language string, split string, utterances bigint, hours double, speakers bigint"
+        )
+        rules = "rule string, passed bigint, failed bigint, not_applicable bigint, hours_alone double"
+        whole = Build(
+            **{name: frame.drop("build_id") for name, frame in frames.items()},
+            counts=spark.createDataFrame([("c", "en", "train", len(sides), 0.1, 1)], counts),
+            rules=spark.createDataFrame([("decodes", 3, 1, 0, 0.0)], rules),
+            warnings=spark.createDataFrame([("short of speakers",)], "message string"),
+            known_speakers=spark.createDataFrame([(1.0,)], "ratio double"),
+        )
+        note = {"release": release, "policy": "name: p", "policy_sha256": "p", "scheme": scheme}
+        more: dict[str, Any] = {"fingerprints": ["f"], "versions_read": {"utterances": 1}}
+        return staged_build(hold, whole, {**note, **more}, "digest")
+
+    return made
+
+
+@contextmanager
+def held(lake: Lake, scheme: str, run: str = "r1") -> Iterator[Hold]:
+    with lake.hold("build-splits", scheme, run) as hold:
+        yield hold
+
+
+@contextmanager
+def killed_before(table: str) -> Iterator[None]:
+    """The next commit to `table` is where the driver dies."""
+    commit = Hold._commit
+
+    def dies(hold: Hold, name: str, *args: Any, **more: Any) -> int:
+        if name == table:
+            raise KeyboardInterrupt
+        return commit(hold, name, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hold, "_commit", dies)
+        yield
+
+
+def written(lake: Lake, scheme: str) -> Tables:
+    """What a scheme's builds wrote, names of builds, releases and schemes left out."""
+    builds = {row.build_id for row in lake.read("assignments").where(f"scheme = '{scheme}'").collect()}
+    builds |= {row.build_id for row in lake.read("releases").where(f"scheme = '{scheme}'").collect()}
+    apart = {"build_id", "scheme", "release"}
+    return {
+        name: [
+            {key: value for key, value in row.items() if key not in apart}
+            for row in rows
+            if row["build_id"] in builds
+        ]
+        for name, rows in tables(lake, PARTS).items()
+    }
+
+
+def published(lake: Lake, release: str) -> list[str]:
+    return [row.build_id for row in lake.read("releases").where(f"release = '{release}'").collect()]
+
+
+def sides(lake: Lake, scheme: str) -> dict[str, str]:
+    """Published sides of the utterances of a scheme."""
+    known = {row.link_key: row.side for row in published_assignments(lake, scheme).collect()}
+    found = {u: known.get(make_id("utterance", u)) for u in SPEAKERS}
+    return {u: side for u, side in found.items() if side}
+
+
+@pytest.fixture(scope="module")
+def expected(shared: Lake, stage: Callable[..., Stage]) -> Tables:
+    """What a build writes that nobody kills."""
+    with held(shared, "undisturbed") as hold:
+        commit_build(hold, stage(hold, release="undisturbed"))
+    return written(shared, "undisturbed")
+
+
+def test_a_build_is_published_once_and_a_repeat_writes_nothing(shared, stage, expected):
+    assert {name: len(rows) for name, rows in expected.items()} == {
+        "splits": 3,
+        "decisions": 1,
+        "assignments": 5,  # three utterances, two speakers
+        "releases": 1,
+    }
+    assert sides(shared, "undisturbed") == SIDES
+    before = shared.versions()
+    with held(shared, "undisturbed", "r2") as hold:
+        assert commit_build(hold, stage(hold, release="undisturbed")) is None
+    assert shared.versions() == before
+
+
+@pytest.mark.parametrize("table", [*PARTS, "none"])
+def test_killed_before_a_commit_the_next_run_completes_the_same_build(shared, stage, expected, table):
+    scheme = f"killed-before-{table}"
+    with held(shared, scheme) as hold:
+        staged = stage(hold, release=scheme)
+        with killed_before(table), suppress(KeyboardInterrupt):
+            commit_build(hold, staged)
+    # "none": killed when all had landed, and only the stage was still there.
+    assert len(published(shared, scheme)) == (table == "none")
+    with held(shared, scheme, "r2") as hold:
+        assert hold.adopt(lambda found: commit_build(hold, found)) == 1
+        assert list(hold.staging.complete()) == []
+    assert written(shared, scheme) == expected
+
+
+def test_a_used_name_is_refused_to_another_build_and_its_release_stays(shared, stage):
+    with held(shared, "used") as hold:
+        first = commit_build(hold, stage(hold, release="used"))
+        other = stage(hold, {"u1": "test"}, release="used")
+        with pytest.raises(UsageError, match=f"'used' is build {first}"):
+            commit_build(hold, other)
+        assert other.path not in {left.path for left in hold.staging.complete()}
+    assert published(shared, "used") == [first]
+    assert sides(shared, "used") == SIDES
+
+
+def test_a_name_that_another_scheme_takes_at_the_same_moment_is_refused(shared, stage, monkeypatch):
+    gate = publish._gate
+
+    def other_scheme_is_quicker(lake: Lake, build: str, scheme: str) -> None:
+        gate(lake, build, scheme)
+        monkeypatch.undo()
+        with held(shared, "quick") as quick:
+            commit_build(quick, stage(quick, release="wanted"))
+
+    monkeypatch.setattr(publish, "_gate", other_scheme_is_quicker)
+    with held(shared, "slow") as slow:
+        staged = stage(slow, release="wanted")
+        with pytest.raises(UsageError, match="'wanted' is build"):
+            commit_build(slow, staged)
+        assert list(slow.staging.complete()) == []
+    assert len(published(shared, "wanted")) == 1
+    assert (sides(shared, "quick"), sides(shared, "slow")) == (SIDES, {})
+
+
+def test_a_leak_stops_publishing_and_leaves_nothing_that_counts(shared, stage):
+    with held(shared, "leaky") as hold:
+        staged = stage(hold, {"u1": "test", "u2": "train"}, release="leaky")
+        with pytest.raises(LeakFound, match="speaker s1 on test, train"):
+            commit_build(hold, staged)
+        assert list(hold.staging.complete()) == []
+    assert published(shared, "leaky") == []
+    assert shared.read("assignments").where("scheme = 'leaky'").isEmpty()
+    with held(shared, "leaky", "r2") as hold:
+        assert hold.adopt(lambda found: commit_build(hold, found)) == 0
+
+
+def test_sides_of_a_build_that_died_unpublished_bind_nobody(shared, stage):
+    with held(shared, "dead") as hold:
+        staged = stage(hold, {"u3": "test"}, release="dead")
+        with killed_before("releases"), pytest.raises(KeyboardInterrupt):
+            commit_build(hold, staged)
+        hold.staging.delete(staged)
+    assert not shared.read("assignments").where("scheme = 'dead'").isEmpty()
+    assert sides(shared, "dead") == {}
+    with held(shared, "dead", "r2") as hold:
+        assert commit_build(hold, stage(hold, {"u3": "train"}, release="alive"))
+    assert sides(shared, "dead") == {"u3": "train"}
+
+
+def test_where_published_builds_differ_the_earliest_is_remembered(lake, rows):
+    days = {"late": datetime(2026, 2, 1, tzinfo=UTC), "early": datetime(2026, 1, 1, tzinfo=UTC)}
+    said = {"late": "train", "early": "dev", "never": "test"}
+    with lake.hold("fill", "main", "r") as hold:
+        keys = [{"link_key": "k", "build_id": build, "side": side} for build, side in said.items()]
+        keys.append({"link_key": "k2", "build_id": "late", "side": "test"})
+        hold.append_missing("assignments", rows(ASSIGNMENTS, *[("main", key) for key in keys]))
+        made = [(f"{b} {n}", {"build_id": b, "published_at": days[b]}) for b in days for n in (1, 2)]
+        hold.append_missing("releases", rows(RELEASES, *made))
+    found = [(row.link_key, row.side) for row in published_assignments(lake, "main").collect()]
+    assert sorted(found) == [("k", "dev"), ("k2", "test")]
