@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 140
 # How many rows of an answer are shown; the rest is counted by whoever asks for it.
 ROWS_SHOWN = 1000
+NUMBERS_SHOWN = 8
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -54,7 +55,10 @@ def show_frame(
 
 
 def shown(value: Any) -> str:
-    """A value as text: three decimals, lists and maps in JSON's spirit, control characters escaped."""
+    """A value as text: three decimals, lists and maps in JSON's spirit, control characters escaped.
+
+    Of bytes only their number is told, of long lists of numbers (an embedding) the first few.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -63,6 +67,10 @@ def shown(value: Any) -> str:
         return f"{value:,.3f}"
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 100_000 else str(value)
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value):,} bytes"
+    if isinstance(value, list) and len(value) > NUMBERS_SHOWN and isinstance(value[0], float):
+        return f"[{', '.join(f'{one:.3f}' for one in value[:NUMBERS_SHOWN])}, … {len(value)} numbers]"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
