@@ -183,7 +183,7 @@ def _share(job: dict[str, Any], share: list[int], ready: Any, go: Any, back: Any
         read = read_ahead(iter([row(i) for i in numbers]), {"audio": "/"})
         found = [one for rows in task.rows(read) for one in rows]
         task.close()
-        return [(int(one["utterance_id"]), one["whisper"]["text"]) for one in found]
+        return [(int(one["utterance_id"]), one[wanted[0].column]["text"]) for one in found]
 
     measured(share[:2])
     ready.wait()

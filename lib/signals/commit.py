@@ -41,22 +41,22 @@ class Measured:
 
 
 def commit_measured(hold: Hold, stage: Stage) -> Measured:
-    """Commit one staged chunk; the note names its extractors."""
+    """Commit one staged chunk; the note says which column is of which extractor."""
     from pyspark.sql import functions as F
 
-    staged, names = hold.staging.read(stage), list(stage.note["extractors"])
+    staged, columns = hold.staging.read(stage), dict(stage.note["extractors"])
     here = F.lit(hold.scope) == F.col("corpus")
-    measured, final = _counted(staged, names)
+    measured, final = _counted(staged, list(columns))
     contents = content_rows(staged, hold.scope)
     measured.rows += hold.append_missing("content_hashes", contents, within=here, digest=stage.digest)
-    for name in names:
-        rows = signal_rows(staged, name, hold.scope, stage.note["run_id"])
+    for column, name in columns.items():
+        rows = signal_rows(staged, column, name, hold.scope, stage.note["run_id"])
         measured.rows += hold.append_missing(
-            f"signals_{name}", rows, within=here, digest=stage.digest, expected=final[name]
+            f"signals_{name}", rows, within=here, digest=stage.digest, expected=final[column]
         )
     if measured.attempts:
         known = hold.lake.read("attempts").where(here)
-        rows = attempt_rows(staged, names, known, hold.scope, stage.note["run_id"])
+        rows = attempt_rows(staged, list(columns), known, hold.scope, stage.note["run_id"])
         hold.append_missing("attempts", rows, within=here, digest=stage.digest)
         last = here & (F.col("run_id") == stage.note["run_id"]) & (F.col("n") >= MAX_ATTEMPTS)
         measured.spent = hold.lake.read("attempts").where(last).select("utterance_id").distinct().count()
@@ -91,12 +91,12 @@ def content_rows(staged: DataFrame, corpus: str) -> DataFrame:
     return once.withColumn("corpus", F.lit(corpus)).select(*CONTENT_HASHES.column_names)
 
 
-def signal_rows(staged: DataFrame, name: str, corpus: str, run_id: str) -> DataFrame:
-    """Rows of `signals_<name>`: measurements and permanent errors."""
+def signal_rows(staged: DataFrame, column: str, name: str, corpus: str, run_id: str) -> DataFrame:
+    """Rows of `signals_<name>` out of a staged column: measurements and permanent errors."""
     from pyspark.sql import functions as F
 
-    final = staged.where(F.col(name).isNotNull() & ~F.col(f"{name}.transient"))
-    flat = final.select("utterance_id", "content_sha256", f"{name}.*").drop("transient", "detail")
+    final = staged.where(F.col(column).isNotNull() & ~F.col(f"{column}.transient"))
+    flat = final.select("utterance_id", "content_sha256", f"{column}.*").drop("transient", "detail")
     return (
         flat.withColumn("corpus", F.lit(corpus))
         .withColumn("run_id", F.lit(run_id))
@@ -105,7 +105,7 @@ def signal_rows(staged: DataFrame, name: str, corpus: str, run_id: str) -> DataF
 
 
 def attempt_rows(
-    staged: DataFrame, names: list[str], known: DataFrame, corpus: str, run_id: str
+    staged: DataFrame, columns: list[str], known: DataFrame, corpus: str, run_id: str
 ) -> DataFrame:
     """Rows of `attempts`: transient errors, numbered after those of earlier runs; none for a run that is there."""
     from functools import reduce
@@ -115,13 +115,13 @@ def attempt_rows(
     key = ["utterance_id", "fingerprint", "listing_key", "inputs_hash"]
     # Files that have gone are no failure of measuring: the next listing says so.
     failed = [
-        staged.where(F.col(f"{name}.transient") & (F.col(f"{name}.error") != NOT_THERE)).select(
+        staged.where(F.col(f"{column}.transient") & (F.col(f"{column}.error") != NOT_THERE)).select(
             "utterance_id",
             "listing_key",
-            *[f"{name}.{c}" for c in ("fingerprint", "inputs_hash", "detail")],
-            F.col(f"{name}.error").alias("code"),
+            *[f"{column}.{c}" for c in ("fingerprint", "inputs_hash", "detail")],
+            F.col(f"{column}.error").alias("code"),
         )
-        for name in names
+        for column in columns
     ]
     earlier = known.groupBy(*key).agg(
         F.max("n").alias("n"), F.count_if(F.col("run_id") == run_id).alias("here")
@@ -139,26 +139,26 @@ def attempt_rows(
     )
 
 
-def _counted(staged: DataFrame, names: list[str]) -> tuple[Measured, dict[str, int]]:
-    """Counts of a stage, and how many final rows each extractor has."""
+def _counted(staged: DataFrame, columns: list[str]) -> tuple[Measured, dict[str, int]]:
+    """Counts of a stage, and how many final rows each column has."""
     from pyspark.sql import functions as F
 
     def any_of(condition: str) -> str:
-        return " OR ".join(f"coalesce({name}.{condition}, false)" for name in names)
+        return " OR ".join(f"coalesce({column}.{condition}, false)" for column in columns)
 
     def total(name: str) -> Any:
         return F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name)
 
-    permanent = " OR ".join(f"({name}.error IS NOT NULL AND NOT {name}.transient)" for name in names)
+    permanent = " OR ".join(f"({column}.error IS NOT NULL AND NOT {column}.transient)" for column in columns)
     row: Any = staged.agg(
         F.count("*").alias("utterances"),
         F.count_if(F.expr(permanent)).alias("errors"),
         F.count_if(F.expr(any_of("transient"))).alias("attempts"),
         *[
-            F.count_if(F.expr(f"{name} IS NOT NULL AND NOT {name}.transient")).alias(f"final_{name}")
-            for name in names
+            F.count_if(F.expr(f"{column} IS NOT NULL AND NOT {column}.transient")).alias(f"final_{column}")
+            for column in columns
         ],
         *[total(name) for name in COSTS],
     ).collect()[0]
     counts = Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *COSTS)})
-    return counts, {name: row[f"final_{name}"] for name in names}
+    return counts, {column: row[f"final_{column}"] for column in columns}

@@ -154,7 +154,7 @@ class Task:
         recording: _Recording,
     ) -> None:
         def done(result: Measurement) -> None:
-            row[each.name] = filed(each, utterance, result)
+            row[each.column] = filed(each, utterance, result)
             recording.left -= 1
 
         recording.left += 1

@@ -39,8 +39,13 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """Name of the extractor, of its table and of its struct in staged rows."""
+        """Name of the extractor and of its table."""
         return self.extractor.name
+
+    @property
+    def column(self) -> str:
+        """Name of its struct in staged rows: several fingerprints of one extractor may measure a clip."""
+        return f"{self.name}_{self.fingerprint}"
 
     @property
     def fingerprint(self) -> str:

@@ -190,7 +190,7 @@ class _Measuring:
         note = {
             "run_id": self._hold.run_id,
             "chunk": chunk.number,
-            "extractors": names_of(self._wanted),
+            "extractors": {w.column: w.name for w in self._wanted},
             "fingerprints": [w.fingerprint for w in self._wanted],
         }
         return self._hold.staging.write(digest, self._hold.run_id, measured, note)

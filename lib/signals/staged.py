@@ -1,4 +1,4 @@
-"""The rows that measuring stages: one per utterance, with a struct per extractor, null where it was not asked."""
+"""The rows that measuring stages: one per utterance, with a struct per fingerprint, null where it was not asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from speechlake.schemas import TABLES
 from speechlake.signals.extractor import Measurement
-from speechlake.signals.plan import Wanted, names_of
+from speechlake.signals.plan import Wanted
 
 FILED = ("corpus", "utterance_id", "content_sha256", "run_id")
 COST_DDL = "struct<cpu_s:double,device_s:double,bytes_read:bigint,audio_s:double,model_loads:int>"
@@ -22,8 +22,8 @@ def own_columns(name: str) -> list[tuple[str, str]]:
 def staged_ddl(wanted: Sequence[Wanted]) -> str:
     """The columns of a staged row; `cost` is told on some rows, for itself and those after it."""
     structs = [
-        f"{name} struct<{','.join(f'{n}:{t}' for n, t in own_columns(name))},transient:boolean,detail:string>"
-        for name in names_of(wanted)
+        f"{each.column} struct<{','.join(f'{n}:{t}' for n, t in own_columns(each.name))},transient:boolean,detail:string>"
+        for each in wanted
     ]
     head = "utterance_id string, recording_id string, listing_key string, content_sha256 string, size_bytes bigint"
     return ", ".join([head, *structs, f"cost {COST_DDL}"])
