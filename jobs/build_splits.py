@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from speechlake import job
-from speechlake.errors import UsageError
+from speechlake.errors import LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -33,6 +34,7 @@ from speechlake.splits.candidates import (
 )
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.publish import commit_build, staged_build
+from speechlake.staging import Stage
 
 NAME = "build-splits"
 
@@ -57,11 +59,12 @@ def run(
     this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release})
     following = f"speechlake report --lake {lake.root} --release {release}"
     with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
-        adopted: list[str] = []
-        hold.adopt(
-            lambda stage: adopted.append(str(stage.note["release"])) if commit_build(hold, stage) else None
-        )
-        if release not in adopted and not nothing_to_do(lake, this):
+        note = _adopted(hold, progress).get(release)
+        if note is not None and note["policy_sha256"] == policy.digest():
+            # What the earlier run read; its own sides are remembered only now.
+            this.reads(lake, ["assignments"])
+            this.versions_read = {**note["versions_read"], **this.versions_read}
+        elif not nothing_to_do(lake, this):
             this.reads(lake, TABLES_READ)
             _publish(hold, this, policy, text, release)
         if hold.versions_written:
@@ -74,6 +77,25 @@ def run(
         + (", ".join(f"{n} {name}" for name, n in this.counts.items()) if done else "nothing to do")
     )
     return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, following)
+
+
+def _adopted(hold: Hold, progress: Progress) -> dict[str, Mapping[str, Any]]:
+    """Publish the builds that earlier runs staged; notes by release.
+
+    What can no longer be published is dropped and told: this run's own build may do better.
+    """
+    published: dict[str, Mapping[str, Any]] = {}
+
+    def commit(stage: Stage) -> None:
+        release = str(stage.note["release"])
+        try:
+            if commit_build(hold, stage) is not None:
+                published[release] = stage.note
+        except (UsageError, LeakFound) as error:
+            progress.say(f"a build of release {release} that an earlier run left is dropped: {error.message}")
+
+    hold.adopt(commit)
+    return published
 
 
 def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> None:
@@ -113,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     policy = load_policy(parsed.policy)
     text = parsed.policy.read_text(encoding="utf-8")
+    lake = job.existing(lake)
     return run(lake, policy, text, release=parsed.release, wait_s=parsed.wait, progress=Progress())
 
 

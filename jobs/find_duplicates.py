@@ -88,7 +88,10 @@ def _counts(lake: Lake) -> dict[str, int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
     return job.main(
-        NAME, arguments(), lambda lake, parsed: run(lake, wait_s=parsed.wait, progress=Progress()), argv
+        NAME,
+        arguments(),
+        lambda lake, parsed: run(job.existing(lake), wait_s=parsed.wait, progress=Progress()),
+        argv,
     )
 
 

@@ -1,8 +1,8 @@
 """Pipeline: every job over the corpora of a file, one after another, in one Spark session.
 
 Ingest, segmentation (where a corpus asks for it) and extraction run corpus by corpus, then scores,
-duplicates and the release. A corpus that is refused is told and left behind; the others go on. Running it
-again changes nothing.
+duplicates and the release. A corpus that is refused is told and left behind; the others go on, but nothing
+is released without it. Running it again changes nothing.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
@@ -85,10 +85,17 @@ class _Outcome:
 
 
 def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
-    """Run the jobs of `flow` in order; the first refusal, if any, is the report's."""
+    """Run the jobs of `flow` in order; the first refusal, if any, is the report's, and nothing is released."""
     outcome = _Outcome()
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
+            continue
+        if name == STEPS[-1] and outcome.refused:
+            # A release never changes: its name would be used up by one that lacks a corpus.
+            lacking = ", ".join(sorted(outcome.refused))
+            progress.say(
+                f"-- {name} is left out: {flow.release} would lack {lacking}; mend that, and run again"
+            )
             continue
         progress.say(f"-- {name}" + (f" {corpus}" if corpus else ""))
         found = call()
@@ -182,10 +189,9 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     started = time.monotonic()
     flow = flow_of(parsed, lake)
     done = run(lake, flow, progress=Progress())
-    built = flow.until == STEPS[-1]
     if done.outcome == "nothing to do":
         Progress().say(f"nothing to do: {lake.root} is up to date with {parsed.corpora}")
-    elif built and lake.exists("releases"):
+    elif flow.until == STEPS[-1] and done.refusal is None:
         report.run(lake, release=flow.release)
         _show_ways_on(lake, time.monotonic() - started)
     return done

@@ -108,7 +108,7 @@ def open_lake(root: str, app: str) -> Lake:
 
 
 def existing(lake: Lake) -> Lake:
-    """`lake`, for jobs that only read; UsageError where nothing was ever written."""
+    """`lake`, for jobs that start from what others wrote; UsageError where nothing was ever ingested."""
     if not lake.exists("manifests"):
         raise UsageError(
             f"there is no lake at {lake.root}", hint="Check --lake; `speechlake ingest-manifests` makes one."
