@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyspark
 import pytest
+from deltalake import DeltaTable
 
 pytestmark = pytest.mark.slow
 
@@ -83,33 +84,57 @@ def test_policies_are_read_from_the_zip(dist: Path) -> None:
     assert names <= set(bare_python(dist / "speechlake.zip", code).split())
 
 
+PROBE = """
+import subprocess, sys
+from speechlake.session import spark_session
+
+def seen(_):
+    from speechlake.audio import process
+
+    show = "import speechlake.audio.child as child; print(child.__file__)"
+    child = [sys.executable, "-P", "-c", show]
+    done = subprocess.run(child, env=process.child_environment(), cwd="/", capture_output=True, text=True)
+    return [process.__file__, done.stdout + done.stderr]
+
+spark = spark_session("probe")
+where = spark.sparkContext.parallelize(range(4), 4).flatMap(seen).collect()
+assert all("speechlake.zip" in file for file in where), where
+
+from speechlake.jobs import extract_signals, ingest_manifests
+
+lake, audio = sys.argv[1:]
+measure = ["--lake", lake, "--extractor", "audio", "--extractor", "speech"]
+sys.exit(
+    ingest_manifests.main(["--lake", lake, "--corpus", "three", audio]) or extract_signals.main(measure)
+)
+"""
+
+
 @pytest.mark.slow
-def test_the_zip_reaches_executors_and_a_job_runs_on_them(dist: Path, tmp_path: Path) -> None:
-    """spark-submit on two executors, in processes of their own: they import the zip, and a job ends with 0."""
+def test_the_zip_reaches_executors_and_jobs_ingest_and_measure_on_them(
+    dist: Path, speech: Path, tmp_path: Path
+) -> None:
+    """spark-submit on two executors, in processes of their own: they and their decode children import the zip."""
     audio = tmp_path / "audio"
     audio.mkdir()
-    for n in range(3):
-        with wave.open(str(audio / f"{n}.wav"), "wb") as out:
+    for n in range(2):
+        with wave.open(str(audio / f"silence{n}.wav"), "wb") as out:
             out.setparams((1, 2, 8000, 0, "NONE", ""))
             out.writeframes(bytes(16000))
+    clip = max((speech / "en_US_f_Allison").glob("*.wav"), key=lambda file: file.stat().st_size)
+    (audio / "voice.wav").write_bytes(clip.read_bytes())
     probe = tmp_path / "probe.py"
-    probe.write_text(
-        "import sys\n"
-        "from speechlake.session import spark_session\n"
-        "spark = spark_session('probe')\n"
-        "where = spark.sparkContext.parallelize(range(4), 4).map(lambda _: __import__('speechlake').__file__).collect()\n"
-        "assert all('speechlake.zip' in file for file in where), where\n"
-        "from speechlake.jobs import ingest_manifests\n"
-        "sys.exit(ingest_manifests.main(sys.argv[1:]))\n"
-    )
+    probe.write_text(PROBE)
     lake = tmp_path / "lake"
     home = Path(pyspark.__file__).parent
     command = [str(home / "bin" / "spark-submit"), "--master", "local-cluster[2,1,1024]"]
-    command += ["--py-files", str(dist / "speechlake.zip"), str(probe)]
-    command += ["--lake", str(lake), "--corpus", "three", str(audio)]
+    command += ["--py-files", str(dist / "speechlake.zip"), str(probe), str(lake), str(audio)]
     environment = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, cwd=tmp_path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["outcome"] == "done"
-    assert told["counts"]["utterances"] == told["counts"]["files_listed"] == 3
+    ingested, measured = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"job"')]
+    assert ingested["outcome"] == measured["outcome"] == "done"
+    assert ingested["counts"]["utterances"] == ingested["counts"]["files_listed"] == 3
+    rows = {name: DeltaTable(str(lake / f"signals_{name}")).to_pandas() for name in ("audio", "speech")}
+    assert all(len(frame) == 3 and frame["error"].isna().all() for frame in rows.values())
+    assert sorted(rows["speech"]["speech_ratio"] > 0.2) == [False, False, True]
