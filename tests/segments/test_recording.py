@@ -137,7 +137,7 @@ def test_failures_are_codes_and_only_what_may_pass_is_transient(tmp_path: Path, 
         )
     ]
     assert [(row["error"], row["transient"]) for row in found] == [
-        ("MISSING", False),
+        ("MISSING", True),
         ("CORRUPT", False),
         ("STORAGE", True),
         ("STORAGE", True),
