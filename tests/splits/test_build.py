@@ -40,6 +40,7 @@ CASES = [
     candidate("plain", **TRAIN),
     # Set aside: nothing else is asked.
     candidate("retired", retired_in="m.jsonl#2", audio_duration_s=99.0),
+    candidate("cut", retired_in="segmented:0123456789abcdef", audio_duration_s=99.0),
     candidate("bench", role="evaluation"),
     candidate("lost", recording_state="missing"),
     # Rules and texts.
@@ -73,6 +74,7 @@ CASES = [
 ENDS = {
     "plain": "train",
     "retired": (None, "not_in_manifest", None),
+    "cut": (None, "segmented", None),
     "bench": (None, "evaluation_corpus", None),
     "lost": (None, "audio_missing", None),
     "broken": (None, "decodes", "BAD_DATA"),
