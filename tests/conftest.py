@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Short JVM runs: compiling less and one collector nearly halve the CPU time of a test run.
 os.environ.setdefault(
-    "SPARK_SUBMIT_OPTS", "-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+    "SPARK_SUBMIT_OPTS",
+    "-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
 )
 
 PROJECT = Path(__file__).resolve().parent.parent
