@@ -288,7 +288,8 @@ def test_explain_and_the_view_show_segments(story: Story) -> None:
 # --- kills -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("commits", [3, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2, 4, 5))])
+@pytest.mark.long
+@pytest.mark.parametrize("commits", [1, 2, 3, 4, 5])
 def test_a_run_killed_between_any_two_commits_is_mended_by_running_again(
     story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commits: int
 ) -> None:
