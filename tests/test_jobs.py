@@ -24,6 +24,7 @@ from speechlake.jobs import build_splits, explain, find_duplicates, pipeline, re
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.audio import Audio
+from speechlake.signals.plan import wanted_of
 from speechlake.splits.policy import Policy
 from speechlake.staging import Stage
 from speechlake.terminal import console
@@ -79,7 +80,8 @@ class Story:
         """The pipeline, as the same command says it."""
         self.write("b", B, *([b"{not json"] * 3 if broken else []))
         corpora = [make_corpus(name=c, sources=(str(self.folder / c / "m.jsonl"),)) for c in ("a", "b")]
-        flow = pipeline.Flow(corpora, [Audio(), AllSpeech(), Parrot()], policy(), POLICY, "r1")
+        wanted = wanted_of([Audio(), AllSpeech(), Parrot()])
+        flow = pipeline.Flow(corpora, wanted, policy(), POLICY, "r1")
         return pipeline.run(self.lake, flow, progress=Progress(self.told))
 
     def _copying(self, commit: Callable[..., Any]) -> Callable[..., Any]:

@@ -91,7 +91,7 @@ def judged(spark: Any, rows: Callable[..., DataFrame], tmp_path_factory: pytest.
             put(EXTRACTORS, (fingerprint, {**identity, "parameters": said}))
         put(PROFILES, (1, {"extractor": "whisper", "fingerprint": FULL_FP}))
         put(PROFILES, (2, {"extractor": "whisper", "fingerprint": CUT_FP, "language": "en"}))
-        put(CORPORA, ("c", {}))
+        put(CORPORA, ("c", {"role": "training", "ids": "interval"}))
         put(RECORDINGS, ("r1", {"corpus": "c", "listing_key": "k", "state": "present"}))
         spoken = {"u1": "en-US", "u2": "de", "u3": None, "u4": "en"}
         of = {"corpus": "c", "recording_id": "r1", "end_ms": 1000}
