@@ -57,9 +57,10 @@ def ingest(lake: Lake, *sources: Path, corpus: str = "c", **said: Any) -> Report
 def tables(lake: Lake, names: Iterable[str] | None = None, *, corpus: str | None = None) -> Tables:
     """All rows by table, without run ids and times, in an order of their own: for comparing by value.
 
-    Without `names`: every table of the lake but the ledger of runs.
+    Without `names`: every table of the lake but what runs did and cost.
     """
-    wanted = [name for name in lake.versions() if name != "runs"] if names is None else list(names)
+    data = [name for name in lake.versions() if name not in ("runs", "chunks")]
+    wanted = data if names is None else list(names)
     return {name: _rows(lake, name, corpus) for name in wanted}
 
 

@@ -21,8 +21,8 @@ from speechlake.signals import EXTRACTORS
 from speechlake.signals.plan import wanted_of
 
 CLIPS = 24
-# Not rows of the data: the ledger, and which run measured.
-APART = {"runs"}
+# Not rows of the data: what runs did and cost.
+APART = {"runs", "chunks"}
 
 
 def values(lake: Lake) -> dict[str, list[str]]:
