@@ -198,7 +198,7 @@ def test_a_transient_failure_is_tried_in_three_runs_and_then_no_more(story):
 @pytest.mark.slow
 def test_a_run_says_how_much_is_left_to_retry(story):
     found = [row["left_to_retry"] for row in story.after["third"]["runs"] if row["job"] == "extract-signals"]
-    assert found == [1, 1, 0]  # the third attempt was the last
+    assert sorted(found) == [0, 1, 1]  # the third attempt was the last
 
 
 @pytest.mark.slow
