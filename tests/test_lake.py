@@ -86,6 +86,24 @@ def test_rows_that_two_sessions_number_at_once_in_a_new_table_get_a_number_each(
     assert {row.extractor for row in rows} == {"a0", "a1", "a2", "b0", "b1", "b2"}
 
 
+def test_a_row_whose_key_another_took_is_asked_for_again_and_is_no_sign_of_being_overtaken(lake):
+    lake.is_local = False  # as on an object store: a fence, and no lock
+    asked = []
+
+    def row(key):
+        return {"n": key, "extractor": "x", "language": None, "fingerprint": "f"}
+
+    def make():
+        asked.append(1)
+        return [row(1)] if len(asked) == 1 else [row(2)]
+
+    with lake.hold("job", "a", "r1") as one, lake.hold("job", "b", "r2") as two:
+        assert two.insert_missing("profiles", lambda: [row(1)]) == 1
+        assert one.insert_missing("profiles", make) == 1
+    assert len(asked) == 2
+    assert keys(lake, "profiles", "n") == [1, 2]
+
+
 def test_a_writer_that_always_comes_second_gives_up_and_does_not_sleep_before_it_says_so(
     lake, rows, monkeypatch
 ):
