@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
-from speechlake.manifests.declared import upsert_corpus
+from speechlake.manifests.declared import known_corpus, upsert_corpus
 from speechlake.manifests.gone import is_gone
 from speechlake.manifests.listed import is_listed, with_cuts_kept
 from speechlake.manifests.retire import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Ingested:
-    """Counts of one commit; `refused` names the manifests that were not accepted, with their counts."""
+    """Counts of one commit; `versions` are the rows of `manifests` that it wrote, by uri."""
 
     lines: int = 0
     utterances: int = 0
@@ -41,7 +41,7 @@ class Ingested:
     quarantined: int = 0
     speaker_placeholders: int = 0
     rows_written: int = 0
-    refused: list[Verdict] = field(default_factory=list)
+    versions: dict[str, Any] = field(default_factory=dict)
 
     def add(self, other: Ingested) -> None:
         """Sum up."""
@@ -51,13 +51,15 @@ class Ingested:
         self.quarantined += other.quarantined
         self.speaker_placeholders += other.speaker_placeholders
         self.rows_written += other.rows_written
-        self.refused += other.refused
+        self.versions |= other.versions
 
 
-def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
-    """Commit a staged parse of one corpus; the note of the stage names the manifest versions."""
+def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[str, Any]) -> Ingested:
+    """Commit a staged parse of one corpus; the note of the stage names the manifest versions.
+
+    `newest` is what `newest_manifests` says now.
+    """
     lake, corpus = hold.lake, hold.scope
-    newest = newest_manifests(lake, corpus)
     pending = {m["uri"]: m for m in stage.note["manifests"] if not same_version(newest.get(m["uri"]), m)}
     if not pending:
         return Ingested()
@@ -69,8 +71,9 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
     generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
     written = 0
     if accepted:
-        is_new = lake.read("corpora").where(_here(corpus)).isEmpty()
-        written += upsert_corpus(hold, stage.note["corpus"], stage.digest)
+        known = known_corpus(lake, corpus)
+        is_new = known is None
+        written += upsert_corpus(hold, stage.note["corpus"], known, stage.digest)
         good = [v for v in judged if v.uri in accepted]
         written += _commit_accepted(hold, stage, classified, good, generations, listing, is_new=is_new)
     written += hold.append_missing(
@@ -80,7 +83,8 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
         digest=stage.digest,
         expected=sum(v.quarantined for v in judged),
     )
-    written += _commit_manifests(hold, stage, judged, pending, generations)
+    versions = _manifest_rows(hold, stage, judged, pending, generations)
+    written += _commit_manifests(hold, stage, versions)
     unpersist()
     good = [v for v in judged if v.uri in accepted]
     return Ingested(
@@ -90,7 +94,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame) -> Ingested:
         quarantined=sum(v.quarantined for v in judged),
         speaker_placeholders=sum(v.speaker_placeholders for v in good),
         rows_written=written,
-        refused=[v for v in judged if v.uri not in accepted],
+        versions={version.uri: version for version in versions},
     )
 
 
@@ -267,21 +271,28 @@ def changed_rows(known: DataFrame, said: DataFrame, columns: Sequence[str]) -> D
     )
 
 
-def _commit_manifests(
+def _manifest_rows(
     hold: Hold,
     stage: Stage,
     judged: Sequence[Verdict],
     pending: Mapping[str, Any],
     generations: Mapping[str, int],
-) -> int:
-    from speechlake.contracts import struct_of
+) -> list[Any]:
+    """The rows of `manifests` of the judged versions."""
+    from pyspark.sql import Row
 
-    def row(v: Verdict) -> tuple[Any, ...]:
+    def row(v: Verdict) -> Any:
         said = pending[v.uri]
         counts = {name: getattr(v, name) for name in ("lines", "utterances", "repeats", "quarantined")}
         rest = {"corpus": hold.scope, "generation": generations[v.uri], "run_id": stage.note["run_id"]}
         every = {**said, **counts, **rest, "accepted": _accepts(pending, v)}
-        return tuple(every[name] for name in MANIFESTS.column_names)
+        return Row(**{name: every[name] for name in MANIFESTS.column_names})
 
-    frame = hold.lake.spark.createDataFrame([row(v) for v in judged], struct_of(MANIFESTS))
-    return hold.append_missing("manifests", frame, digest=stage.digest, fresh=True, expected=len(judged))
+    return [row(v) for v in judged]
+
+
+def _commit_manifests(hold: Hold, stage: Stage, versions: Sequence[Any]) -> int:
+    from speechlake.contracts import struct_of
+
+    frame = hold.lake.spark.createDataFrame(list(versions), struct_of(MANIFESTS))
+    return hold.append_missing("manifests", frame, digest=stage.digest, fresh=True, expected=len(versions))

@@ -104,12 +104,11 @@ def _roots_with_recordings(lake: Lake, corpus: str) -> set[str]:
     return {row.root for row in recordings.select("root").distinct().collect()}
 
 
-def upsert_corpus(hold: Hold, row: Mapping[str, Any], digest: str = "") -> int:
-    """Write the row of a corpus, when it is new or differs."""
+def upsert_corpus(hold: Hold, row: Mapping[str, Any], known: Any | None, digest: str = "") -> int:
+    """Write the row of a corpus, when it is new (`known` None) or differs from the `known` one."""
     from speechlake.contracts import struct_of
     from speechlake.schemas import CORPORA
 
-    known = known_corpus(hold.lake, hold.scope)
     if known is not None and known.asDict(recursive=True) == dict(row):
         return 0
     values = [tuple(row[name] for name in CORPORA.column_names)]

@@ -59,14 +59,17 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
     gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
+    committed = Ingested()
     if changed or gone:
         stage = _staged_parse(hold, corpus, row, roots, changed, gone)
-        result.ingested.add(commit_parse(hold, stage, listing))
+        committed = commit_parse(hold, stage, listing, newest)
         hold.staging.delete(stage)
-        newest = newest_manifests(lake, corpus.name)
+    result.ingested.add(committed)
+    newest |= committed.versions
     if any(manifest.accepted for manifest in newest.values()):
-        result.ingested.rows_written += upsert_corpus(hold, row)
-        # What this run wrote of a new corpus, it wrote with this listing.
+        # What this run accepted, it wrote with this row; what it wrote of a new corpus, with this listing.
+        if known and not any(version.accepted for version in committed.versions.values()):
+            result.ingested.rows_written += upsert_corpus(hold, row, known)
         if known:
             result.relisted = _commit_listing(hold, listing)
         result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
@@ -78,7 +81,8 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
 
 def _adopted(hold: Hold, stage: Stage) -> Ingested:
     """Commit a stage of an earlier run, whose roots may have been others than those of this run."""
-    return commit_parse(hold, stage, _staged_listing(hold, stage.note["corpus"]))
+    newest = newest_manifests(hold.lake, hold.scope)
+    return commit_parse(hold, stage, _staged_listing(hold, stage.note["corpus"]), newest)
 
 
 def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: IngestResult) -> list[Source]:
@@ -172,13 +176,13 @@ def _staged_parse(
 
 def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     """What lies now under the roots of `row`, a row of `corpora`, listed once on executors: rows of `listing.LISTING_DDL`."""
-    from speechlake.manifests.listing import list_roots
+    from speechlake.manifests.listing import LISTING_DDL, list_roots
 
     drop_listing(hold)
     path = f"{_listing_folder(hold)}/{hold.run_id}"
     roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
-    return hold.lake.spark.read.parquet(path)
+    return hold.lake.spark.read.schema(LISTING_DDL).parquet(path)
 
 
 def _count_listing(listing: DataFrame, result: IngestResult) -> None:

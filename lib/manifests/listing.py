@@ -26,7 +26,7 @@ cannot be listed, or a file that cannot be looked at (detail: its path, empty fo
 files in it, are unknown, not missing."""
 
 SEED_DEPTH: Final = 2
-TASKS_PER_CORE: Final = 4
+TASKS_PER_CORE: Final = 2
 Row = tuple[str, str | None, str | None, int | None, str | None, str | None]
 _SEED_DDL: Final = "root string, uri string, folder binary, deep boolean"
 _BATCH: Final = 10_000
