@@ -129,6 +129,8 @@ def _java_options(cores: int) -> Iterator[str]:
         # Ingest on 2 cores, CPU seconds with it and without: nothing to do 40, 23; 2,000 lines 57, 34;
         # 100,000 lines 79, 46; 1,000,000 lines 142, 154. With many cores it compiles beside the work.
         yield "-XX:TieredStopAtLevel=1"
+        # The code cache for one compiler is 48 MB by default; full, it ends all compiling.
+        yield "-XX:ReservedCodeCacheSize=240m"
 
 
 def _with_jars(conf: SparkConf) -> None:
