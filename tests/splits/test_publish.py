@@ -144,7 +144,13 @@ def test_a_build_is_published_once_and_a_repeat_writes_nothing(shared, stage, ex
     assert shared.versions() == before
 
 
-@pytest.mark.parametrize("table", [*PARTS, "none"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        table if table in ("assignments", "releases") else pytest.param(table, marks=pytest.mark.long)
+        for table in (*PARTS, "none")
+    ],
+)
 def test_killed_before_a_commit_the_next_run_completes_the_same_build(shared, stage, expected, table):
     scheme = f"killed-before-{table}"
     with held(shared, scheme) as hold:
