@@ -96,6 +96,8 @@ _BY_NAME: Mapping[str, str] = {
 def _from_tag(said: str) -> str | None:
     """The tag of a code or locale (en_US.UTF-8, de_DE@euro), or null if the registry does not know it."""
     code = re.split(r"[.@]", said, maxsplit=1)[0].replace("_", "-")
+    if _folded(code) in PLACEHOLDERS:
+        return None
     try:
         tag = langcodes.Language.get(langcodes.standardize_tag(code))
     except (ValueError, AttributeError):
