@@ -15,7 +15,7 @@ CHUNKS = Table(
         Column("attempts", "bigint", "Utterances with a transient failure.", nullable=False),
         Column("audio_s", "double", "Audio measured.", nullable=False, unit="s"),
         Column("cpu_s", "double", "CPU time of the workers.", nullable=False, unit="s"),
-        Column("device_s", "double", "Time in which the batching model was busy.", nullable=False, unit="s"),
+        Column("device_s", "double", "Time in which an accelerator was busy.", nullable=False, unit="s"),
         Column("bytes_read", "bigint", "Bytes of audio read.", nullable=False, unit="byte"),
         Column("model_loads", "bigint", "Models loaded.", nullable=False),
     ),

@@ -182,7 +182,9 @@ class Task:
         if extractor.device == "cuda" and self._device_index is None:
             self._device_index = self._held.enter_context(held_device(device_count()))
         index = self._device_index or 0
-        return Lookahead(extractor, lambda: self._model(each, index), device=self._device)
+        # A CPU's time is told as such.
+        device = self._device if extractor.device == "cuda" else DeviceTime()
+        return Lookahead(extractor, lambda: self._model(each, index), device=device)
 
     def _model(self, each: Wanted, device_index: int) -> Any:
         """This process's model; asked again by the same task, another one: the first hangs."""
