@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from speechlake.errors import Conflict, UsageError
-from speechlake.schemas import PROFILES
+from speechlake.errors import UsageError
+from speechlake.signals.catalogue import numbered
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 # A prefix of a fingerprint is understood from this length on.
 SHORTEST_PREFIX = 4
-# How often another run may take the next number of the profile before we give up.
-TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -74,17 +72,17 @@ def promote(hold: Hold, extractor: str, fingerprint: str, language: str | None) 
     Appends a row to `profiles` and returns its number, or 0 where that row's meaning is in force already.
     UsageError, listing what there is, for a fingerprint without rows. Views and policies follow at once.
     """
-    from speechlake.contracts import struct_of
-
     chosen(hold.lake, extractor, fingerprint)
-    for _ in range(TRIES):
+    taken = 0
+
+    def missing() -> list[dict[str, Any]]:
+        nonlocal taken
         profiles = hold.lake.read("profiles").collect()
         mine = [row for row in profiles if (row.extractor, row.language) == (extractor, language)]
         if mine and max(mine, key=lambda row: row.n).fingerprint == fingerprint:
-            return 0
-        n = max((row.n for row in profiles), default=0) + 1
-        row = hold.lake.spark.createDataFrame([(n, extractor, language, fingerprint)], struct_of(PROFILES))
-        # Nothing is written where another run took the number meanwhile.
-        if hold.append_missing("profiles", row):
-            return int(n)
-    raise Conflict(f"the profile of {hold.lake.root} is changed by others all the time", hint="Run again.")
+            return []
+        rows = numbered(hold.lake, [(extractor, language, fingerprint)])
+        taken = int(rows[0]["n"])
+        return rows
+
+    return taken if hold.insert_missing("profiles", missing) else 0
