@@ -29,7 +29,7 @@ from speechlake.signals.choice import resources, wanted_by_profile, wanted_plain
 from speechlake.signals.commit import Measured
 from speechlake.signals.devices import device_named
 from speechlake.signals.outlook import show_outlook
-from speechlake.signals.plan import Wanted
+from speechlake.signals.plan import Wanted, names_of
 from speechlake.signals.promote import choices, promote
 from speechlake.signals.rates import past_rate
 from speechlake.signals.run import (
@@ -156,7 +156,7 @@ def run(
         this = Run(
             NAME,
             name,
-            {"corpus": name, "extractors": [[w.name, w.fingerprint, *_limits(w)] for w in wanted]},
+            {"corpus": name, "extractors": _told(wanted)},
             by_corpus=True,
         )
         written = _one_corpus(lake, wanted, this, total, promote, wait_s, progress) or written
@@ -165,8 +165,9 @@ def run(
     return Report(NAME, "done" if written else "nothing to do", last, vars(total), following)
 
 
-def _limits(wanted: Wanted) -> list[list[str]]:
-    return [sorted(wanted.languages or ()), sorted(wanted.but)]
+def _told(wanted: Sequence[Wanted]) -> list[list[Any]]:
+    """What measured, for the ledger: name, fingerprint, for which languages and for which not."""
+    return [[w.name, w.fingerprint, sorted(w.languages or ()), sorted(w.but)] for w in wanted]
 
 
 def measure_some(
@@ -180,8 +181,8 @@ def measure_some(
 ) -> Measured:
     """Measure those of the utterances in `only` (utterance_id) that lack it; the profile stays as it is."""
     total = Measured()
-    said = [[w.name, w.fingerprint, *_limits(w)] for w in wanted]
-    this = Run(NAME, corpus, {"corpus": corpus, "extractors": said, "some": True}, by_corpus=True)
+    said = {"corpus": corpus, "extractors": _told(wanted), "some": True}
+    this = Run(NAME, corpus, said, by_corpus=True)
     with lake.hold(NAME, corpus, this.run_id, wait_s=wait_s) as hold:
         drop_plans(hold)
         hold.adopt(lambda stage: total.add(commit_any(hold, stage)))
@@ -209,8 +210,7 @@ def _one_corpus(
         if not promote and not hold.versions_written and nothing_to_do(lake, this):
             progress.say(f"{this.scope}: nothing to measure")
             return False
-        names = dict.fromkeys(w.name for w in wanted)
-        this.reads(lake, (*READS, *(f"signals_{name}" for name in names)))
+        this.reads(lake, (*READS, *(f"signals_{name}" for name in names_of(wanted))))
         register(hold, wanted)
         _measure(hold, wanted, this, measured, progress)
         if promote:

@@ -24,9 +24,12 @@ def show_outlook(
     counts device hours, on CPUs core hours.
     """
     out = console()
-    rows = [row for name in corpora_of(lake, corpus) for row in _lacking(lake, name, wanted)]
+    rows: list[list[Any]] = []
+    hours = 0.0
+    for name in corpora_of(lake, corpus):
+        lacking, more = _lacking(lake, name, wanted)
+        rows, hours = rows + lacking, hours + more
     show(out, "To be measured", ["corpus", "extractor", "model", "fingerprint", "utterances", "hours"], rows)
-    hours = sum(_hours(lake, name, wanted) for name in corpora_of(lake, corpus))
     rate = past_rate(lake, [w.fingerprint for w in wanted])
     seconds, cost = _foretold(hours, rate, spread_of(lake.spark, wanted).guess, price)
     ground = "as the last run of the same extractors" if rate else "at a guess: none of these ran here yet"
@@ -44,31 +47,24 @@ def show_outlook(
     )
 
 
-def _lacking(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> list[list[Any]]:
-    """A row per extractor that lacks something."""
+def _lacking(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> tuple[list[list[Any]], float]:
+    """A row per extractor that lacks something, and the hours that lack any."""
     from pyspark.sql import functions as F
 
-    lacking = unmeasured(lake, corpus, wanted).select(
-        F.explode("needs").alias("fingerprint"), audio_seconds().alias("seconds")
-    )
-    sums = {
-        row.fingerprint: (row.n, row.hours)
-        for row in lacking.groupBy("fingerprint")
-        .agg(F.count("*").alias("n"), (F.sum("seconds") / 3600).alias("hours"))
+    # As many rows as there are sets of extractors that something lacks.
+    sums = (
+        unmeasured(lake, corpus, wanted)
+        .groupBy("needs")
+        .agg(F.count("*").alias("n"), (F.sum(audio_seconds()) / 3600).alias("hours"))
         .collect()
-    }
-    return [
-        [corpus, w.name, w.identity.model_id, w.fingerprint, *sums[w.fingerprint]]
-        for w in wanted
-        if w.fingerprint in sums
-    ]
-
-
-def _hours(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> float:
-    from pyspark.sql import functions as F
-
-    row = unmeasured(lake, corpus, wanted).agg(F.sum(audio_seconds()).alias("s")).collect()[0]
-    return float(row.s or 0.0) / 3600
+    )
+    rows = []
+    for each in wanted:
+        mine = [row for row in sums if each.fingerprint in row.needs]
+        if mine:
+            told = [corpus, each.name, each.identity.model_id, each.fingerprint]
+            rows.append([*told, sum(row.n for row in mine), sum(row.hours for row in mine)])
+    return rows, sum(row.hours for row in sums)
 
 
 def _foretold(
