@@ -23,11 +23,11 @@ from speechlake.ledger import Run, nothing_to_do
 from speechlake.progress import Progress
 from speechlake.segments.commit import Heard
 from speechlake.segments.generation import Renewed, renew
-from speechlake.segments.plan import is_refused_by_line, sources
-from speechlake.segments.run import commit_any, drop_plans, heard_chunks, staged_plan
+from speechlake.segments.plan import is_refused_by_line, sources, unheard
+from speechlake.segments.run import commit_any, heard_chunks
 from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.catalogue import register_identities
-from speechlake.signals.run import hash_relisted
+from speechlake.signals.run import drop_plans, hash_relisted, stage_plan
 
 NAME = "segment-recordings"
 READS = (
@@ -100,7 +100,7 @@ def _one_corpus(hold: Hold, how: Segmenter, this: Run, discard_text: bool, progr
     this.reads(lake, READS)
     hash_relisted(hold)
     found = sources(lake, this.scope, how, discard_text=discard_text)
-    plan = staged_plan(hold, found)
+    plan = stage_plan(hold, unheard(found))
     if plan is not None:
         register_identities(hold, [how.identity()])
         for chunk in heard_chunks(hold, plan, how, progress):

@@ -9,7 +9,7 @@ from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.progress import Progress
 from speechlake.segments.commit import Heard, commit_heard
-from speechlake.segments.plan import dealt, totals, unheard
+from speechlake.segments.plan import dealt, totals
 from speechlake.segments.segmenter import Segmenter
 from speechlake.segments.worker import STAGED_DDL, segmented
 from speechlake.signals.plan import Chunk, chunks
@@ -30,23 +30,6 @@ def commit_any(hold: Hold, stage: Stage) -> Heard:
     if stage.note.get("kind") == "hashes":
         return Heard(rows=commit_hashes(hold, stage))
     return commit_heard(hold, stage)
-
-
-def staged_plan(hold: Hold, sources: DataFrame) -> DataFrame | None:
-    """What is to be heard, staged once; None when there is nothing."""
-    path = f"{_plans(hold)}/{hold.run_id}"
-    unheard(sources).write.mode("overwrite").parquet(path)
-    plan = hold.lake.spark.read.parquet(path)
-    return None if plan.isEmpty() else plan
-
-
-def drop_plans(hold: Hold) -> None:
-    """Delete the plans of this scope: they are never adopted."""
-    hold.lake.files.delete(_plans(hold))
-
-
-def _plans(hold: Hold) -> str:
-    return f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}"
 
 
 def heard_chunks(hold: Hold, plan: DataFrame, how: Segmenter, progress: Progress) -> Iterator[Heard]:

@@ -9,11 +9,11 @@ from speechlake.audio.errors import AudioError
 from speechlake.errors import SpeechlakeError
 from speechlake.segments.recording import Source, failure, heard, sources_of
 from speechlake.segments.segmenter import Segmenter
+from speechlake.signals.reading import decoder, identified, refuse_another_listing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from speechlake.audio.decoder import Decoder
     from speechlake.audio.storage import OpenAudio
 
 SEGMENTS_DDL = "array<struct<utterance_id:string,start_ms:bigint,end_ms:bigint>>"
@@ -22,7 +22,6 @@ STAGED_DDL = (
     f"size_bytes bigint, duration_s double, speech_s double, segments {SEGMENTS_DDL}, error string, "
     "detail string, transient boolean, refused boolean, cpu_s double, bytes_read bigint, audio_s double"
 )
-_decoder: list[Decoder] = []
 
 
 def segmented(
@@ -53,14 +52,14 @@ def segment_recording(
         place = recording["container"] or recording["path"]
         part = {name: recording[name] for name in ("byte_offset", "byte_length")}
         with open_audio(roots[recording["root"]], place, **part) as audio:
-            _refuse_another_listing(audio, recording)
+            refuse_another_listing(audio, recording)
             size = audio.size_bytes
             # What is refused is not written: only its beginning is read, and its bytes need no name.
             peeks = all(source.refuse for source in sources)
-            content = content if peeks else _identified(audio, recording)
+            content = content if peeks else identified(audio, recording)
             results = _heard(audio, sources, how)
             if peeks and not all(result.get("refused") for result in results):
-                content = _identified(audio, recording)
+                content = identified(audio, recording)
     except AudioError as error:
         results = [failure(error)] * len(sources)
     rows = [
@@ -90,27 +89,3 @@ def _heard(audio: OpenAudio, sources: Sequence[Source], how: Segmenter) -> list[
     except Exception as error:  # out of the model's framework
         told = failed(error)
         return [{"error": told.error, "detail": told.detail, "transient": True}] * len(sources)
-
-
-def _refuse_another_listing(audio: OpenAudio, recording: Mapping[str, Any]) -> None:
-    if audio.listing_key != recording["listing_key"]:
-        raise AudioError(
-            "STORAGE", f"{audio.listing_key} was {recording['listing_key']} at the last ingest: list it again"
-        )
-
-
-def _identified(audio: OpenAudio, recording: Mapping[str, Any]) -> str:
-    """Hash of the bytes; AudioError (transient) when they are not what the plan saw."""
-    content, planned = audio.content_sha256(), str(recording["content_sha256"])
-    if not planned.startswith("listing:") and planned != content:
-        raise AudioError("STORAGE", "other bytes than before under the same listing key")
-    return content
-
-
-def decoder() -> Decoder:
-    """This worker's decode child."""
-    from speechlake.audio.decoder import Decoder
-
-    if not _decoder:
-        _decoder.append(Decoder())
-    return _decoder[0]

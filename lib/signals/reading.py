@@ -93,7 +93,8 @@ def read(recording: Mapping[str, Any], roots: Mapping[str, str], to_the_end: Col
         place = recording["container"] or recording["path"]
         part = {name: recording[name] for name in ("byte_offset", "byte_length")}
         with open_audio(roots[recording["root"]], place, **part) as audio:
-            content, size = _identified(audio, recording), audio.size_bytes
+            refuse_another_listing(audio, recording)
+            content, size = identified(audio, recording), audio.size_bytes
             utterances = recording["utterances"]
             if is_long(size, utterances):
                 needs = {need for utterance in utterances for need in utterance["needs"]}
@@ -117,14 +118,20 @@ def decoder() -> Decoder:
     return own
 
 
-def _identified(audio: OpenAudio, recording: Mapping[str, Any]) -> str:
-    """Hash of the bytes; AudioError (transient) when they are not what the plan saw."""
+def refuse_another_listing(audio: OpenAudio, recording: Mapping[str, Any]) -> None:
+    """AudioError (transient) when the file is not the one that was listed."""
     from speechlake.audio.errors import AudioError
 
     if audio.listing_key != recording["listing_key"]:
         raise AudioError(
             "STORAGE", f"{audio.listing_key} was {recording['listing_key']} at the last ingest: list it again"
         )
+
+
+def identified(audio: OpenAudio, recording: Mapping[str, Any]) -> str:
+    """Hash of the bytes; AudioError (transient) when they are not what the plan saw."""
+    from speechlake.audio.errors import AudioError
+
     content, planned = audio.content_sha256(), str(recording["content_sha256"])
     if not planned.startswith("listing:") and planned != content:
         raise AudioError("STORAGE", "other bytes than before under the same listing key")

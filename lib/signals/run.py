@@ -105,16 +105,24 @@ def staged_plan(hold: Hold, wanted: Sequence[Wanted], *, only: DataFrame | None 
     rows = unmeasured(hold.lake, hold.scope, wanted)
     if only is not None:
         rows = rows.join(only, on="utterance_id", how="left_semi")
-    lacking = by_recording(rows, wanted)
-    path = f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}/{hold.run_id}"
-    lacking.sortWithinPartitions("slot").write.mode("overwrite").parquet(path)
+    return stage_plan(hold, by_recording(rows, wanted).sortWithinPartitions("slot"))
+
+
+def stage_plan(hold: Hold, rows: DataFrame) -> DataFrame | None:
+    """`rows`, computed once, as the plan of this run; None when there are none."""
+    path = f"{_plans(hold)}/{hold.run_id}"
+    rows.write.mode("overwrite").parquet(path)
     plan = hold.lake.spark.read.parquet(path)
     return None if plan.isEmpty() else plan
 
 
 def drop_plans(hold: Hold) -> None:
     """Delete the plans of this scope: they are never adopted."""
-    hold.lake.files.delete(f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}")
+    hold.lake.files.delete(_plans(hold))
+
+
+def _plans(hold: Hold) -> str:
+    return f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}"
 
 
 def measured_chunks(
