@@ -47,6 +47,18 @@ def package_folder(package: str) -> Path | None:
     return Path(spec.submodule_search_locations[0])
 
 
+def package_file(package: str, name: Path | str, sha256: str, *, missing: str, hint: str) -> Path:
+    """A file in an installed package, verified; nothing is imported for it.
+
+    ModelError, with `missing` and `hint` where it is not there, else where its bytes are others.
+    """
+    folder = package_folder(package)
+    if folder is None or not (folder / name).is_file():
+        raise ModelError(missing, hint=hint)
+    require_sha256(folder / name, sha256)
+    return folder / name
+
+
 def join_parts(parts: Sequence[Path], others: Iterable[Path], target: Path, *, sha256: str) -> Path:
     """Make the folder `target` hold `parts` joined as weights, and `others` beside them.
 

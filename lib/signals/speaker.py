@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from speechlake.audio.mel import mel_power
 from speechlake.errors import ModelError
-from speechlake.models.files import package_folder, require_sha256
+from speechlake.models.files import package_file, package_folder
 from speechlake.signals.extractor import FRONT_END, RATE_HZ, Clip, Identity, Measurement, Samples
 from speechlake.signals.failures import failed, unusable
 
@@ -142,11 +142,10 @@ def model_file() -> Path:
     """The weights in the installed resemblyzer, verified; neither it nor torch is imported for that."""
     if package_folder("torch") is None:
         raise ModelError("extractor speaker needs torch.", hint="pip install torch==2.11.0")
-    package = package_folder("resemblyzer")
-    if package is None or not (package / WEIGHTS).is_file():
-        raise ModelError(
-            "the weights of Resemblyzer are not there.",
-            hint="pip install --no-deps resemblyzer==0.1.4 (its requirements are not needed)",
-        )
-    require_sha256(package / WEIGHTS, MODEL_SHA256)
-    return package / WEIGHTS
+    return package_file(
+        "resemblyzer",
+        WEIGHTS,
+        MODEL_SHA256,
+        missing="the weights of Resemblyzer are not there.",
+        hint="pip install --no-deps resemblyzer==0.1.4 (its requirements are not needed)",
+    )

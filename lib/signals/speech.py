@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from speechlake.errors import ModelError
-from speechlake.models.files import package_folder, require_sha256
+from speechlake.models.files import package_file
 from speechlake.signals.extractor import FRONT_END, RATE_HZ, Clip, Identity, Measurement
 from speechlake.signals.failures import failed, no_samples
 
@@ -85,8 +84,5 @@ class Speech:
 
 def model_file() -> Path:
     """The ONNX file of the installed faster-whisper, verified; nothing heavy is imported for it."""
-    package = package_folder("faster_whisper")
-    if package is None or not (package / ASSET).is_file():
-        raise ModelError(f"{ASSET} is not there.", hint="Install faster-whisper==1.2.1, which bundles it.")
-    require_sha256(package / ASSET, MODEL_SHA256)
-    return package / ASSET
+    hint = "Install faster-whisper==1.2.1, which bundles it."
+    return package_file("faster_whisper", ASSET, MODEL_SHA256, missing=f"{ASSET} is not there.", hint=hint)

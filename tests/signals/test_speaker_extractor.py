@@ -13,6 +13,7 @@ import pytest
 from signal_clips import clip_from, clip_of, noise, sine
 
 from speechlake.errors import ModelError
+from speechlake.models import files
 from speechlake.schemas import SIGNALS_SPEAKER
 from speechlake.signals import speaker as module
 from speechlake.signals.extractor import RATE_HZ, Clip, Measurement
@@ -168,7 +169,8 @@ def test_other_weights_are_refused_before_they_are_opened(monkeypatch: pytest.Mo
 def test_what_is_missing_is_a_model_error_that_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str, command: str
 ) -> None:
-    monkeypatch.setattr(module, "package_folder", lambda name: None if name == missing else tmp_path)
+    for asks in (module, files):
+        monkeypatch.setattr(asks, "package_folder", lambda name: None if name == missing else tmp_path)
     with pytest.raises(ModelError) as error:
         Speaker().identity()
     assert command in str(error.value.hint)
