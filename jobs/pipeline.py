@@ -208,7 +208,7 @@ def _show_ways_on(lake: Lake, seconds: float) -> None:
     out = console()
     out.print(f"All jobs together took {seconds:.0f} s. Try next:")
     for command in commands:
-        out.print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
+        out.print(f"  {command}", soft_wrap=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
