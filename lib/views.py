@@ -231,7 +231,7 @@ def utterances_now(lake: Lake) -> DataFrame:
     frame = frame.join(main_transcript(lake), on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
     clusters = lake.read("duplicates").select(
-        "utterance_id", "cluster_id", F.col("kind").alias("duplicate_kind")
+        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
     )
     frame = frame.join(clusters, on="utterance_id", how="left").join(
         latest_decisions(lake), on="utterance_id", how="left"

@@ -59,7 +59,7 @@ def rows_of_view() -> Iterator[Row]:
         yield f"text_{name}", "string", meaning
     yield "text", TRANSCRIPTS.column("text").type, "The manifest's own text, verbatim."
     yield from named(SCORES, SCORE_COLUMNS, "score_")
-    yield from named(DUPLICATES, ("cluster_id",))
+    yield from named(DUPLICATES, ("cluster_id", "overlap_id"))
     yield told(DUPLICATES.column("kind"), "duplicate_kind")
     yield told(SPLITS.column("split"), "split", "in the release published last; null where it is excluded.")
     yield "excluded_by", "string", "First rule or reason that keeps it out of that release."

@@ -114,7 +114,7 @@ TABLES: Sequence[tuple[Table, Sequence[Literal]]] = (
     ),
     (
         DUPLICATES,
-        [("u2", {"cluster_id": "k1", "kind": "exact"}), ("u3", {"cluster_id": "k1", "kind": "exact"})],
+        [("u2", {"cluster_id": "k1", "overlap_id": "k1", "kind": "exact"}), ("u3", {"cluster_id": "k1", "overlap_id": "k1", "kind": "exact"})],
     ),
     (SPLITS, [("u1", {"build_id": "b1", "split": "test"}), ("u1", {"build_id": "b2", "split": "train"})]),
     (DECISIONS, [("u2", {"build_id": "b2", "rule": "decodes"}), ("u2", {"build_id": "b0", "rule": "not published"})]),
@@ -253,6 +253,7 @@ CURRENT = [
     ("score_wer", [0.25, None, None, None]),
     ("score_unit", ["word", None, None, None]),
     ("cluster_id", [None, "k1", "k1", None]),
+    ("overlap_id", [None, "k1", "k1", None]),
     ("duplicate_kind", [None, "exact", "exact", None]),
     # as the release published last has it
     ("split", ["train", None, None, None]),

@@ -35,6 +35,7 @@ def exact_duplicates(utterances: DataFrame) -> DataFrame:
     return (
         heard.join(clusters, on="audio_samples_sha256", how="inner")
         .withColumn("cluster_id", F.substring("audio_samples_sha256", 1, 32))
+        .withColumn("overlap_id", F.col("cluster_id"))
         .withColumn("kind", kind)
         .withColumn("similarity", F.lit(1.0))
         .select(*DUPLICATES.column_names)

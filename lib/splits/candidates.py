@@ -55,7 +55,7 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     frame = frame.join(choose_text(texts, policy, heard), on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
     clusters = lake.read("duplicates").select(
-        "utterance_id", "cluster_id", F.col("kind").alias("duplicate_kind")
+        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
     )
     return frame.join(clusters, on="utterance_id", how="left")
 
@@ -66,7 +66,7 @@ def links(lake: Lake) -> DataFrame:
 
     corpora = lake.read("corpora").select("corpus", "single_speaker")
     clusters = lake.read("duplicates").select(
-        "utterance_id", "cluster_id", F.col("kind").alias("duplicate_kind")
+        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
     )
     utterances = lake.read("utterances").select("utterance_id", "corpus", "speaker_id", "recording_id")
     return utterances.join(F.broadcast(corpora), on="corpus", how="inner").join(

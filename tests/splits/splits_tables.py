@@ -18,7 +18,7 @@ _CORE = {
     "session_id": "string", "language": "string", "declared_duration_s": "double", "retired_in": "string",
     "recording_state": "string", "content_sha256": "string", "single_speaker": "boolean", "role": "string",
     "text": "string", "text_source": "string", "text_kind": "string", "text_sha256": "string",
-    "cluster_id": "string", "duplicate_kind": "string",
+    "cluster_id": "string", "overlap_id": "string", "duplicate_kind": "string",
 }  # fmt: skip
 _SCORE = {
     f"score_{column.name}": column.type
@@ -48,6 +48,7 @@ def candidate(utterance_id: str, **said: Any) -> dict[str, Any]:
         "path": f"{utterance_id}.wav",
         "content_sha256": hashlib.sha256(utterance_id.encode()).hexdigest(),
     }
+    own["overlap_id"] = said.get("cluster_id")
     return {**dict.fromkeys(COLUMNS), **_DEFAULTS, **own, **said}
 
 
