@@ -51,9 +51,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
         hold.adopt(lambda stage: _commit(hold, stage))
         if hold.versions_written or not nothing_to_do(lake, this):
             this.reads(lake, READS)
-            looked = _looked_up(hold, this)
-            found = current_duplicates(lake, current_audio(lake))
-            stage = hold.staging.write(this.digest[:16], this.run_id, found, {"part": "duplicates"})
+            looked, stage = _found(hold, this)
             this.rows_out = _commit(hold, stage)
             hold.staging.delete(stage)
             if hold.versions_written:
@@ -71,18 +69,21 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     return Report(NAME, "done", this.run_id, this.counts, following)
 
 
-def _looked_up(hold: Hold, this: Run) -> Looked:
-    """Compute the pairs of new audio in passing stages, which are of no use to a later run."""
+def _found(hold: Hold, this: Run) -> tuple[Looked, Stage]:
+    """Look up what is new, and stage all duplicates; what is written on the way is of no use to a later run."""
     stages: list[Stage] = []
 
     def written(name: str, frame: DataFrame) -> DataFrame:
         stages.append(hold.staging.write(f"{this.digest[:16]}-{name}", this.run_id, frame, {"part": name}))
         return hold.staging.read(stages[-1])
 
-    looked = look_up(hold, current_audio(hold.lake), written, this.digest[:16])
+    current = written("current", current_audio(hold.lake))
+    looked = look_up(hold, current, written, this.digest[:16])
+    found = current_duplicates(hold.lake, current)
+    done = hold.staging.write(this.digest[:16], this.run_id, found, {"part": "duplicates"})
     for stage in stages:
         hold.staging.delete(stage)
-    return looked
+    return looked, done
 
 
 def _commit(hold: Hold, stage: Stage) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from speechlake.hold import Hold
     from speechlake.lake import Lake
 
+FILED = ("utterance_id", "content_sha256", "fingerprint")
 # Computes a frame once, and gives back what was written.
 Written = Callable[[str, "DataFrame"], "DataFrame"]
 
@@ -37,25 +38,38 @@ class Looked:
 
 
 def current_audio(lake: Lake) -> DataFrame:
-    """One row per utterance that is not retired: identity, place, content, hash of samples, keys where measured."""
+    """One row per utterance that is not retired: identity, place, content, hash of samples, length.
+
+    `fingerprint` says what made its keys and how they are sampled; null where there are none.
+    """
     from pyspark.sql import functions as F
 
     utterances = located_utterances(lake).where("retired_in IS NULL")
     known = profile(lake)
     frame = with_signals(utterances, lake, {name: known.get(name, ()) for name in ("audio", "audio_keys")})
-    usable = F.col("audio_keys_error").isNull() & (F.col("audio_keys_frames") > 0)
-
-    def measured(column: str) -> Column:
-        return F.when(usable, F.col(f"audio_keys_{column}"))
-
-    version = F.concat(measured("fingerprint"), F.lit(f".{SAMPLING_VERSION}"))
+    usable = F.col("content_sha256").isNotNull() & (F.col("audio_keys_frames") > 0)
     return frame.select(
         *("corpus", "utterance_id", "recording_id", "channel", "start_ms", "end_ms", "content_sha256"),
         *("audio_samples_sha256", F.col("audio_duration_s").alias("duration_s")),
-        version.alias("fingerprint"),
-        measured("keys").alias("keys"),
-        measured("active").alias("active"),
+        F.when(usable, _version(F.col("audio_keys_fingerprint"))).alias("fingerprint"),
     )
+
+
+def _version(fingerprint: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.concat(fingerprint, F.lit(f".{SAMPLING_VERSION}"))
+
+
+def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
+    """The rows that have keys, with `keys` and `active`."""
+    from pyspark.sql import functions as F
+
+    keys = lake.read("signals_audio_keys").select(
+        *("utterance_id", "content_sha256", "keys", "active"),
+        _version(F.col("fingerprint")).alias("fingerprint"),
+    )
+    return current.join(keys, on=[*FILED], how="inner")
 
 
 def look_up(hold: Hold, current: DataFrame, written: Written, digest: str) -> Looked:
@@ -63,18 +77,17 @@ def look_up(hold: Hold, current: DataFrame, written: Written, digest: str) -> Lo
     from pyspark.sql import functions as F
 
     lake = hold.lake
-    keyed = current.where("keys IS NOT NULL AND content_sha256 IS NOT NULL")
-    filed = ["utterance_id", "content_sha256", "fingerprint"]
     there = lake.read("key_buckets")
-    fresh = written("fresh", bucket_rows(keyed.join(there.select(*filed), on=filed, how="left_anti")))
+    new = current.where("fingerprint IS NOT NULL").join(there.select(*FILED), on=[*FILED], how="left_anti")
+    fresh = written("fresh", bucket_rows(with_keys(lake, new)))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
         same = F.col("fingerprint") == row.fingerprint
         # Of what was replaced or retired since, nothing is met.
-        known = there.where(same).join(keyed.select(*filed), on=filed, how="left_semi")
+        known = there.where(same).join(current.select(*FILED), on=[*FILED], how="left_semi")
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
-        found = written(f"pairs.{row.fingerprint}", verified(met, keyed.where(same)))
+        found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, current.where(same))))
         pairs += hold.append_missing("audio_pairs", found, digest=digest)
         looked += row.n
     if looked:
@@ -86,7 +99,7 @@ def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     """Rows of `duplicates` as they should be now."""
     from pyspark.sql import functions as F
 
-    here = current.select("utterance_id", "content_sha256", "fingerprint")
+    here = current.select(*FILED)
     other = here.select(
         F.col("utterance_id").alias("other_id"),
         F.col("content_sha256").alias("other_content_sha256"),
@@ -94,7 +107,7 @@ def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     )
     pairs = (
         lake.read("audio_pairs")
-        .join(here, on=["utterance_id", "content_sha256", "fingerprint"], how="left_semi")
+        .join(here, on=[*FILED], how="left_semi")
         .join(other, on=["other_id", "other_content_sha256", "fingerprint"], how="left_semi")
     )
-    return duplicates(current.drop("keys", "active"), pairs, lake.read("duplicates"))
+    return duplicates(current, pairs, lake.read("duplicates"))
