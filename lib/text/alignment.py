@@ -65,7 +65,7 @@ def edit_steps(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step
     left, right = _numbered(reference, hypothesis)
     if len(left) * len(right) > MAX_STEP_CELLS:
         return _steps_of_any_alignment(left, right)
-    costs, steps = _costs(left, right), []
+    costs, steps = _costs(left, right), list[Step]()
     i, j = len(left), len(right)
     while i or j:
         paired = costs[i - 1][j - 1] + _pair_cost(left[i - 1], right[j - 1]) if i and j else None
