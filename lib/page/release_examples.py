@@ -80,7 +80,13 @@ def _example(
 ) -> dict[str, Any]:
     place = texts.get(one["utterance_id"])
     if place is None:
-        return {**one, "place": {}, "sound": Sound(trouble="it is no longer in the lake"), "difference": None}
+        gone = dict.fromkeys(("corpus", "language", "speaker_id", "text", "heard"))
+        return {
+            **one,
+            "place": gone,
+            "sound": Sound(trouble="it is no longer in the lake"),
+            "difference": None,
+        }
     both = place["text"] is not None and place["heard"] is not None
     language = place["language"] or place["heard_language"]
     return {

@@ -51,6 +51,7 @@ def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_seen,
         loader=jinja2.FunctionLoader(_template),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -59,6 +60,11 @@ def _environment() -> jinja2.Environment:
     # A style sheet is ours, and its characters are not HTML's.
     made.globals["style"] = lambda name: Markup(_template(name))
     return made
+
+
+def _seen(value: Any) -> Any:
+    """Every text that a template puts out: even one that it forgot to call foreign hides nothing."""
+    return visible(value) if type(value) is str else value
 
 
 def _template(name: str) -> str:
