@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from speechlake.page.foreign import foreign
+from speechlake.page.foreign import foreign, visible
 from speechlake.text.alignment import edit_steps
 from speechlake.text.normalisers import normaliser_for
 from speechlake.text.scoring import error_unit
@@ -56,7 +56,8 @@ def difference_html(reference: str | None, hypothesis: str | None, language: str
     """Both texts as HTML, the reference above, the hypothesis below, cut at `MAX_CHARS` each.
 
     `class="diff"` holds a `<span class="pair CHANGE">` per word, with the upper word in `<b>` and the lower in
-    `<i>`; what is written alike stands there once, in `<b>`.
+    `<i>`; what is alike stands there once, in `<b>`,
+    as the reference writes it, with the other's spelling as its title.
     """
     upper, lower = reference or "", hypothesis or ""
     pairs = differences(upper[:MAX_CHARS], lower[:MAX_CHARS], language)
@@ -69,8 +70,10 @@ def difference_html(reference: str | None, hypothesis: str | None, language: str
 
 
 def _pair_html(pair: Pair) -> Markup:
-    if pair.change == SAME and pair.said == pair.heard:
-        return Markup('<span class="pair same"><b>{}</b></span>').format(foreign(pair.said))
+    if pair.change == SAME:
+        words, other = pair.said or pair.heard, pair.heard or ""
+        title = Markup(' title="{}"').format(visible(other)) if other != words else Markup()
+        return Markup('<span class="pair same"{}><b>{}</b></span>').format(title, foreign(words))
     upper, lower = (Markup("&middot;") if text is None else foreign(text) for text in (pair.said, pair.heard))
     return Markup('<span class="pair {}"><b>{}</b><i>{}</i></span>').format(pair.change, upper, lower)
 

@@ -24,7 +24,7 @@ def charts(found: Mapping[str, Rows], policy: Policy | None) -> dict[str, Markup
             "Hours by length of clip",
             found["durations"],
             DURATION_BINS,
-            ticks=[*((s, f"{s}") for s in range(0, 30, 5)), (30, "30 s"), (31, "60")],
+            ticks=[*((s, f"{s}") for s in range(0, 31, 5)), (31.5, "60+")],
             marks=[(limit, f"{limit:g} s") for limit in _limits(policy, "audio.duration_s") if limit <= 30],
         ),
         "errors": _chart(

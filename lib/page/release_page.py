@@ -113,7 +113,7 @@ def _frames(rows: DataFrame) -> dict[str, DataFrame]:
         "superfluous": groups.superfluous(rows),
         "clusters": groups.largest_clusters(rows),
         "speakers": groups.top_speakers(rows),
-        "recordings": groups.top_recordings(rows),
+        "recordings": groups.top_recordings(rows, 5),
         "speaker_sizes": groups.speaker_sizes(rows),
     }
 

@@ -78,6 +78,8 @@ def hours(value: float | None) -> str:
         return "–"
     if value < 1:
         seconds = value * 3600
+        if seconds < 9.95:
+            return f"{seconds:.1f} s" if seconds else "0"
         return f"{seconds:.0f} s" if seconds < 59.5 else f"{seconds / 60:.1f} min"
     return f"{value:,.0f} h" if value >= 100 else f"{value:.1f} h" if value >= 10 else f"{value:.2f} h"
 
@@ -98,6 +100,19 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def number(value: str | None) -> str | None:
+    """What a rule saw: a number with four digits that say something, any other text as it is."""
+    try:
+        return value if value is None else f"{float(value):.4g}"
+    except ValueError:
+        return value
+
+
+def asked(threshold: str | None) -> str | None:
+    """What a rule asks, with the signs of print."""
+    return threshold and threshold.replace("<= ", "≤ ").replace(">= ", "≥ ").replace(" .. ", " – ")
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "foreign": foreign,
     "visible": visible,
@@ -105,4 +120,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "hours": hours,
     "share": share,
     "count": count,
+    "number": number,
+    "asked": asked,
 }

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
     from speechlake.splits.policy import Policy
 
-# How far from its threshold a value lies, in steps of the threshold: rows of one step are drawn by hash, so
+# A value of twice or half its threshold is not at its margin any more.
+KEPT_WITHIN = 0.5
+# How far from its threshold a value lies, in steps: rows of one step are drawn by hash, so
 # that not one odd clip after the other with exactly the limit is shown.
 STEP = 0.05
 _FAR = 1_000_000
@@ -33,12 +35,13 @@ def margins(rows: DataFrame, n: int) -> DataFrame:
     """Per rule and `kept` (true, false): up to `n` `examples`, nearest to the rule's threshold first.
 
     Removed are rows that the build excluded for this rule, those for this rule alone first; kept are rows that
-    pass a rule with a numeric threshold. Rules without one have removed examples only, drawn by hash. Each is
-    (order, utterance_id, value, threshold, reason).
+    pass a rule with a numeric threshold within `KEPT_WITHIN` of it. Rules without one have removed examples
+    only, drawn by hash. What was not measured is no example. Each is (order, utterance_id, value, threshold).
     """
     distance = _distance(F.col("said.value"), F.col("said.threshold"))
-    passed = F.col("kept") & (F.col("said.verdict") == PASS) & F.col("distance").isNotNull()
-    failed = ~F.col("kept") & (F.col("said.verdict") == FAIL) & F.array_contains("failed", _reason())
+    passed = F.col("kept") & (F.col("said.verdict") == PASS) & (F.col("distance") <= KEPT_WITHIN)
+    # A row that misses the signal fails for another reason than the rule: the rule's name is not among them.
+    failed = ~F.col("kept") & (F.col("said.verdict") == FAIL) & F.array_contains("failed", F.col("said.rule"))
     each = (
         rows.where("listed")
         .select("utterance_id", "kept", "failed", F.explode("verdicts").alias("said"))
@@ -50,20 +53,13 @@ def margins(rows: DataFrame, n: int) -> DataFrame:
         F.least(F.floor(F.coalesce("distance", F.lit(0.0)) / STEP), F.lit(_FAR)).alias("step"),
         F.sha2(F.concat("said.rule", "utterance_id"), 256).alias("drawn"),
     )
-    example = F.struct(
-        order.alias("order"), "utterance_id", "said.value", "said.threshold", _reason().alias("reason")
-    )
+    example = F.struct(order.alias("order"), "utterance_id", "said.value", "said.threshold")
     nearest = F.min_by(example, F.struct(order, "utterance_id"), n)
     return each.groupBy("said.rule", "kept").agg(nearest.alias("examples"))
 
 
-def _reason() -> Column:
-    """As `failed` names it: the rule, or what it misses."""
-    return F.coalesce("said.reason", "said.rule")
-
-
 def _distance(value: Column, threshold: Column) -> Column:
-    """From the nearest limit, as a share of it (or plain, from a limit of 0); null where either is no number."""
+    """From the nearest limit, as a share of the larger of both (plain, from a limit of 0); null without numbers."""
     limits = F.when(
         threshold.rlike(_LIMITS), F.regexp_extract_all(threshold, F.lit(f"({_NUMBER})"), F.lit(1))
     )
@@ -71,7 +67,8 @@ def _distance(value: Column, threshold: Column) -> Column:
 
     def from_limit(told: Column) -> Column:
         limit = told.try_cast("double")
-        return F.abs(number - limit) / F.when(limit == 0, 1.0).otherwise(F.abs(limit))
+        larger = F.greatest(F.abs(limit), F.abs(number))
+        return F.abs(number - limit) / F.when(limit == 0, 1.0).otherwise(larger)
 
     return F.array_min(F.transform(limits, from_limit))
 

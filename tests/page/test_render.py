@@ -11,7 +11,7 @@ from speechlake.page.render import count, hours, page_path, rendered, share, wri
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, "–"), (0.0, "0 s"), (0.004, "14 s"), (0.5, "30.0 min"), (0.0166, "1.0 min"), (1.5, "1.50 h"),
+        (None, "–"), (0.0, "0"), (0.0005, "1.8 s"), (0.004, "14 s"), (0.5, "30.0 min"), (0.0166, "1.0 min"), (1.5, "1.50 h"),
         (12.34, "12.3 h"), (12345.6, "12,346 h"),
     ],
 )  # fmt: skip

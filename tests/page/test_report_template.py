@@ -37,7 +37,7 @@ def said() -> dict[str, Any]:
             )
         }
     }
-    example = {"utterance_id": "u", "value": EVIL, "threshold": EVIL, "reason": "missing:" + EVIL}
+    example = {"utterance_id": "u", "value": EVIL, "threshold": EVIL}
     nearest = [{"rule": EVIL, "kept": kept, "examples": [example]} for kept in (True, False)]
     chart = histogram([Bar(1, 1, "x")], label="x", unit="h", ticks=[])
     reasons = [{**key, "reason": EVIL, "hours": 1.0, "clips": 1}]
