@@ -1,10 +1,14 @@
-"""Report: what a lake and a release hold, on the terminal.
+"""Report: what a lake and a release hold, on the terminal or, with --html, as a page.
 
 Lines read and refused, hours in and kept by corpus and language with their error rates, what each rule
 removes alone, the splits, and what the measuring took. With a price per device hour (an accelerator's, or
 that of a CPU core for runs that used none) also what it cost, per release and hour kept.
 
+The page is one file that opens from disk without a network. It adds, for a release, where the hours go,
+histograms, speakers, and clips at the margins of each rule to listen to; it holds their speech and texts.
+
     spark-submit --py-files dist/speechlake.zip jobs/report.py --lake s3a://corpus/lake --release 2026-11
+    spark-submit --py-files dist/speechlake.zip jobs/report.py --lake s3a://corpus/lake --html 2026-11.html
 """
 
 from __future__ import annotations
@@ -12,12 +16,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job, questions
+from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.page.render import page_path, write_page
 from speechlake.prices import add_price, price_of
+from speechlake.progress import Progress
+from speechlake.questions import groups
 from speechlake.terminal import console, percent, show, show_frame
 from speechlake.views import utterances_now
 
@@ -25,12 +34,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NAME = "report"
+EXAMPLES = 3
+MAX_EXAMPLES = 20
 
 
 def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--release", help="name of a release; default the one published last")
+    made.add_argument("--html", metavar="FILE", help="write a page of the release instead")
+    made.add_argument(
+        "--examples",
+        type=int,
+        default=EXAMPLES,
+        metavar="N",
+        help=f"clips to listen to on the page, on each side of each rule, 0 to {MAX_EXAMPLES}",
+    )
     add_price(made)
     return made
 
@@ -49,6 +68,7 @@ def run(
     try:
         build = str(row["build_id"]) if row else None
         _hours(out, lake, now, build)
+        _duplicates(out, now)
         counts: dict[str, Any] = {"utterances": now.count()}
     finally:
         now.unpersist()
@@ -62,6 +82,31 @@ def run(
         counts=counts,
         next_step=f'speechlake sql --lake {lake.root} "select * from utterances_now limit 5"',
     )
+
+
+def page(
+    lake: Lake,
+    file: Path,
+    *,
+    release: str | None,
+    examples: int = EXAMPLES,
+    price_per_device_hour: float | None = None,
+    progress: Progress,
+) -> Report:
+    """Write the page of `release`, or of the one published last, to `file`; UsageError where there is none."""
+    # Templates and charts are of no use to the terminal's report.
+    from speechlake.page.release_page import release_page
+
+    row = questions.release_named(lake, release)
+    if row is None:
+        raise UsageError(
+            f"there is no release in {lake.root}, and a page is of one",
+            hint=f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME",
+        )
+    html = release_page(lake, row, examples=examples, price=price_per_device_hour, progress=progress)
+    write_page(file, html)
+    counts = {"release": row["release"], "build_id": row["build_id"], "bytes": file.stat().st_size}
+    return Report(NAME, counts=counts, next_step=f"open {file} in a browser")
 
 
 def _manifests(out: Console, lake: Lake) -> None:
@@ -81,6 +126,13 @@ def _hours(out: Console, lake: Lake, now: Any, build: str | None) -> None:
     show_frame(out, title, questions.by_corpus_and_language(now, kept), {**same, **rates})
 
 
+def _duplicates(out: Console, now: Any) -> None:
+    from pyspark.sql import functions as F
+
+    measured = now.withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
+    show_frame(out, "Duplicates, by kind", groups.duplicates_by_kind(measured))
+
+
 def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
     build = str(row["build_id"])
     title = "Rules, each alone: hours that no other rule or reason removes"
@@ -97,6 +149,7 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
     )
     for warning in row["warnings"]:
         out.print(f"  note: {warning}")
+    out.print(f"  digest of its rows: {row['rows_digest']}")
     out.print(
         f"  share of kept hours whose speaker is known: {percent(row['known_speaker_hours_ratio']) or '-'}"
     )
@@ -125,6 +178,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     price = price_of(parsed.price_per_device_hour)
+    if not 0 <= parsed.examples <= MAX_EXAMPLES:
+        raise UsageError(f"--examples {parsed.examples}: expected 0 to {MAX_EXAMPLES}")
+    if parsed.html is not None:
+        return page(
+            job.existing(lake),
+            page_path(parsed.html),
+            release=parsed.release,
+            examples=parsed.examples,
+            price_per_device_hour=price,
+            progress=Progress(),
+        )
     return run(job.existing(lake), release=parsed.release, price_per_device_hour=price)
 
 

@@ -1,0 +1,79 @@
+"""Hours by corpus and language, and audio that gave none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+MS_PER_HOUR = 3_600_000
+
+
+def hours_of(ms: Column, condition: Column | None = None) -> Column:
+    """Sum of milliseconds, where a condition holds, in hours; 0 of nothing."""
+    from pyspark.sql import functions as F
+
+    counted = ms if condition is None else F.when(condition, ms)
+    return F.coalesce(F.sum(counted), F.lit(0)) / MS_PER_HOUR
+
+
+def audio_errors(now: DataFrame) -> DataFrame:
+    """Per state or error of the audio: utterances of `utterances_now` that could not be measured."""
+    from pyspark.sql import functions as F
+
+    missing = F.when(F.col("recording_state") == "missing", F.lit("file is missing"))
+    why = F.coalesce(missing, "audio_error", "audio_attempt_code")
+    return (
+        now.where(why.isNotNull())
+        .groupBy(why.alias("error"))
+        .agg(F.count("*").alias("utterances"))
+        .orderBy(F.col("utterances").desc(), "error")
+    )
+
+
+def by_corpus_and_language(now: DataFrame, build_rows: DataFrame | None) -> DataFrame:
+    """Per corpus and language: hours in and kept, error rate with its parts, share of hours that nobody judged.
+
+    Rates count words, or characters in languages without spaces (`unit`); a sum over all scored texts.
+    """
+    from pyspark.sql import functions as F
+
+    kept = build_rows.select("utterance_id", F.lit(True).alias("kept")) if build_rows is not None else None
+    frame = (
+        now.withColumn("kept", F.lit(False))
+        if kept is None
+        else now.join(kept, on="utterance_id", how="left")
+    )
+    # Clips that cannot be decoded have no decoded length: they count as clips, not as hours.
+    hours = F.coalesce("audio_duration_s", F.lit(0.0)) / 3600
+
+    def units(kind: str) -> Column:
+        each = F.when(F.col("score_unit") == "char", F.col(f"score_char_{kind}")).otherwise(
+            F.col(f"score_word_{kind}")
+        )
+        return F.sum(each)
+
+    spoken = units("hits") + units("substitutions") + units("deletions")
+    rates = {
+        kind: F.try_divide(units(kind), spoken).alias(kind)
+        for kind in ("substitutions", "deletions", "insertions")
+    }
+    wrong = units("substitutions") + units("deletions") + units("insertions")
+    return (
+        frame.groupBy("corpus", "language")
+        .agg(
+            F.count("*").alias("clips"),
+            F.sum(hours).alias("hours"),
+            F.count_if("kept").alias("clips_kept"),
+            F.sum(F.when(F.col("kept"), hours).otherwise(0.0)).alias("hours_kept"),
+            F.max("score_unit").alias("unit"),
+            F.try_divide(wrong, spoken).alias("error_rate"),
+            *rates.values(),
+            F.try_divide(
+                F.sum(F.when(F.coalesce("score_wer", "score_cer").isNull(), hours)), F.sum(hours)
+            ).alias("unjudged"),
+        )
+        .orderBy("corpus", "language")
+    )
