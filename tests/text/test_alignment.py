@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from speechlake.text import alignment
-from speechlake.text.alignment import Counts, edit_counts, error_rate
+from speechlake.text.alignment import Counts, edit_counts, edit_steps, error_rate
 
 UNITS = st.lists(st.sampled_from("abcd"), max_size=14)
 
@@ -98,3 +98,24 @@ def fewest(a: list[str], b: list[str]) -> tuple[int, int]:
             row.append(min(across, (above[j][0] + 1, above[j][1]), (row[-1][0] + 1, row[-1][1])))
         above = row
     return above[-1]
+
+
+@given(UNITS, UNITS)
+def test_the_steps_of_an_alignment_are_those_that_are_counted(
+    reference: list[str], hypothesis: list[str]
+) -> None:
+    steps = edit_steps(reference, hypothesis)
+    assert [i for i, _ in steps if i is not None] == list(range(len(reference)))
+    assert [j for _, j in steps if j is not None] == list(range(len(hypothesis)))
+    both = [reference[i] == hypothesis[j] for i, j in steps if i is not None and j is not None]
+    one = [i is not None for i, j in steps if i is None or j is None]
+    assert edit_counts(reference, hypothesis) == Counts(
+        both.count(True), both.count(False), one.count(True), one.count(False)
+    )
+
+
+def test_texts_too_long_for_the_fewest_substitutions_are_aligned_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alignment, "MAX_STEP_CELLS", 3)
+    assert edit_steps("abc", "bc") == [(0, None), (1, 0), (2, 1)]

@@ -1,0 +1,102 @@
+"""Templates filled with data: escaping is on, a name that is missing is an error, nothing is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from speechlake.errors import UsageError
+from speechlake.page.differences import difference_html
+from speechlake.page.foreign import foreign, visible
+
+TEMPLATES = "templates"
+
+
+def rendered(template: str, **said: Any) -> str:
+    """The template of that name in `lib/page/templates`, filled; every value is escaped."""
+    return _environment().get_template(template).render(**said)
+
+
+def page_path(said: str) -> Path:
+    """The file of a `--html`; UsageError where its folder is not there, before anything is computed."""
+    path = Path(said)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else "its folder does not exist"
+        raise UsageError(f"--html {said}: {what}", hint="Name a file in a folder that exists.")
+    return path
+
+
+def write_page(path: Path, html: str) -> None:
+    """Put a page into a file, whole or not at all; UsageError where that cannot be."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # Lone surrogates have no UTF-8; `foreign` has spelled out those of texts.
+        part.write_text(html, encoding="utf-8", errors="replace")
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise UsageError(f"--html {path}: cannot be written: {error.strerror}") from error
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(_template),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= FILTERS
+    # A style sheet is ours, and its characters are not HTML's.
+    made.globals["style"] = lambda name: Markup(_template(name))
+    return made
+
+
+def _template(name: str) -> str:
+    # By importlib: the library may be imported from a zip.
+    return (files("speechlake.page") / TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def hours(value: float | None) -> str:
+    """Hours with as many digits as say something: 1,234 h, 12.3 h, 0.05 h; shorter ones in minutes or seconds."""
+    if value is None:
+        return "–"
+    if value < 1:
+        seconds = value * 3600
+        return f"{seconds:.0f} s" if seconds < 59.5 else f"{seconds / 60:.1f} min"
+    return f"{value:,.0f} h" if value >= 100 else f"{value:.1f} h" if value >= 10 else f"{value:.2f} h"
+
+
+def share(value: float | None) -> str:
+    """A share as per cent; what is not nothing or all is never shown as that."""
+    if value is None:
+        return "–"
+    if 0 < value < 0.0005:
+        return "<0.1 %"
+    if 0.9995 <= value < 1:
+        return ">99.9 %"
+    return f"{100 * value:.0f} %" if value in (0, 1) else f"{100 * value:.1f} %"
+
+
+def count(value: int | None) -> str:
+    """A whole number with thousands set apart."""
+    return "–" if value is None else f"{value:,}"
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "foreign": foreign,
+    "visible": visible,
+    "difference": difference_html,
+    "hours": hours,
+    "share": share,
+    "count": count,
+}
