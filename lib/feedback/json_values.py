@@ -89,7 +89,9 @@ def types_seen(lines: Sequence[bytes], fields: Sequence[str]) -> dict[str, str |
             continue
         for field in fields:
             if found[field] is None and field in line:
-                found[field] = next((k for k, told in _JSON_TYPES.items() if json_type(line[field]) == told), None)
+                found[field] = next(
+                    (k for k, told in _JSON_TYPES.items() if json_type(line[field]) == told), None
+                )
         if all(found.values()):
             break
     return found

@@ -150,7 +150,9 @@ def _said(field: str, kind: str) -> Column:
 
     value = _named(field)
     stored = [
-        (value.cast(SPARK_TYPES[kind]) if column == STORED[kind] else F.lit(None).cast(SPARK_TYPES[each])).alias(column)
+        (
+            value.cast(SPARK_TYPES[kind]) if column == STORED[kind] else F.lit(None).cast(SPARK_TYPES[each])
+        ).alias(column)
         for each, column in STORED.items()
     ]
     return F.when(value.isNotNull(), F.struct(F.lit(field).alias("field"), *stored))
@@ -194,7 +196,9 @@ def counts(staged: DataFrame) -> dict[str, int]:
     """Rows by outcome, and refused ones by reason as `refused_<reason>`; one job over the stage."""
     from pyspark.sql import functions as F
 
-    found = staged.groupBy("outcome", "reason").agg(F.count("*").alias("n"), F.sum(F.size("said")).alias("values"))
+    found = staged.groupBy("outcome", "reason").agg(
+        F.count("*").alias("n"), F.sum(F.size("said")).alias("values")
+    )
     rows = found.collect()
     total: dict[str, int] = dict.fromkeys(("rows", "accepted", "repeats", "refused", "values"), 0)
     names = {ACCEPTED: "accepted", REPEAT: "repeats", REFUSED: "refused"}

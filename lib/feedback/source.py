@@ -77,6 +77,10 @@ def with_types(spec: Import, source: Source) -> Import:
             raise UsageError(
                 f"SOURCE {source.uri}: column {column.field!r} is {there}, --column asks for {column.type}"
             )
+        if column.field == spec.text and (column.type or there) != "string":
+            raise UsageError(
+                f"column {column.field!r} is a text by --text and {column.type or there} by --column"
+            )
         columns.append(replace(column, type=column.type or there))
     if spec.text and source.format != "jsonl" and source.types.get(spec.text) != "string":
         raise UsageError(
@@ -112,13 +116,17 @@ def _kind(place: str, names: Sequence[str]) -> str:
     fitting = [kind for kind, suffixes in SUFFIXES.items() if any(name.endswith(suffixes) for name in names)]
     if len(fitting) == 1:
         return fitting[0]
-    what = "holds Parquet and JSON files" if fitting else "is neither JSON lines, nor Parquet, nor a Delta table"
+    what = (
+        "holds Parquet and JSON files" if fitting else "is neither JSON lines, nor Parquet, nor a Delta table"
+    )
     raise UsageError(f"SOURCE {place} {what}", hint="Say which: --format parquet, jsonl or delta.")
 
 
 def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:
     """sha256 of a single file's bytes, or of the names and hashes of several."""
-    rows = hashes(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris]).select("uri", "sha256").collect()
+    rows = (
+        hashes(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris]).select("uri", "sha256").collect()
+    )
     found = {row.uri: row.sha256 for row in rows}
     said = [[name, found[uri]] for name, (uri, _) in zip(names, uris, strict=True)]
     return said[0][1] if names == [""] else _sha256(said)
@@ -141,7 +149,9 @@ def _types(schema: StructType, spec: Import, place: str) -> dict[str, str]:
     there = {field.name: field.dataType.simpleString() for field in schema.fields}
     for name in [spec.key, *spec.fields]:
         if name not in there:
-            raise UsageError(f"SOURCE {place} has no column {name!r}", hint=f"{near(name, there)}".capitalize())
+            raise UsageError(
+                f"SOURCE {place} has no column {name!r}", hint=f"{near(name, there)}".capitalize()
+            )
     if there[spec.key] != "string":
         raise UsageError(f"SOURCE {place}: column {spec.key!r} is {there[spec.key]}, an id is a string")
     types = {name: _type(there[name]) for name in spec.fields}

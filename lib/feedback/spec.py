@@ -7,12 +7,11 @@ of signals: (utterance, content, fingerprint, inputs).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from speechlake.errors import UsageError
-from speechlake.signals.extractor import Identity
 
 # Words that are joined by single underscores: two names joined by two of them stay two names.
 STRICT = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
@@ -120,19 +119,6 @@ def value_column(text: str) -> ValueColumn:
     return ValueColumn(name if equals else column, column, kind or None)
 
 
-def identity_of(spec: Import, column: ValueColumn, sha256: str, base_name: str) -> Identity:
-    """What the fingerprint of a column's values is made of: the source's content stands for a model's weights."""
-    said = {"column": column.field, "type": column.type, "key": spec.key, "corpus": spec.corpus}
-    name = f"{PREFIX}{spec.name}.{column.name}"
-    return Identity(name, spec.version, base_name, sha256, parameters=said)
-
-
-def text_identity_of(spec: Import, sha256: str, base_name: str) -> Identity:
-    """The same of its texts."""
-    said = {"text": spec.text, "kind": spec.kind, "key": spec.key, "corpus": spec.corpus}
-    return Identity(spec.source, spec.version, base_name, sha256, parameters=said)
-
-
 def split_name(name: str) -> tuple[str, str] | None:
     """(import, column) of `imported.<import>.<column>`; null for what is not such a name."""
     found = re.fullmatch(rf"imported\.({STRICT})\.({STRICT})", name)
@@ -142,11 +128,6 @@ def split_name(name: str) -> tuple[str, str] | None:
 def prefix_of(name: str, column: str) -> str:
     """What the columns of an imported value begin with in a frame of candidates; no two values share one."""
     return f"imported_{name}__{column}"
-
-
-def names_of(columns: Sequence[ValueColumn]) -> list[str]:
-    """Names of the values."""
-    return [column.name for column in columns]
 
 
 def _strict(flag: str, name: str) -> None:
