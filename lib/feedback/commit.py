@@ -165,7 +165,7 @@ def _transcripts(spec: Import, accepted: DataFrame) -> DataFrame:
 
     texts = accepted.select("corpus", "utterance_id", "language", F.explode("said").alias("value"))
     language = F.lit(spec.language) if spec.language else F.col("language")
-    return texts.where(F.col("value.field") == spec.text).select(
+    return texts.where(F.col("value.field") == F.lit(spec.text)).select(
         "corpus",
         "utterance_id",
         F.lit(spec.source).alias("source"),

@@ -48,7 +48,7 @@ class JsonValues:
     def row(self, uri: str, byte_offset: int, raw: bytes | None, too_long: bool) -> dict[str, Any]:
         """One line."""
         at = {"place": f"{uri.rsplit('/', 1)[-1]}:{byte_offset}", "reason": None, "detail": None}
-        empty = {"given": None, "corpus": None, "said": []}
+        empty: dict[str, Any] = {"given": None, "corpus": None, "said": []}
         if raw is None:
             return {**empty, **at, "reason": "UNREADABLE", "detail": "the compressed data is damaged"}
         if too_long:

@@ -58,13 +58,12 @@ def reviews(lake: Lake) -> DataFrame:
     wide = values.groupBy(*row).agg(
         F.max("n").alias("n"), *(_picked(column.name, column.type) for column in ANSWERS)
     )
-    told = wide.where(
-        F.col("rule").isNotNull() & F.col("verdict").isNotNull() & F.col("decision").isNotNull()
-    )
+    whole = F.col("rule").isNotNull() & F.col("decision").isNotNull()
+    told = wide.where(whole & (F.col("verdict") != SKIPPED))
     parts = ("n", "model_sha256", "content_sha256", "verdict", "decision", "stratum", "population")
     last = told.groupBy("rule", "utterance_id").agg(F.max(F.struct(*parts)).alias("last"))
     kept = [f"last.{name}" for name in ("verdict", "decision", "stratum", "population")]
-    return last.select("rule", "utterance_id", *kept).where(F.col("verdict") != SKIPPED)
+    return last.select("rule", "utterance_id", *kept)
 
 
 def rule_precision(reviews: DataFrame) -> DataFrame:
