@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
 from speechlake.errors import ConfigError
-from speechlake.feedback.spec import PREFIX, SPARK_TYPES, STORED, split_name
+from speechlake.feedback.spec import PREFIX, SPARK_TYPES, STORED, sentence, split_name
 from speechlake.signals.catalogue import Profile, profile
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ def _imported(lake: Lake) -> Mapping[str, Any]:
 
 
 def _never_imported(lake: Lake, policy: Policy, name: str, known: Sequence[str]) -> ConfigError:
-    there = near(name, sorted(known)) if known else "nothing of this kind was imported"
+    there = near(name, sorted(known)) if known else "nothing of this kind was imported."
     return ConfigError(
         f"policy {policy.name!r} reads {name!r}, which was never imported into {lake.root}",
-        hint=f"{there[0].upper()}{there[1:]} `speechlake import-signals` brings values and texts in.",
+        hint=f"{sentence(there)} `speechlake import-signals` brings values and texts in.",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, WORD_CHARACTERS, JsonValues
-from speechlake.feedback.source import JSON_LINES
+from speechlake.feedback.source import JSON_LINES, parquet_rows
 from speechlake.feedback.spec import SPARK_TYPES, STORED, Import, Source
 from speechlake.manifests.contract import Source as Lines
 
@@ -41,7 +41,8 @@ def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
     if source.format == "delta":
         frame = spark.read.format("delta").option("versionAsOf", str(source.version)).load(source.uri)
     else:
-        frame = spark.read.parquet(source.uri)
+        is_folder = [uri for uri, _ in source.files] != [source.uri]
+        frame = parquet_rows(spark, source.uri, is_folder=is_folder)
     problem = _first_problem(spec)
     said = [_said(field, kind) for field, kind in _kinds(spec).items()]
     return frame.select(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
 from speechlake.errors import UsageError
+from speechlake.feedback.spec import sentence
 from speechlake.splits.candidates import candidates, english_only
 from speechlake.splits.judging import judged
 from speechlake.splits.keys import id_of, primary
@@ -59,7 +60,7 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
 
     names = [each.rule for each in policy.keep]
     if rule not in names:
-        raise UsageError(f"policy {policy.name!r} has no rule {rule!r}", hint=near(rule, names).capitalize())
+        raise UsageError(f"policy {policy.name!r} has no rule {rule!r}", hint=sentence(near(rule, names)))
     rows = judged(candidates(lake, policy), policy, english_only(lake)).where(F.col("set_aside").isNull())
     said = rows.withColumn("said", F.filter("verdicts", lambda v: v["rule"] == rule)[0])
     decided = said.where(F.col("said.verdict").isin(PASS, FAIL) & F.col("said.reason").isNull())

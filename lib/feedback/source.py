@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.config import near
 from speechlake.errors import UsageError
 from speechlake.feedback.json_values import types_seen
-from speechlake.feedback.spec import Import, Source
+from speechlake.feedback.spec import Import, Source, sentence
 from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
@@ -21,7 +21,7 @@ from speechlake.manifests.lines import read_range
 from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, walk
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
 FORMATS: tuple[str, ...] = ("auto", "parquet", "jsonl", "delta")
@@ -57,8 +57,15 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
         head = _head(uris)
         types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
-    schema = spark.read.parquet(place).schema
+    schema = parquet_rows(spark, place, is_folder=entry.is_folder).schema
     return Source(place, "parquet", sha256, tuple(uris), types=_types(schema, spec, place))
+
+
+def parquet_rows(spark: SparkSession, uri: str, *, is_folder: bool) -> DataFrame:
+    """Rows of a Parquet file, or of the files of a folder that are called so: those that the digest covers."""
+    called = "*.{" + ",".join(suffix.strip(".") for suffix in SUFFIXES["parquet"]) + "}"
+    reader = spark.read.option("pathGlobFilter", called) if is_folder else spark.read
+    return reader.parquet(uri)
 
 
 def with_types(spec: Import, source: Source) -> Import:
@@ -149,9 +156,7 @@ def _types(schema: StructType, spec: Import, place: str) -> dict[str, str]:
     there = {field.name: field.dataType.simpleString() for field in schema.fields}
     for name in [spec.key, *spec.fields]:
         if name not in there:
-            raise UsageError(
-                f"SOURCE {place} has no column {name!r}", hint=f"{near(name, there)}".capitalize()
-            )
+            raise UsageError(f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, there)))
     if there[spec.key] != "string":
         raise UsageError(f"SOURCE {place}: column {spec.key!r} is {there[spec.key]}, an id is a string")
     types = {name: _type(there[name]) for name in spec.fields}

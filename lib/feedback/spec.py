@@ -130,6 +130,11 @@ def prefix_of(name: str, column: str) -> str:
     return f"imported_{name}__{column}"
 
 
+def sentence(hint: str) -> str:
+    """A hint as a sentence: names in it keep their capitals."""
+    return hint[:1].upper() + hint[1:]
+
+
 def _strict(flag: str, name: str) -> None:
     if not re.fullmatch(STRICT, name) or len(name) > NAME_CHARACTERS:
         raise UsageError(

@@ -44,7 +44,7 @@ def test_what_a_rule_asks_tells_the_type_of_an_imported_value(rule, type_):
 
 
 def test_a_rule_that_mixes_types_is_refused():
-    with pytest.raises(ValueError, match="'one_of' cannot compare imported.a.b"):
+    with pytest.raises(ValueError, match="'one_of' cannot compare"):
         policy({"signal": "imported.a.b", "one_of": [1, "one"]})
 
 
