@@ -102,7 +102,11 @@ def wilson(share: Column, answers: Column) -> tuple[Column, Column]:
     z2 = Z * Z
     middle = (share + z2 / (2 * answers)) / (1 + z2 / answers)
     half = Z / (1 + z2 / answers) * F.sqrt(share * (1 - share) / answers + z2 / (4 * answers * answers))
-    return F.greatest(middle - half, F.lit(0.0)), F.least(middle + half, F.lit(1.0))
+    # greatest and least pass over nulls: without answers there is no interval.
+    some = answers.isNotNull()
+    return F.when(some, F.greatest(middle - half, F.lit(0.0))), F.when(
+        some, F.least(middle + half, F.lit(1.0))
+    )
 
 
 def _picked(name: str, kind: str | None) -> Column:

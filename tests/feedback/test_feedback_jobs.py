@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from lake_tools import QUIET, says, wav, write_lines
 from speechlake.config import loads
 from speechlake.corpora import make_corpus
 from speechlake.errors import ConfigError, TooManyRejected, UsageError
+from speechlake.feedback.current import imported_now
 from speechlake.feedback.spec import Import, ValueColumn
 from speechlake.feedback.verdicts import ANSWERS
 from speechlake.job import Report
@@ -95,29 +97,44 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     return Story(Lake(spark, folder / "lake"), folder)
 
 
-def test_an_imported_loss_changes_a_release_and_the_import_run_again_changes_nothing(story):
-    source = story.losses("losses.jsonl", a1=0.5, a2=3.0, a3=1.0)
+def test_imported_losses_and_texts_change_a_release_and_run_again_change_nothing(story):
+    losses = story.losses("losses.jsonl", a1=0.5, a2=3.0, a3=1.0)
+    texts = story.file("fixed.jsonl", {"utterance_id": story.ids["a1"], "said": "a1 as said"})
+    spec = Import("fixed", text="said", kind="human")
     with pytest.raises(ConfigError, match="never imported"):
         story.build("r2", WITH_LOSS)
-    done = bring(story, VALUES, source)
+    done = bring(story, VALUES, losses)
     assert (done.outcome, done.counts["values_written"]) == ("done", 3)
+    assert bring(story, spec, texts).counts["texts_written"] == 1
     before = story.lake.versions()
-    assert bring(story, VALUES, source).outcome == "nothing to do"
+    assert bring(story, spec, texts).outcome == "nothing to do"
+    assert bring(story, VALUES, losses).outcome == "nothing to do"
     assert story.lake.versions() == before
-    assert story.build("r2", WITH_LOSS) == {"a1": "train", "a2": "loss", "a3": "length", "a4": "train"}
-    # Of what others measured meanwhile, a policy that does not read it knows nothing.
-    assert story.build("r1", POLICY) == {"a1": "train", "a2": "train", "a3": "length", "a4": "train"}
+    text = WITH_LOSS.replace("[manifest]", "['import:fixed', manifest]")
+    assert story.build("r2", text) == {"a1": "train", "a2": "loss", "a3": "length", "a4": "train"}
+    build = story.lake.read("releases").where("release = 'r2'").collect()[0].build_id
+    rows = story.lake.read("splits").where(f"build_id = '{build}'").collect()
+    assert {
+        story.names[row.utterance_id]: (row.text, row.text_source, [*row.fingerprints]) for row in rows
+    } == {
+        "a1": ("a1 as said", "import:fixed", ["audio", "imported_asr3__loss"]),
+        "a4": (HEARD, "manifest", ["audio"]),
+    }
 
 
 def test_the_values_imported_last_are_current_and_those_before_stay(story):
-    bring(story, VALUES, story.losses("v2.jsonl", a1=5.0, a2=0.5))
-    assert story.build("r3", WITH_LOSS)["a1"] == "loss"
-    rows = story.lake.read("signals_imported").where("name = 'asr3.loss'").collect()
-    assert sorted((story.names[row.utterance_id], row.number) for row in rows) == [
-        ("a1", 0.5), ("a1", 5.0), ("a2", 0.5), ("a2", 3.0), ("a3", 1.0),
-    ]  # fmt: skip
-    bring(story, VALUES, story.losses("losses.jsonl", a1=0.5, a2=3.0, a3=1.0))
-    assert story.build("r4", WITH_LOSS)["a1"] == "train"
+    def losses() -> dict[str, float]:
+        rows = imported_now(story.lake).where("name = 'asr4.loss'").collect()
+        return {story.names[row.utterance_id]: row.number for row in rows}
+
+    spec = replace(VALUES, name="asr4")
+    first, second = story.losses("v1.jsonl", a1=0.5, a2=3.0), story.losses("v2.jsonl", a1=5.0)
+    bring(story, spec, first)
+    bring(story, spec, second)
+    assert losses() == {"a1": 5.0}
+    bring(story, spec, first)
+    assert losses() == {"a1": 0.5, "a2": 3.0}
+    assert story.lake.read("signals_imported").where("name = 'asr4.loss'").count() == 3
 
 
 def test_rows_that_cannot_be_taken_are_counted_and_listed_and_too_many_refuse_the_import(story):
@@ -150,24 +167,17 @@ def test_parquet_and_delta_are_sources_too_and_their_columns_are_looked_at(story
         bring(story, Import("r", columns=(ValueColumn("note", "note", "number"),)), story.folder / "delta")
 
 
-def test_imported_texts_are_transcripts_that_the_next_version_replaces(story):
-    spec = Import("fixed", text="said", kind="human")
-    first = [{"utterance_id": story.ids[name], "said": f"{name} as said"} for name in ("a1", "a2")]
-    bring(story, spec, story.file("fixed1.jsonl", *first))
-    assert story.texts("import:fixed") == {"a1": ("a1 as said", False), "a2": ("a2 as said", False)}
-    text = POLICY.replace("[manifest]", "['import:fixed', manifest]")
-    story.build("r5", text)
-    build = story.lake.read("releases").where("release = 'r5'").collect()[0].build_id
-    rows = story.lake.read("splits").where(f"build_id = '{build}'").collect()
-    assert {story.names[row.utterance_id]: (row.text, row.text_source) for row in rows} == {
-        "a1": ("a1 as said", "import:fixed"), "a2": ("a2 as said", "import:fixed"), "a4": (HEARD, "manifest"),
-    }  # fmt: skip
-    done = bring(story, spec, story.file("fixed2.jsonl", first[0]))
+def test_the_next_version_of_imported_texts_replaces_the_last(story):
+    spec = Import("again", text="said", kind="human")
+    both = [{"utterance_id": story.ids[name], "said": f"{name} as said"} for name in ("a1", "a2")]
+    bring(story, spec, story.file("again1.jsonl", *both))
+    assert story.texts("import:again") == {"a1": ("a1 as said", False), "a2": ("a2 as said", False)}
+    done = bring(story, spec, story.file("again2.jsonl", both[0]))
     assert (done.counts["texts_written"], done.counts["texts_retired"]) == (0, 1)
-    assert story.texts("import:fixed") == {"a1": ("a1 as said", False), "a2": ("a2 as said", True)}
-    done = bring(story, spec, story.file("fixed1.jsonl", *first))
+    assert story.texts("import:again") == {"a1": ("a1 as said", False), "a2": ("a2 as said", True)}
+    done = bring(story, spec, story.file("again1.jsonl", *both))
     assert (done.counts["texts_written"], done.counts["texts_changed"]) == (0, 1)
-    assert story.texts("import:fixed")["a2"] == ("a2 as said", False)
+    assert story.texts("import:again")["a2"] == ("a2 as said", False)
 
 
 class Cards(HTMLParser):
