@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake import job, questions
 from speechlake.errors import UsageError
+from speechlake.feedback.precision import has_reviews, reviews, rule_precision
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.page.render import page_path, write_page
@@ -75,6 +76,8 @@ def run(
     if row:
         counts |= {"release": row["release"], "build_id": build}
         _release(out, lake, row)
+    if has_reviews(lake):
+        _reviewed(out, lake)
     _cost(out, lake, price_per_device_hour)
     out.print(f"The lake lies in {lake.root}")
     return Report(
@@ -153,6 +156,14 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
     out.print(
         f"  share of kept hours whose speaker is known: {percent(row['known_speaker_hours_ratio']) or '-'}"
     )
+
+
+def _reviewed(out: Console, lake: Lake) -> None:
+    title = "Rules as reviewers heard them: share of what each removes, and of what it keeps, that is bad"
+    same = {name: (lambda value: value) for name in ("rule", "reviewed", "removed_heard", "kept_heard")}
+    shares = dict.fromkeys(("precision", "low", "high", "kept_bad"), percent)
+    order = ("rule", "reviewed", "removed_heard", "precision", "low", "high", "kept_heard", "kept_bad")
+    show_frame(out, title, rule_precision(reviews(lake)), {name: {**same, **shares}[name] for name in order})
 
 
 def _cost(out: Console, lake: Lake, price: float | None) -> None:

@@ -41,6 +41,8 @@ def sections(lake: Lake, utterance: Any) -> Iterator[Section]:
     )
     for name in _extractors():
         yield _signals(lake, name, utterance)
+    values = ("name", "number", "flag", "word", "content_sha256", "fingerprint", "run_id")
+    yield _rows(lake, "Imported values", "signals_imported", utterance, values)
     yield _rows(
         lake, "Attempts that failed", "attempts", utterance, ("fingerprint", "n", "code", "detail", "run_id")
     )

@@ -240,9 +240,12 @@ def utterances_now(lake: Lake) -> DataFrame:
 
 
 def register_views(lake: Lake) -> list[str]:
-    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`; their names."""
+    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`, `imported_now`; their names."""
+    from speechlake.feedback.current import imported_now
+
     for name in TABLES:
         lake.read(name).createOrReplaceTempView(name)
     all_transcripts(lake).createOrReplaceTempView("all_transcripts")
     utterances_now(lake).createOrReplaceTempView("utterances_now")
-    return [*TABLES, "all_transcripts", "utterances_now"]
+    imported_now(lake).createOrReplaceTempView("imported_now")
+    return [*TABLES, "all_transcripts", "utterances_now", "imported_now"]

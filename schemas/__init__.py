@@ -10,6 +10,7 @@ from speechlake.schemas.corpora import CORPORA
 from speechlake.schemas.decisions import DECISIONS
 from speechlake.schemas.duplicates import DUPLICATES
 from speechlake.schemas.extractors import EXTRACTORS
+from speechlake.schemas.import_refusals import IMPORT_REFUSALS
 from speechlake.schemas.key_buckets import KEY_BUCKETS
 from speechlake.schemas.manifests import MANIFESTS
 from speechlake.schemas.profiles import PROFILES
@@ -24,6 +25,7 @@ from speechlake.schemas.signals_acoustics import SIGNALS_ACOUSTICS
 from speechlake.schemas.signals_audio import SIGNALS_AUDIO
 from speechlake.schemas.signals_audio_keys import SIGNALS_AUDIO_KEYS
 from speechlake.schemas.signals_events import SIGNALS_EVENTS
+from speechlake.schemas.signals_imported import SIGNALS_IMPORTED
 from speechlake.schemas.signals_quality import SIGNALS_QUALITY
 from speechlake.schemas.signals_speaker import SIGNALS_SPEAKER
 from speechlake.schemas.signals_speech import SIGNALS_SPEECH
@@ -57,6 +59,8 @@ TABLES: dict[str, Table] = {
         SIGNALS_SPEAKER,
         SIGNALS_AUDIO_KEYS,
         SIGNALS_ACOUSTICS,
+        SIGNALS_IMPORTED,
+        IMPORT_REFUSALS,
         ATTEMPTS,
         SCORES,
         KEY_BUCKETS,
@@ -83,6 +87,7 @@ __all__ = [
     "DECISIONS",
     "DUPLICATES",
     "EXTRACTORS",
+    "IMPORT_REFUSALS",
     "KEY_BUCKETS",
     "MANIFESTS",
     "PROFILES",
@@ -97,6 +102,7 @@ __all__ = [
     "SIGNALS_AUDIO",
     "SIGNALS_AUDIO_KEYS",
     "SIGNALS_EVENTS",
+    "SIGNALS_IMPORTED",
     "SIGNALS_QUALITY",
     "SIGNALS_SPEAKER",
     "SIGNALS_SPEECH",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import Profile, models, using
 from speechlake.splits.policy import Policy
@@ -17,18 +18,21 @@ if TYPE_CHECKING:
 
 TABLES_READ = (
     *("corpora", "manifests", "recordings", "content_hashes", "utterances", "transcripts", "extractors"),
-    *("profiles", *(f"signals_{name}" for name in EXTRACTORS)),
+    *("profiles", "signals_imported", *(f"signals_{name}" for name in EXTRACTORS)),
     *("attempts", "scores", "duplicates", "assignments"),
 )
 
 
 def profile_of(lake: Lake, policy: Policy) -> Profile:
-    """Which fingerprints the policy reads: what it names under `use`, else the lake's profile."""
+    """Which fingerprints the policy reads: what it names under `use`, else the lake's profile.
+
+    Of what was imported, only what its rules read.
+    """
     use = {
         name: [(frozenset(each.languages) if each.languages else None, each.model) for each in uses]
         for name, uses in policy.use.items()
     }
-    return using(lake, use)
+    return without_unasked(using(lake, use), policy)
 
 
 def english_only(lake: Lake) -> list[str]:
@@ -46,10 +50,12 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     """
     from pyspark.sql import functions as F
 
+    refuse_unknown(lake, policy)
     corpora = lake.read("corpora").select("corpus", "single_speaker", "role")
     frame = located_utterances(lake).join(F.broadcast(corpora), on="corpus", how="inner")
     signals = profile_of(lake, policy) if current is None else current
     frame = with_signals(frame, lake, signals).drop("content_key")
+    frame = with_imported(frame, lake, policy)
     heard = {model: fingerprint for model, (name, fingerprint) in models(lake).items() if name == "whisper"}
     texts = all_transcripts(lake).where("retired_in IS NULL")
     frame = frame.join(choose_text(texts, policy, heard), on="utterance_id", how="left")

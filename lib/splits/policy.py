@@ -33,7 +33,10 @@ from speechlake.splits.signals import EXTRACTORS
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
 TextSource = Annotated[
-    str, Field(pattern=r"^(manifest(:[A-Za-z0-9_.-]{1,64})?|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$")
+    str,
+    Field(
+        pattern=r"^(manifest(:[A-Za-z0-9_.-]{1,64})?|import:[a-z0-9_]{1,64}|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$"
+    ),
 ]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Share = Annotated[float, Field(gt=0, le=0.5)]

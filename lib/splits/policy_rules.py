@@ -114,7 +114,7 @@ class SignalRule(Rule):
     @property
     def measured(self) -> Signal:
         """The signal it reads."""
-        return SIGNALS[self.signal]
+        return SIGNALS[self.signal].compared_with(self.asked)
 
     @property
     def operator(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from speechlake.feedback.spec import prefix_of, split_name
 from speechlake.schemas import TABLES
 from speechlake.text import flags
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 _PREFIX = "signals_"
+# Not an extractor's: its rows are values that others measured, each with a name of its own.
+_IMPORTED = "signals_imported"
 # Columns that say which measurement a row is, not what was measured.
 _IDENTITY = {"corpus", "utterance_id", "content_sha256", "fingerprint", "inputs_hash", "run_id"}
 
@@ -43,6 +46,10 @@ class Signal:
     def is_error(self) -> bool:
         """The extractor's error code: present in every row, whether or not the measurement succeeded."""
         return self.column == "error"
+
+    def compared_with(self, asked: Any) -> Signal:
+        """The signal as a rule reads it that asks for `asked`: itself, but for what was imported."""
+        return self
 
     def value(self) -> Column:
         """The value in a frame of candidates, where measured columns are `<extractor>_<column>`."""
@@ -130,7 +137,7 @@ def derived_columns() -> dict[str, Column]:
 
 
 def _measured() -> list[Signal]:
-    tables = [table for name, table in TABLES.items() if name.startswith(_PREFIX)]
+    tables = [table for name, table in TABLES.items() if name.startswith(_PREFIX) and name != _IMPORTED]
     return [
         Signal(name, column.name, column.type, (name,))
         for table in tables
@@ -145,5 +152,46 @@ def _derived() -> list[Signal]:
     return [Signal(group, column, derived.type, derived.needs) for (group, _, column), derived in parts]
 
 
-SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in (*_measured(), *_derived())}
+@dataclass(frozen=True)
+class Imported(Signal):
+    """A value that was imported: `imported.<import>.<column>`. Only the lake knows its type: see `compared_with`."""
+
+    @property
+    def name(self) -> str:
+        """As a policy writes it."""
+        return self.label
+
+    label: str = ""
+
+    def compared_with(self, asked: Any) -> Imported:
+        """With the type that makes sense of what a rule asks; a build checks that it was imported as that."""
+        return replace(self, type=_type_of(asked))
+
+
+def _type_of(asked: Any) -> str:
+    """Spark type of what an operator compares with; `unknown` for null, `several` for a mixture."""
+    if asked is None:
+        return "unknown"
+    if isinstance(asked, dict | list | tuple):
+        kinds = {_type_of(item) for item in (asked.values() if isinstance(asked, dict) else asked)}
+        return kinds.pop() if len(kinds) == 1 else "several"
+    kinds_of = {bool: "boolean", str: "string"}
+    return kinds_of.get(type(asked), "double")
+
+
+class _Signals(dict[str, Signal]):
+    """Every signal by its name; what begins with `imported.` is one wherever its name is strict."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and split_name(name) is not None)
+
+    def __missing__(self, name: str) -> Signal:
+        found = split_name(name)
+        if found is None:
+            raise KeyError(name)
+        prefix = prefix_of(*found)
+        return Imported(prefix, "value", "unknown", (prefix,), name)
+
+
+SIGNALS: Mapping[str, Signal] = _Signals((signal.name, signal) for signal in (*_measured(), *_derived()))
 EXTRACTORS: tuple[str, ...] = tuple(dict.fromkeys(signal.extractor for signal in _measured()))

@@ -59,7 +59,7 @@ def kind_rank(kind: Column) -> Column:
 
 
 def _source(entry: str, models: Mapping[str, str], policy: str) -> str:
-    if entry == "manifest" or entry.startswith("manifest:"):
+    if entry == "manifest" or entry.startswith(("manifest:", "import:")):
         return entry
     if entry in models:
         return f"whisper:{models[entry]}"

@@ -1,0 +1,213 @@
+"""The rows of a source in one shape (`ROWS_DDL`), whatever it is; then each one bound to its utterance or refused.
+
+Nothing is converted and nothing is dropped: every row is accepted, a repeat of an accepted one, or refused
+with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, WORD_CHARACTERS, JsonValues
+from speechlake.feedback.source import JSON_LINES, parquet_rows
+from speechlake.feedback.spec import SPARK_TYPES, STORED, Import, Source
+from speechlake.manifests.contract import Source as Lines
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+ACCEPTED, REPEAT, REFUSED = "accepted", "repeat", "refused"
+# Why a row is refused that can be read; what cannot be read has the reasons of manifests.
+REASONS: Mapping[str, str] = {
+    "NO_ID": "The row names no utterance.",
+    "UNKNOWN_UTTERANCE": "No utterance of the lake has the id, or the source_id in the corpus.",
+    "AMBIGUOUS_ID": "Several utterances of the corpus have the source_id.",
+    "OTHER_CORPUS": "The utterance belongs to another corpus than the one that is named.",
+    "CONTENT_UNKNOWN": "The audio was never read, so that nobody can say which content a value was made for.",
+    "DUPLICATE": "Several rows say different things of the utterance: none is taken.",
+}
+
+
+def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
+    """Every row of the source, columns `ROWS_DDL`; every column of `spec` has a type."""
+    from pyspark.sql import functions as F
+
+    if source.format == "jsonl":
+        from speechlake.manifests.lines_source import read_lines
+
+        lines = read_lines(spark, [Lines(uri, JSON_LINES, size) for uri, size in source.files])
+        return lines.mapInArrow(JsonValues(spec).batches, ROWS_DDL)
+    if source.format == "delta":
+        frame = spark.read.format("delta").option("versionAsOf", str(source.version)).load(source.uri)
+    else:
+        is_folder = [uri for uri, _ in source.files] != [source.uri]
+        frame = parquet_rows(spark, source.uri, is_folder=is_folder)
+    problem = _first_problem(spec)
+    said = [_said(field, kind) for field, kind in _kinds(spec).items()]
+    return frame.select(
+        _named(spec.key).alias("given"),
+        (_named("corpus") if "corpus" in frame.columns else F.lit(None)).cast("string").alias("corpus"),
+        F.array_compact(F.array(*said)).cast(VALUES_DDL).alias("said"),
+        F.lit(None).cast("string").alias("place"),
+        problem["reason"].alias("reason"),
+        problem["detail"].alias("detail"),
+    )
+
+
+def bound(rows: DataFrame, utterances: DataFrame, spec: Import) -> DataFrame:
+    """Add `outcome` and, where accepted, the utterance; `reason` and `detail` say why a row is refused.
+
+    `utterances` has utterance_id, corpus, source_id, language, retired and content_sha256 (null where the
+    audio was never read). Adds utterance_id, content_sha256, language; `corpus` becomes that of the utterance.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.window import Window
+
+    named = rows.withColumn("corpus_said", F.coalesce("corpus", F.lit(spec.corpus))).drop("corpus")
+    found = named.join(_known(utterances, spec), on=_on(spec), how="left")
+    reason = _why_refused(spec)
+    read = found.withColumn("detail", F.coalesce("detail", _detail(reason))).withColumn("reason", reason)
+    # One group per utterance; refused rows stay alone, so that no group is large.
+    alone = F.concat_ws(":", F.lit("refused"), "given", "place")
+    alike = Window.partitionBy(F.when(F.col("reason").isNull(), F.col("utterance_id")).otherwise(alone))
+    marked = read.withColumn("values", F.to_json(F.array_sort("said")))
+    differ = F.col("reason").isNull() & (F.min("values").over(alike) != F.max("values").over(alike))
+    first = F.row_number().over(alike.orderBy("values", F.col("place").asc_nulls_last()))
+    numbered = marked.withColumns({"differ": differ, "number": first})
+    outcome = (
+        F.when(F.col("reason").isNotNull() | F.col("differ"), REFUSED)
+        .when(F.col("number") > 1, REPEAT)
+        .otherwise(ACCEPTED)
+    )
+    return (
+        numbered.withColumn("outcome", outcome)
+        .withColumn("reason", F.when(F.col("differ"), "DUPLICATE").otherwise(F.col("reason")))
+        .withColumn("corpus", F.coalesce("corpus", "corpus_said"))
+        .select(*BOUND)
+    )
+
+
+BOUND: Sequence[str] = (
+    *("outcome", "reason", "detail", "given", "place", "said"),
+    *("corpus", "utterance_id", "content_sha256", "language"),
+)
+
+
+def _known(utterances: DataFrame, spec: Import) -> DataFrame:
+    """(key, …) of every utterance that a row may name; under a source_id, those that are not retired go first."""
+    from pyspark.sql import functions as F
+
+    columns = ("utterance_id", "corpus", "content_sha256", "language")
+    if not spec.by_source_id:
+        return utterances.select(F.col("utterance_id").alias("key"), *columns, F.lit(1).alias("several"))
+    listed = utterances.where(F.col("source_id").isNotNull())
+    best = F.min(F.struct("retired", *columns)).alias("u")
+    n = F.greatest(F.count_if(~F.col("retired")), F.lit(1)).cast("int").alias("several")
+    grouped = listed.groupBy(F.col("corpus").alias("key_corpus"), F.col("source_id").alias("key"))
+    return grouped.agg(best, n).select("key_corpus", "key", *(f"u.{name}" for name in columns), "several")
+
+
+def _on(spec: Import) -> Column:
+    from pyspark.sql import functions as F
+
+    same = F.col("given") == F.col("key")
+    return same & (F.col("corpus_said") == F.col("key_corpus")) if spec.by_source_id else same
+
+
+def _why_refused(spec: Import) -> Column:
+    from pyspark.sql import functions as F
+
+    checks = {
+        "NO_ID": F.col("given").isNull() | (F.col("given") == ""),
+        "UNKNOWN_UTTERANCE": F.col("utterance_id").isNull(),
+        "OTHER_CORPUS": F.col("corpus_said") != F.col("corpus"),
+        "AMBIGUOUS_ID": F.col("several") > 1,
+        "CONTENT_UNKNOWN": F.col("content_sha256").isNull() & F.lit(bool(spec.columns)),
+    }
+    return F.coalesce("reason", *(F.when(condition, F.lit(name)) for name, condition in checks.items()))
+
+
+def _detail(reason: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.coalesce(*(F.when(reason == name, F.lit(text)) for name, text in REASONS.items()))
+
+
+def _kinds(spec: Import) -> dict[str, str]:
+    kinds = {column.field: str(column.type) for column in spec.columns}
+    return {field: kinds.get(field, "string") for field in spec.fields}
+
+
+def _named(column: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.col(f"`{column.replace('`', '``')}`")
+
+
+def _said(field: str, kind: str) -> Column:
+    """One value as a struct of `VALUES_DDL`; null for null."""
+    from pyspark.sql import functions as F
+
+    value = _named(field)
+    stored = [
+        (
+            value.cast(SPARK_TYPES[kind]) if column == STORED[kind] else F.lit(None).cast(SPARK_TYPES[each])
+        ).alias(column)
+        for each, column in STORED.items()
+    ]
+    return F.when(value.isNotNull(), F.struct(F.lit(field).alias("field"), *stored))
+
+
+def _first_problem(spec: Import) -> Column:
+    """A struct (reason, detail) of the first value that cannot be taken; null fields where all can."""
+    from pyspark.sql import functions as F
+
+    found = [_problem(field, kind, is_text=field == spec.text) for field, kind in _kinds(spec).items()]
+    none = F.struct(F.lit(None).cast("string").alias("reason"), F.lit(None).cast("string").alias("detail"))
+    return F.coalesce(*found, none)
+
+
+def _problem(field: str, kind: str, *, is_text: bool) -> Column:
+    from pyspark.sql import functions as F
+
+    def told(condition: Column, reason: str, detail: str) -> Column:
+        return F.when(condition, F.struct(F.lit(reason).alias("reason"), F.lit(detail).alias("detail")))
+
+    value = _named(field)
+    if kind == "boolean":
+        return F.lit(None)
+    if kind == "number":
+        number = value.cast("double")
+        finite = ~F.isnan(number) & (F.abs(number) < float("inf"))
+        exact = F.abs(number) <= float(EXACT_UP_TO)
+        whole = number == F.floor(number)
+        return F.coalesce(
+            told(~finite, "BAD_NUMBER", f"{field} is not a finite number"),
+            told(whole & ~exact, "BAD_NUMBER", f"{field} is beyond 2^53"),
+        )
+    control = told(value.rlike(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), "CONTROL_CHARACTER", field)
+    if is_text:
+        return control
+    too_long = f"{field} has more than {WORD_CHARACTERS} characters"
+    return F.coalesce(control, told(F.length(value) > WORD_CHARACTERS, "TOO_LONG", too_long))
+
+
+def counts(staged: DataFrame) -> dict[str, int]:
+    """Rows by outcome, and refused ones by reason as `refused_<reason>`; one job over the stage."""
+    from pyspark.sql import functions as F
+
+    found = staged.groupBy("outcome", "reason").agg(
+        F.count("*").alias("n"), F.sum(F.size("said")).alias("values")
+    )
+    rows = found.collect()
+    total: dict[str, int] = dict.fromkeys(("rows", "accepted", "repeats", "refused", "values"), 0)
+    names = {ACCEPTED: "accepted", REPEAT: "repeats", REFUSED: "refused"}
+    for row in sorted(rows, key=lambda row: row.reason or ""):
+        total["rows"] += row.n
+        total[names[row.outcome]] += row.n
+        if row.reason:
+            total[f"refused_{row.reason.lower()}"] = row.n
+        if row.outcome == ACCEPTED:
+            total["values"] += row["values"]
+    return total

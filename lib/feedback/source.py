@@ -1,0 +1,193 @@
+"""What lies at an import's SOURCE: JSON lines, Parquet or a Delta table; its content's digest, its types.
+
+A file, or a folder of such files. The digest covers names and bytes, in the order of the names; a Delta
+table's covers the names of its files, which are never written twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from speechlake.config import near
+from speechlake.errors import UsageError
+from speechlake.feedback.json_values import types_seen
+from speechlake.feedback.spec import Import, Source, sentence
+from speechlake.ids import canonical_json
+from speechlake.manifests.contract import Source as Lines
+from speechlake.manifests.hashing import hashes
+from speechlake.manifests.lines import read_range
+from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, walk
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+FORMATS: tuple[str, ...] = ("auto", "parquet", "jsonl", "delta")
+SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "parquet": (".parquet", ".pq"),
+    "jsonl": (".jsonl", ".json", ".ndjson", ".jsonl.gz", ".json.gz", ".ndjson.gz"),
+}
+# Name of the format of `manifests` whose files are JSON lines: its reader is used, its parser is not.
+JSON_LINES = "nemo"
+# Lines from which the type of a column is told that nobody names.
+LINES_LOOKED_AT = 1000
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
+
+
+def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto") -> Source:
+    """Look at `uri`: what it is, its digest, and the types of the columns of `spec`.
+
+    UsageError where there is nothing, it cannot be told what it is, or a column is not there or of a type that
+    cannot be imported.
+    """
+    place = local_uri(local_path(uri)) if is_local(uri) else uri
+    entry = _entry(place)
+    if said == "delta" or (said == "auto" and entry.is_folder and _entry_or_none(f"{place}/_delta_log")):
+        return _delta(spark, spec, place)
+    files = _files(place, entry)
+    kind = said if said != "auto" else _kind(place, [name for name, _ in files])
+    chosen = [(name, size) for name, size in files if not entry.is_folder or name.endswith(SUFFIXES[kind])]
+    if not chosen:
+        raise UsageError(f"SOURCE {uri}: no file ends in {' or '.join(SUFFIXES[kind])}")
+    uris = [(joined(place, name.encode()) if entry.is_folder else place, size) for name, size in chosen]
+    sha256 = _digest(spark, [name for name, _ in chosen] if entry.is_folder else [""], uris)
+    if kind == "jsonl":
+        head = _head(uris)
+        types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
+        return Source(place, "jsonl", sha256, tuple(uris), types=types)
+    schema = parquet_rows(spark, place, is_folder=entry.is_folder).schema
+    return Source(place, "parquet", sha256, tuple(uris), types=_types(schema, spec, place))
+
+
+def parquet_rows(spark: SparkSession, uri: str, *, is_folder: bool) -> DataFrame:
+    """Rows of a Parquet file, or of the files of a folder that are called so: those that the digest covers."""
+    called = "*.{" + ",".join(suffix.strip(".") for suffix in SUFFIXES["parquet"]) + "}"
+    reader = spark.read.option("pathGlobFilter", called) if is_folder else spark.read
+    return reader.parquet(uri)
+
+
+def with_types(spec: Import, source: Source) -> Import:
+    """`spec` with a type for every column: the one that is asked for, which the source must agree with."""
+    from dataclasses import replace
+
+    columns = []
+    for column in spec.columns:
+        there = source.types.get(column.field)
+        if column.type is None and there is None:
+            raise UsageError(
+                f"SOURCE {source.uri}: its first {LINES_LOOKED_AT} lines do not tell the type of {column.field!r}",
+                hint=f"Say it: --column {column.name}={column.field}:number, :boolean or :string.",
+            )
+        if source.format != "jsonl" and column.type not in (None, there):
+            raise UsageError(
+                f"SOURCE {source.uri}: column {column.field!r} is {there}, --column asks for {column.type}"
+            )
+        if column.field == spec.text and (column.type or there) != "string":
+            raise UsageError(
+                f"column {column.field!r} is a text by --text and {column.type or there} by --column"
+            )
+        columns.append(replace(column, type=column.type or there))
+    if spec.text and source.format != "jsonl" and source.types.get(spec.text) != "string":
+        raise UsageError(
+            f"SOURCE {source.uri}: column {spec.text!r} is {source.types[spec.text]}, a text is a string"
+        )
+    return replace(spec, columns=tuple(columns))
+
+
+def _entry(place: str) -> Any:
+    found = _entry_or_none(place)
+    if found is None:
+        raise UsageError(f"SOURCE {place}: there is no such file or folder")
+    return found
+
+
+def _entry_or_none(place: str) -> Any:
+    try:
+        return entry_of(place)
+    except OSError as error:
+        raise UsageError(f"SOURCE {place}: cannot be looked at: {error}") from error
+
+
+def _files(place: str, entry: Any) -> list[tuple[str, int]]:
+    """(name below `place`, size) of the files, hidden ones left out as Spark leaves them out."""
+    if not entry.is_folder:
+        return [(entry.name.decode("utf-8", "replace"), entry.size_bytes or 0)]
+    names = [(path, each.size_bytes or 0) for path, each in walk(place, measured=True)]
+    shown = [(path.decode("utf-8", "replace"), size) for path, size in names]
+    return [(name, size) for name, size in shown if not any(p[0] in "._" for p in name.split("/"))]
+
+
+def _kind(place: str, names: Sequence[str]) -> str:
+    fitting = [kind for kind, suffixes in SUFFIXES.items() if any(name.endswith(suffixes) for name in names)]
+    if len(fitting) == 1:
+        return fitting[0]
+    what = (
+        "holds Parquet and JSON files" if fitting else "is neither JSON lines, nor Parquet, nor a Delta table"
+    )
+    raise UsageError(f"SOURCE {place} {what}", hint="Say which: --format parquet, jsonl or delta.")
+
+
+def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:
+    """sha256 of a single file's bytes, or of the names and hashes of several."""
+    rows = (
+        hashes(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris]).select("uri", "sha256").collect()
+    )
+    found = {row.uri: row.sha256 for row in rows}
+    said = [[name, found[uri]] for name, (uri, _) in zip(names, uris, strict=True)]
+    return said[0][1] if names == [""] else _sha256(said)
+
+
+def _delta(spark: SparkSession, spec: Import, place: str) -> Source:
+    from delta.tables import DeltaTable
+
+    if not DeltaTable.isDeltaTable(spark, place):
+        raise UsageError(f"SOURCE {place} is not a Delta table")
+    version = int(DeltaTable.forPath(spark, place).history(1).select("version").collect()[0].version)
+    frame = spark.read.format("delta").option("versionAsOf", version).load(place)
+    names = sorted(name.rsplit("/", 1)[-1] for name in frame.inputFiles())
+    types = _types(frame.schema, spec, place)
+    return Source(place, "delta", _sha256(names), version=version, types=types)
+
+
+def _types(schema: StructType, spec: Import, place: str) -> dict[str, str]:
+    """Our types of the columns that `spec` imports; UsageError for a column that is not there or of another type."""
+    there = {field.name: field.dataType.simpleString() for field in schema.fields}
+    for name in [spec.key, *spec.fields]:
+        if name not in there:
+            raise UsageError(f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, there)))
+    if there[spec.key] != "string":
+        raise UsageError(f"SOURCE {place}: column {spec.key!r} is {there[spec.key]}, an id is a string")
+    types = {name: _type(there[name]) for name in spec.fields}
+    for name, kind in types.items():
+        if kind is None:
+            raise UsageError(
+                f"SOURCE {place}: column {name!r} is {there[name]}; values are numbers, truth values or strings"
+            )
+    return {name: kind for name, kind in types.items() if kind}
+
+
+def _type(spark_type: str) -> str | None:
+    if spark_type in _NUMBERS or spark_type.startswith("decimal"):
+        return "number"
+    return spark_type if spark_type in ("boolean", "string") else None
+
+
+def _head(uris: Iterable[tuple[str, int]]) -> list[bytes]:
+    """The first lines of the first file that has any."""
+    from speechlake.manifests.lines import Range
+
+    found: list[bytes] = []
+    for uri, _ in uris:
+        for lines in read_range(Range(uri, JSON_LINES, 0, None)):
+            found += [raw for raw in lines.raw if raw]
+            if len(found) >= LINES_LOOKED_AT:
+                break
+        if found:
+            break
+    return found[:LINES_LOOKED_AT]
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,37 @@
+"""What a reviewer can say of a clip, and the columns in which it comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from speechlake.feedback.spec import ValueColumn
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One answer: how it is stored, its key on the page, its label."""
+
+    name: str
+    key: str
+    label: str
+
+
+GOOD = "good"
+SKIPPED = "skip"
+# Reasons not to train on a clip, whatever the rule was about: where it removes one of them, it was right.
+BAD: tuple[str, ...] = ("bad_audio", "bad_text", "wrong_speaker")
+VERDICTS: tuple[Verdict, ...] = (
+    Verdict(GOOD, "g", "good"),
+    Verdict("bad_audio", "a", "bad audio"),
+    Verdict("bad_text", "t", "bad text"),
+    Verdict("wrong_speaker", "s", "wrong speaker"),
+    Verdict(SKIPPED, "x", "skip"),
+)
+
+# What a page of `review` writes per utterance beside its id, and `import-signals --review` reads. `stratum` and
+# `population` say of how many utterances the clip was drawn: without them no share can be estimated.
+ANSWERS: tuple[ValueColumn, ...] = (
+    *(ValueColumn(name, name, "string") for name in ("verdict", "rule", "sample", "decision", "stratum")),
+    ValueColumn("population", "population", "number"),
+    *(ValueColumn(name, name, "string") for name in ("value", "reviewer", "at")),
+)

@@ -1,0 +1,76 @@
+"""How often a rule is right: strata weigh by what they stand for, and few answers make a wide interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from speechlake.feedback.precision import rule_precision
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DDL = "rule string, utterance_id string, verdict string, decision string, stratum string, population double"
+
+
+def found(spark: SparkSession, *answers: tuple[str, str, str, float, int]) -> list[dict[str, Any]]:
+    """Of answers (verdict, decision, stratum, population, times) to one rule."""
+    rows = [
+        ("length", f"{stratum}-{verdict}-{n}", verdict, decision, stratum, population)
+        for verdict, decision, stratum, population, times in answers
+        for n in range(times)
+    ]
+    return [row.asDict() for row in rule_precision(spark.createDataFrame(rows, DDL)).collect()]
+
+
+def test_one_stratum_gives_the_plain_share_and_wilsons_interval(spark):
+    # 8 of 10: Wilson's interval is 0.490 to 0.943 (Brown, Cai & DasGupta's formula 4, by hand).
+    (row,) = found(
+        spark,
+        ("bad_audio", "removed", "en/removed/random", 500.0, 8),
+        ("good", "removed", "en/removed/random", 500.0, 2),
+    )
+    assert (row["reviewed"], row["removed_heard"], row["kept_heard"]) == (10, 10, 0)
+    assert row["precision"] == pytest.approx(0.8)
+    assert (row["low"], row["high"]) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert row["kept_bad"] is None
+
+
+def test_a_stratum_counts_by_its_utterances_and_not_by_its_answers(spark):
+    # Half of 100 at the margin are bad, and all of 900 far from it: 950 of 1,000, though 15 of 20 answers.
+    (row,) = found(
+        spark,
+        ("bad_text", "removed", "en/removed/margin", 100.0, 5),
+        ("good", "removed", "en/removed/margin", 100.0, 5),
+        ("wrong_speaker", "removed", "en/removed/random", 900.0, 10),
+    )
+    assert row["precision"] == pytest.approx(0.95)
+    # 1000^2 / (100^2 / 10 + 900^2 / 10) = 12.2 answers' worth, of 20.
+    n, z = 1e6 / (1e4 / 10 + 81e4 / 10), 1.959963984540054
+    middle = (0.95 + z * z / (2 * n)) / (1 + z * z / n)
+    assert (row["low"] + min(row["high"], 2 * middle - row["low"])) / 2 == pytest.approx(middle)
+
+
+def test_no_bad_answer_among_few_leaves_room_for_doubt(spark):
+    (row,) = found(spark, ("good", "removed", "s", 40.0, 4))
+    assert row["precision"] == 0
+    assert row["low"] == 0
+    assert 0.4 < row["high"] < 0.55
+
+
+def test_what_is_kept_is_told_beside_what_is_removed(spark):
+    (row,) = found(
+        spark,
+        ("bad_text", "removed", "en/removed/random", 10.0, 3),
+        ("good", "kept", "en/kept/random", 90.0, 3),
+        ("bad_audio", "kept", "en/kept/random", 90.0, 1),
+    )
+    assert (row["precision"], row["kept_bad"]) == (1.0, 0.25)
+    assert row["high"] == 1
+    assert (row["reviewed"], row["removed_heard"], row["kept_heard"]) == (7, 3, 4)
+
+
+def test_a_rule_of_which_only_kept_rows_were_heard_has_no_precision(spark):
+    (row,) = found(spark, ("good", "kept", "en/kept/random", 90.0, 3))
+    assert (row["precision"], row["low"], row["high"], row["kept_bad"]) == (None, None, None, 0.0)

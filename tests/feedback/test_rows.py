@@ -1,0 +1,157 @@
+"""Rows of a source and their utterances: every one is taken, a repeat of a taken one, or refused with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from speechlake.feedback.json_values import ROWS_DDL
+from speechlake.feedback.rows import bound, counts, source_rows
+from speechlake.feedback.spec import Import, Source, ValueColumn
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+LOSS = Import("asr", columns=(ValueColumn("loss", "loss", "number"),))
+BY_SOURCE = replace(LOSS, key="id", by_source_id=True)
+UTTERANCES = [
+    # utterance_id, corpus, source_id, content_sha256, language, retired
+    ("u1", "c", "s1", "content1", "en", False),
+    ("u2", "c", "s2", "content2", None, False),
+    ("u3", "c", "s3", None, "en", False),  # never read
+    ("u4", "d", "s1", "content4", "de", False),  # another corpus's s1
+    ("u5", "c", "twice", "content5", "en", False),
+    ("u6", "c", "twice", "content6", "en", False),
+    ("u7", "c", "s2", "content7", "en", True),  # what s2 was once
+]
+
+
+@pytest.fixture(scope="module")
+def utterances(spark: SparkSession) -> DataFrame:
+    names = "utterance_id string, corpus string, source_id string, content_sha256 string, language string"
+    return spark.createDataFrame(UTTERANCES, f"{names}, retired boolean")
+
+
+def ends(
+    spark: SparkSession, utterances: DataFrame, spec: Import, *rows: tuple[Any, ...]
+) -> list[tuple[Any, ...]]:
+    """(given, outcome or reason, utterance_id) of rows (given, corpus, loss), sorted."""
+    data = [
+        (given, corpus, [("loss", loss, None, None)] if loss is not None else [], None, reason, None)
+        for given, corpus, loss, reason in (row if len(row) == 4 else (*row, None) for row in rows)
+    ]
+    found = bound(spark.createDataFrame(data, ROWS_DDL), utterances, spec).collect()
+    return sorted((row.given or "", row.reason or row.outcome, row.utterance_id) for row in found)
+
+
+def test_rows_are_bound_by_utterance_id(spark, utterances):
+    assert ends(
+        spark,
+        utterances,
+        LOSS,
+        ("u1", None, 1.0),
+        ("u2", "c", 2.0),
+        ("u4", "c", 3.0),
+        ("u9", None, 4.0),
+        (None, None, 5.0),
+        ("u3", None, 6.0),
+        ("u5", None, None, "BAD_NUMBER"),
+    ) == [
+        ("", "NO_ID", None),
+        ("u1", "accepted", "u1"),
+        ("u2", "accepted", "u2"),
+        ("u3", "CONTENT_UNKNOWN", "u3"),
+        ("u4", "OTHER_CORPUS", "u4"),
+        ("u5", "BAD_NUMBER", "u5"),
+        ("u9", "UNKNOWN_UTTERANCE", None),
+    ]
+
+
+def test_of_rows_that_say_different_things_of_an_utterance_none_is_taken_and_equal_ones_repeat(
+    spark, utterances
+):
+    rows = [("u1", None, 1.0), ("u1", None, 1.5), ("u2", None, 2.0), ("u2", None, 2.0), ("u2", None, 2.0)]
+    assert ends(spark, utterances, LOSS, *rows) == [
+        ("u1", "DUPLICATE", "u1"),
+        ("u1", "DUPLICATE", "u1"),
+        ("u2", "accepted", "u2"),
+        ("u2", "repeat", "u2"),
+        ("u2", "repeat", "u2"),
+    ]
+
+
+def test_a_refused_row_takes_no_good_one_with_it(spark, utterances):
+    rows = [("u1", None, 1.0), ("u1", None, None, "BAD_NUMBER")]
+    assert ends(spark, utterances, LOSS, *rows) == [("u1", "BAD_NUMBER", "u1"), ("u1", "accepted", "u1")]
+
+
+def test_source_ids_are_those_of_a_corpus_and_of_what_is_not_retired(spark, utterances):
+    rows = [("s1", "c", 1.0), ("s1", "d", 2.0), ("s2", "c", 3.0), ("twice", "c", 4.0), ("s1", "e", 5.0)]
+    assert ends(spark, utterances, BY_SOURCE, *rows) == [
+        ("s1", "UNKNOWN_UTTERANCE", None),
+        ("s1", "accepted", "u1"),
+        ("s1", "accepted", "u4"),
+        ("s2", "accepted", "u2"),
+        ("twice", "AMBIGUOUS_ID", "u5"),
+    ]
+
+
+def test_the_corpus_of_an_import_stands_in_where_rows_name_none(spark, utterances):
+    assert ends(spark, utterances, replace(BY_SOURCE, corpus="d"), ("s1", None, 1.0)) == [
+        ("s1", "accepted", "u4")
+    ]
+
+
+def test_texts_alone_ask_for_no_content(spark, utterances):
+    text = Import("asr", text="loss", kind="human")
+    assert ends(spark, utterances, text, ("u3", None, 1.0)) == [("u3", "accepted", "u3")]
+
+
+def test_outcomes_and_reasons_are_counted(spark):
+    rows = [
+        ("accepted", None, [1]),
+        ("accepted", None, [1, 2]),
+        ("repeat", None, [1]),
+        ("refused", "NO_ID", []),
+    ]
+    frame = spark.createDataFrame(rows, "outcome string, reason string, said array<int>")
+    assert counts(frame) == {
+        "rows": 4, "accepted": 2, "repeats": 1, "refused": 1, "values": 3, "refused_no_id": 1,
+    }  # fmt: skip
+
+
+def test_columns_of_parquet_become_values_and_what_is_no_value_is_refused(spark, tmp_path):
+    spec = Import(
+        "asr",
+        columns=(
+            ValueColumn("loss", "CE `loss`", "number"),
+            ValueColumn("seen", "seen", "boolean"),
+            ValueColumn("note", "note", "string"),
+        ),
+    )
+    data = [
+        ("u1", 1.5, True, "hard"),
+        ("u2", None, False, None),
+        ("u3", float("nan"), None, None),
+        ("u4", float("-inf"), None, None),
+        ("u5", None, None, "x" * 1001),
+        ("u6", None, None, "a\0b"),
+        ("u7", 1e300, None, None),
+    ]
+    frame = spark.createDataFrame(
+        data, "utterance_id string, `CE ``loss``` double, seen boolean, note string"
+    )
+    frame.coalesce(1).write.parquet(str(tmp_path / "p"))
+    rows = source_rows(spark, spec, Source(str(tmp_path / "p"), "parquet", "s")).collect()
+    found = {row.given: row.reason or [(v.field, v.number, v.flag, v.word) for v in row.said] for row in rows}
+    assert found == {
+        "u1": [("CE `loss`", 1.5, None, None), ("seen", None, True, None), ("note", None, None, "hard")],
+        "u2": [("seen", None, False, None)],
+        "u3": "BAD_NUMBER",
+        "u4": "BAD_NUMBER",
+        "u5": "TOO_LONG",
+        "u6": "CONTROL_CHARACTER",
+        "u7": "BAD_NUMBER",
+    }
