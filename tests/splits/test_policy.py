@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from speechlake.errors import ConfigError
+from speechlake.splits.columns import NAMES
 from speechlake.splits.policy import SignalRule, load_policy
 from speechlake.splits.policy_values import Quantile
 
+FORMS = ("verbatim", "lower", "normalised")
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
 WHOLE = """
@@ -62,6 +65,13 @@ def test_recipes_that_others_published_are_among_them():
     assert {"granary", "emilia", "peoples-speech", "owsm-v4"} <= {
         path.stem for path in POLICIES.glob("*.yaml")
     }
+
+
+def test_the_policy_in_the_documentation_is_valid_and_names_every_column_and_operator(load):
+    page = (POLICIES.parent / "docs" / "policies.md").read_text("utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert load(text).name == "everything"
+    assert [name for name in (*NAMES, *SignalRule.operators, *FORMS) if f"`{name}`" not in page] == []
 
 
 def test_digest_is_of_the_meaning_and_not_of_the_spelling(load):
