@@ -33,9 +33,8 @@ def with_forms(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
     empty = F.col("kept") & (F.col("form_text") == "")
     nothing = failure(F.lit("no_text"), F.lit(None), F.col("text"), F.col("text_form"))
     failures = F.when(empty, F.array(nothing)).otherwise(F.col("failures"))
-    return joined.withColumn("failures", failures).withColumn(
-        "kept", F.col("kept") & ~F.coalesce(empty, F.lit(False))
-    )
+    kept = F.col("kept") & ~F.coalesce(empty, F.lit(False))
+    return staged("formed", joined.withColumns({"failures": failures, "kept": kept}))
 
 
 def normalised(rows: DataFrame) -> DataFrame:
