@@ -26,7 +26,7 @@ def medoids(transcripts: DataFrame, sources: Sequence[str], min_agreement: float
     `source` is `medoid:<the source of the text>`. One text of each source votes, the one with the lowest
     hash; an empty text votes too, and where it wins there is no medoid. Needs Python, once per utterance.
     """
-    vote = ["source", *(F.col(f"said.{name}").alias(name) for name in _VOTE[1:])]
+    vote = [F.col("source"), *(F.col(f"said.{name}").alias(name) for name in _VOTE[1:])]
     votes = (
         transcripts.filter((F.col("kind") == "machine") & F.col("source").isin(list(sources)))
         .groupBy("utterance_id", "source")
