@@ -256,7 +256,7 @@ def test_a_quantile_is_a_number_that_the_first_release_of_a_scheme_pins(story):
     quiet = (
         "{rule: not_quiet, signal: audio.rms_dbfs, at_least: {quantile: 0.5}, on: train, if_missing: pass}"
     )
-    text = POLICY.replace("scheme: main", "scheme: pins").replace("keep:", f"keep:\n  - {quiet}")
+    text = POLICY.replace("scheme: main", "scheme: pins").replace("\nkeep:", f"\nkeep:\n  - {quiet}")
     assert build(story, "p1", text).outcome == "done"
     assert build(story, "p2", text.replace("min_units: 3", "min_units: 2")).outcome == "done"
     rows = story.lake.read("releases").where("scheme = 'pins'").orderBy("release").collect()
