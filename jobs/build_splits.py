@@ -24,14 +24,8 @@ from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
 from speechlake.progress import Progress
 from speechlake.signals.catalogue import fingerprints
-from speechlake.splits.build import build
-from speechlake.splits.candidates import (
-    TABLES_READ,
-    candidates,
-    english_only,
-    profile_of,
-    published_assignments,
-)
+from speechlake.splits.candidates import TABLES_READ, profile_of
+from speechlake.splits.evaluate import evaluated
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.publish import commit_build, staged_build
 from speechlake.staging import Stage
@@ -101,17 +95,18 @@ def _adopted(hold: Hold, progress: Progress) -> dict[str, Mapping[str, Any]]:
 def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> None:
     """Evaluate, stage, and publish what was staged."""
     lake = hold.lake
-    assignments = published_assignments(lake, policy.splits.scheme)
+    said = evaluated(lake, policy)
     note = {
         "release": release,
         "policy": text,
         "policy_sha256": policy.digest(),
+        "policy_pinned_sha256": said.policy.digest(),
+        "pinned": dict(said.numbers),
         "scheme": policy.splits.scheme,
         "fingerprints": fingerprints(profile_of(lake, policy)),
         "versions_read": this.versions_read,
     }
-    built = build(candidates(lake, policy), policy, assignments, english_only=english_only(lake))
-    stage = staged_build(hold, built, note, this.digest[:16])
+    stage = staged_build(hold, said.build, note, this.digest[:16])
     commit_build(hold, stage)
     hold.staging.delete(stage)
 

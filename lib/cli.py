@@ -18,6 +18,7 @@ JOBS: dict[str, str] = {
     "import-signals": "values and texts from elsewhere -> signals and transcripts",
     "score-transcripts": "texts against Whisper's: error rates",
     "find-duplicates": "clusters of utterances with the same audio",
+    "simulate": "what a policy, or another, would keep; writes nothing",
     "build-splits": "a policy -> a published release of train, dev and test",
     "compare-models": "two models over the same utterances: errors, languages, hours, regressions",
     "profile": "which model's measurements are current, per language if need be",

@@ -189,15 +189,17 @@ def _verdicts(lake: Lake, utterance: Any, release: Any) -> Section:
 
     from speechlake.config import loads
     from speechlake.splits.candidates import candidates, english_only
+    from speechlake.splits.pins import with_numbers
     from speechlake.splits.policy import Policy
     from speechlake.splits.rules import with_verdicts
 
     title = f"Rules of {release.release}, as they answer today"
     columns = ["rule", "verdict", "reason", "value", "asked", "counts for"]
     try:
-        policy = loads(release.policy, f"release {release.release}", Policy)
+        written = loads(release.policy, f"release {release.release}", Policy)
     except ConfigError as error:
         return title, columns, [[None, "not understood", error.message, None, None, None]]
+    policy = with_numbers(written, release.pinned)
     mine = (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)
     judged = (
         with_verdicts(candidates(lake, policy).where(mine), policy, english_only(lake))

@@ -26,6 +26,12 @@ RELEASES = Table(
             "What each rule did; hours_alone: removed by this rule and no other.",
             nullable=False,
         ),
+        Column(
+            "pinned",
+            "map<string,double>",
+            "Numbers of the policy's quantiles: `signal operator language quantile` -> limit, used ever after.",
+            nullable=False,
+        ),
         Column("versions_read", "map<string,bigint>", "Table versions the build read.", nullable=False),
         Column("known_speaker_hours_ratio", "double", "Share of kept hours whose speaker is known."),
         Column("warnings", "array<string>", "What could not be met or is not known.", nullable=False),

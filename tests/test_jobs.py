@@ -20,7 +20,15 @@ from speechlake.config import loads
 from speechlake.corpora import make_corpus
 from speechlake.errors import LeakFound, TooManyRejected, UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, explain, find_duplicates, pipeline, report, score_transcripts
+from speechlake.jobs import (
+    build_splits,
+    explain,
+    find_duplicates,
+    pipeline,
+    report,
+    score_transcripts,
+    simulate,
+)
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.audio import Audio
@@ -205,7 +213,7 @@ def test_the_same_command_after_a_kill_publishes_what_was_staged_and_then_has_no
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("evaluated again")
 
-    monkeypatch.setattr(build_splits, "build", never)
+    monkeypatch.setattr(build_splits, "evaluated", never)
     assert build(story, "again").outcome == "done"
     assert build(story, "again").outcome == "nothing to do"
     assert story.split("again") == story.split("r1")
@@ -218,19 +226,68 @@ def test_a_build_left_under_another_policy_takes_the_name_and_is_not_taken_for_t
     assert story.split("mine") == story.split("r1")
 
 
+def test_simulate_says_what_build_splits_would_do_and_writes_nothing(story):
+    before = story.lake.versions()
+    loose = policy(POLICY.replace("default: 0.5", "default: 2"))
+    text, done = printed(lambda out: simulate.run(story.lake, {"a.yaml": policy(), "b.yaml": loose}, out=out))
+    assert story.lake.versions() == before
+    ends = Counter(story.split("r1").values())
+    said = done.counts["policies"]["a.yaml"]
+    assert {side: n for side, n in said["utterances"].items() if side != "excluded"} == {
+        side: n for side, n in ends.items() if side in ("train", "test")
+    }
+    assert said["excluded"] == {"duplicate_of_kept": 1, "error_rate": 1}
+    assert said["hours_removed_alone"]["error_rate"] > 0
+    (change,) = done.counts["changed"]
+    assert (change["was"], change["reason"], change["utterances"]) == ("excluded", "error_rate", 1)
+    assert change["examples"] == [story.ids["a5"]]
+    assert "from a.yaml to b.yaml: rows that end elsewhere" in text
+    assert done.next_step is not None
+    assert "--policy b.yaml" in done.next_step
+
+
+def test_simulating_one_policy_compares_nothing(story):
+    text, done = printed(lambda out: simulate.run(story.lake, {"a.yaml": policy()}, out=out))
+    assert done.counts.keys() == {"policies"}
+    assert "elsewhere" not in text
+
+
+def test_a_quantile_is_a_number_that_the_first_release_of_a_scheme_pins(story):
+    quiet = (
+        "{rule: not_quiet, signal: audio.rms_dbfs, at_least: {quantile: 0.5}, on: train, if_missing: pass}"
+    )
+    text = POLICY.replace("scheme: main", "scheme: pins").replace("\nkeep:", f"\nkeep:\n  - {quiet}")
+    assert build(story, "p1", text).outcome == "done"
+    assert build(story, "p2", text.replace("min_units: 3", "min_units: 2")).outcome == "done"
+    rows = story.lake.read("releases").where("scheme = 'pins'").orderBy("release").collect()
+    key = "audio.rms_dbfs at_least default 0.5"
+    assert rows[0].pinned.keys() == {key}
+    assert rows[1].pinned == rows[0].pinned
+    ends = story.split("p1")
+    assert "not_quiet" in ends.values()
+    key_of_one = next(story.ids[name] for name, end in ends.items() if end == "not_quiet")
+    told, _ = printed(lambda out: explain.run(story.lake, key_of_one, out=out))
+    assert f">= {rows[0].pinned[key]:g}"[:7] in told
+    unpinned = story.lake.read("releases").where("release = 'r1'").collect()[0]
+    assert unpinned.pinned == {}
+
+
 def test_a_lake_without_utterances_gives_no_release(lake):
     with pytest.raises(UsageError, match="holds no utterance"):
         build_splits.run(lake, policy(), POLICY, release="empty", progress=QUIET)
     assert lake.version("releases") is None
 
 
-@pytest.mark.parametrize("module", [build_splits, find_duplicates, score_transcripts, explain, report])
+@pytest.mark.parametrize(
+    "module", [build_splits, find_duplicates, score_transcripts, explain, report, simulate]
+)
 def test_a_mistyped_lake_is_a_users_mistake_and_is_not_made(spark, tmp_path, monkeypatch, module, capsys):
     monkeypatch.setattr(job, "open_lake", lambda root, app: Lake(spark, root))
     (tmp_path / "policy.yaml").write_text(POLICY)
     more = {
         build_splits: ["--policy", str(tmp_path / "policy.yaml"), "--release", "r"],
         explain: ["0123456789"],
+        simulate: ["--policy", str(tmp_path / "policy.yaml")],
     }
     assert module.main(["--lake", str(tmp_path / "typo"), *more.get(module, [])]) == 2
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["outcome"] == "UsageError"

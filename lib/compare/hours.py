@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from speechlake.signals.catalogue import Profile
 from speechlake.splits.candidates import candidates, english_only, profile_of
 from speechlake.splits.judging import judged, problems, sides_of
+from speechlake.splits.pins import pinned, quantiles, taken, with_numbers
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -35,6 +36,9 @@ def judged_by_both(lake: Lake, policy: Policy, old: str, new: str, measured: Dat
     """
     from pyspark.sql import functions as F
 
+    if quantiles(policy):
+        known = pinned(lake, policy.splits.scheme)
+        policy = with_numbers(policy, taken(candidates(lake, policy), policy, known))
     said, english = profile_of(lake, policy), english_only(lake)
 
     def reasons(fingerprint: str, side: str) -> DataFrame:

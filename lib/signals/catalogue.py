@@ -103,14 +103,17 @@ def models(lake: Lake) -> dict[str, tuple[str, str]]:
 def using(lake: Lake, use: Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]) -> Profile:
     """The profile with the model ids of `use` in place of what it says of those extractors.
 
-    UsageError when a model was never run on this lake.
+    A fingerprint may stand for a model: that tells two ways of running one model apart. UsageError when a
+    model was never run on this lake.
     """
-    known = models(lake)
+    named = models(lake)
+    rows = lake.read("extractors").select("fingerprint", "name").collect()
+    known = {**{row.fingerprint: (row.name, row.fingerprint) for row in rows}, **named}
     resolved = dict(profile(lake))
     for extractor, said in use.items():
         for _, model in said:
             if known.get(model, ("", ""))[0] != extractor:
-                ran = ", ".join(sorted(m for m, (name, _) in known.items() if name == extractor)) or "none"
+                ran = ", ".join(sorted(m for m, (name, _) in named.items() if name == extractor)) or "none"
                 raise UsageError(
                     f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran})",
                     hint=f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}",

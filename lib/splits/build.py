@@ -15,13 +15,16 @@ from pyspark.sql import functions as F
 
 from speechlake.splits import outcome
 from speechlake.splits.assignment import with_side
+from speechlake.splits.caps import with_caps
 from speechlake.splits.components import Staged, checkpointed
+from speechlake.splits.forms import with_forms
 from speechlake.splits.groups import with_link_group, with_linked_speaker
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
 from speechlake.splits.keys import LINKS, link_keys
 from speechlake.splits.memory import fits, rank_of
 from speechlake.splits.policy import SIDES, Policy
 from speechlake.splits.text import kind_rank
+from speechlake.splits.weights import with_weights
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -56,11 +59,12 @@ def build(
 
     `assignments` holds link_key and side of the policy's scheme, as published, one row per key.
     `english_only` lists fingerprints of models that know no other language. Frames that several steps read
-    pass through `staged`. Runs Spark only to choose how groups are computed.
+    pass through `staged`. Runs Spark only to choose how groups are computed, and for the hours that weights balance. The policy's
+    quantiles must have been replaced by their numbers (`speechlake.splits.pins`).
     """
     rows = staged("judged", judged(candidates, policy, english_only))
     placed = staged("placed", _placed(rows, policy, assignments, staged))
-    decided = staged("decided", _decided(rows, placed, policy))
+    decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, staged)
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
@@ -70,6 +74,13 @@ def build(
         warnings=outcome.warnings(decided, policy),
         known_speakers=outcome.known_speakers(decided),
     )
+
+
+def _finished(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
+    """Decided rows with the form of their text and their weight, without what is above a cap."""
+    formed = with_forms(decided, policy, staged)
+    capped = with_caps(formed, policy, staged)
+    return with_weights(capped, policy)
 
 
 def _placed(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Staged) -> DataFrame:

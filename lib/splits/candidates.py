@@ -51,7 +51,7 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     from pyspark.sql import functions as F
 
     refuse_unknown(lake, policy)
-    corpora = lake.read("corpora").select("corpus", "single_speaker", "role")
+    corpora = lake.read("corpora").select("corpus", "single_speaker", "role", "licence", "text_tags")
     frame = located_utterances(lake).join(F.broadcast(corpora), on="corpus", how="inner")
     signals = profile_of(lake, policy) if current is None else current
     frame = with_signals(frame, lake, signals).drop("content_key")

@@ -20,7 +20,7 @@ def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] 
     """Add `verdicts`, `set_aside`, `ms` and, per side, `fits_<side>`: nothing stands against the row there."""
     measured = (
         candidates.transform(lambda frame: with_verdicts(frame, policy, english_only))
-        .withColumn("set_aside", _set_aside())
+        .withColumn("set_aside", set_aside())
         .withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
     )
     fits = {f"fits_{side}": F.size(problems(policy, sides_of([side]))) == 0 for side in SIDES}
@@ -56,7 +56,7 @@ def sides_of(sides: Sequence[str]) -> Column:
     return F.array(*(F.lit(side) for side in sides))
 
 
-def _set_aside() -> Column:
+def set_aside() -> Column:
     """Why nobody asks whether the row passes; null for a row that is judged."""
     return (
         F.when(is_segmented(), "segmented")

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from speechlake.splits.patterns import LONGEST_VALUE, whole
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
+
+
+NUMERIC = ("at_least", "at_most", "between")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ def one_of(value: Column, asked: Sequence[bool | float | str], language: Column)
     return Condition(value.isin(list(asked)), F.lit(", ".join(_plain(item) for item in asked)))
 
 
+def none_of(value: Column, asked: Sequence[bool | float | str], language: Column) -> Condition:
+    """True where the value is not among those asked for."""
+    return Condition(~value.isin(list(asked)), F.lit("none of " + ", ".join(_plain(item) for item in asked)))
+
+
 def at_least(value: Column, asked: Mapping[str, float], language: Column) -> Condition:
     """True where the value is a number not below the language's limit (NaN fails)."""
     limit = by_language(asked, language)
@@ -63,13 +73,22 @@ def between(value: Column, asked: Mapping[str, tuple[float, float]], language: C
     return Condition(number(value) & (value >= low) & (value <= high), text)
 
 
+def matches(value: Column, asked: str, language: Column) -> Condition:
+    """True where the whole value fits the pattern, which is one that `safe_pattern` allows."""
+    short = F.length(value) <= LONGEST_VALUE
+    # Asked of short values only: `when` keeps the engine from looking at others.
+    return Condition(F.when(short, value.rlike(whole(asked))).otherwise(F.lit(False)), F.lit(asked))
+
+
 OPERATORS: Mapping[str, Operator] = {
     "is": is_,
     "equals": equals,
     "one_of": one_of,
+    "none_of": none_of,
     "at_least": at_least,
     "at_most": at_most,
     "between": between,
+    "matches": matches,
 }
 
 

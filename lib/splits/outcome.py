@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import MS_PER_HOUR, stratum
-from speechlake.splits.policy import EVALUATION, SIDES, Policy, SignalRule
+from speechlake.splits.policy import EVALUATION, SIDES, Policy
+from speechlake.splits.policy_rules import extractors_read
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -19,16 +20,13 @@ if TYPE_CHECKING:
 
 def splits(decided: DataFrame, policy: Policy) -> DataFrame:
     """Kept rows in the columns of `splits`, without build_id."""
-    texts = ("text", "text_source", "text_kind")
     nothing = F.lit(None).cast("string")
-    form = F.lit(policy.text.form) if policy.text else nothing
     own = {
         "split": F.col("side"),
-        "weight": F.lit(1.0),
         "duration_s": F.col("audio_duration_s"),
         "fingerprints": _fingerprints(policy),
-        "text_form": form,
-        **({} if policy.text else dict.fromkeys(texts, nothing)),
+        "text": F.col("form_text"),
+        **({} if policy.text else dict.fromkeys(("text_source", "text_kind"), nothing)),
     }
     return _in_contract(decided.filter("kept"), SPLITS, own)
 
@@ -99,7 +97,19 @@ def warnings(decided: DataFrame, policy: Policy) -> DataFrame:
     found = kept.groupBy("stratum").agg(*of_sides)
     said = F.array_compact(F.array(*(message for side in SIDES for message in _shortages(policy, side))))
     short = found.select(F.explode(said).alias("message"))
-    return short.unionByName(_unlinked(kept)).orderBy("message")
+    return (
+        short.unionByName(_unlinked(kept)).unionByName(_unknown_corpora(decided, policy)).orderBy("message")
+    )
+
+
+def _unknown_corpora(decided: DataFrame, policy: Policy) -> DataFrame:
+    """Corpora that overrides and weights name and that hold nothing: a slip, or a corpus of another lake."""
+    said = {name for override in policy.overrides for name in override.corpora or ()}
+    said |= set(policy.weights.corpora) if policy.weights else set()
+    names = decided.sparkSession.createDataFrame([(name,) for name in sorted(said)], "corpus string")
+    lost = names.join(decided.select("corpus").distinct(), "corpus", how="left_anti")
+    message = F.concat(F.lit("the policy names corpus '"), "corpus", F.lit("', which holds no utterance"))
+    return lost.select(message.alias("message"))
 
 
 def _shortages(policy: Policy, side: str) -> list[Column]:
@@ -140,8 +150,7 @@ def _hours(condition: Column | None = None) -> Column:
 
 def _fingerprints(policy: Policy) -> Column:
     """Extractor -> fingerprint of the signals that the policy's rules read, and of `audio`."""
-    needs = [rule.measured.needs if isinstance(rule, SignalRule) else ("whisper",) for rule in policy.keep]
-    read = {name for names in needs for name in names}
+    read = {name for rule in policy.rules() for name in extractors_read(rule)}
     pairs = [F.create_map(F.lit(name), F.col(f"{name}_fingerprint")) for name in sorted({"audio", *read})]
     whole = reduce(lambda a, b: F.map_concat(a, b), pairs)
     return F.map_filter(whole, lambda _, fingerprint: fingerprint.isNotNull())

@@ -7,27 +7,19 @@ refused, never ignored. Values are data; nothing in a policy is SQL or an expres
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, invalid, load
 from speechlake.ids import canonical_json
-from speechlake.splits.policy_rules import (
-    EVALUATION,
-    SIDES,
-    AnyRule,
-    ErrorRate,
-    SameLanguage,
-    Side,
-    Sides,
-    SignalRule,
-    as_tuple,
-    rule_meaning,
-)
+from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
+from speechlake.splits.policy_overrides import Override, whole_overrides
+from speechlake.splits.policy_rules import AnyRule, ErrorRate, SameLanguage, SignalRule, rule_meaning
+from speechlake.splits.policy_values import EVALUATION, SIDES, Languages, Side, Sides, as_tuple, plain
 from speechlake.splits.signals import EXTRACTORS
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -38,7 +30,6 @@ TextSource = Annotated[
         pattern=r"^(manifest(:[A-Za-z0-9_.-]{1,64})?|import:[a-z0-9_]{1,64}|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$"
     ),
 ]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Share = Annotated[float, Field(gt=0, le=0.5)]
 
 # Reasons that are not rules: why a row is out although, or before, rules were asked.
@@ -54,22 +45,46 @@ REASONS: tuple[str, ...] = (
     "speaker_elsewhere",
     "bridges_splits",
     "duplicate_of_kept",
+    *CAP_REASONS,
 )
+
+MEDOID = "medoid"
+
+
+class Medoid(Section):
+    """Of three or more machine texts, the one that is nearest to the others, where they agree enough."""
+
+    of: Annotated[tuple[TextSource, ...], BeforeValidator(as_tuple), Field(min_length=3)]
+    min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @field_validator("of")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise PydanticCustomError("medoid", "a text votes once: a source is named twice")
+        return value
 
 
 class Text(Section):
-    """Which text a kept row carries. A policy with this section keeps no row without a text."""
+    """Which text a kept row carries, in which form. A policy with this section keeps no row without a text."""
 
     prefer: Annotated[tuple[TextSource, ...], BeforeValidator(as_tuple), Field(min_length=1)]
-    form: Literal["verbatim"] = "verbatim"
+    medoid: Medoid | None = None
+    form: Literal["verbatim", "lower", "normalised"] = "verbatim"
     human_only: Sides = EVALUATION
+
+    @model_validator(mode="after")
+    def _medoid_is_said_whole(self) -> Text:
+        if (MEDOID in self.prefer) != (self.medoid is not None):
+            raise PydanticCustomError("medoid", "'medoid' in prefer and a section medoid go together")
+        return self
 
 
 class Use(Section):
     """Which model's measurements count, for some languages or for all others."""
 
     model: ModelId
-    languages: Annotated[tuple[Language, ...], BeforeValidator(as_tuple), Field(min_length=1)] | None = None
+    languages: Languages | None = None
 
 
 class Duplicates(Section):
@@ -130,16 +145,14 @@ class Policy(Section):
     text: Text | None = None
     use: dict[str, tuple[Use, ...]] = Field(default_factory=dict)
     keep: Annotated[tuple[AnyRule, ...], BeforeValidator(as_tuple)] = ()
+    overrides: tuple[Override, ...] = ()
+    caps: Annotated[tuple[Cap, ...], BeforeValidator(as_tuple)] = ()
+    weights: Weights | None = None
     duplicates: Duplicates = Duplicates()
     links: Links = Links()
     splits: Splits
 
-    later: ClassVar = {
-        "overrides": "decisions by hand",
-        "caps": "caps on hours",
-        "weights": "sampling weights",
-        "decontaminate": "evaluation corpora",
-    }
+    later: ClassVar = {"decontaminate": "evaluation corpora"}
 
     @field_validator("use", mode="before")
     @classmethod
@@ -172,14 +185,46 @@ class Policy(Section):
                 raise PydanticCustomError("rule", f"rule name {name!r} {why}")
         return rules
 
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _whole_overrides(cls, value: Any, info: ValidationInfo) -> Any:
+        # Where the rules themselves are wrong, that is told, and nothing of what they would be changed to.
+        return whole_overrides(value, info.data["keep"]) if "keep" in info.data else ()
+
+    @model_validator(mode="after")
+    def _caps_are_possible(self) -> Policy:
+        capped = [cap.per for cap in self.caps]
+        twice = sorted({per for per in capped if capped.count(per) > 1})
+        if twice or ("text" in capped and self.text is None):
+            why = f"{', '.join(twice)} is capped twice" if twice else "a cap per text needs a section text"
+            raise PydanticCustomError("caps", f"caps: {why}")
+        return self
+
+    def rules(self) -> Iterator[AnyRule]:
+        """Every rule, then every rule as overrides change it."""
+        yield from self.keep
+        for override in self.overrides:
+            yield from override.keep
+
     def digest(self) -> str:
         """sha256 of what it means: its name, spelling, order of keys and comments do not matter."""
         return hashlib.sha256(canonical_json(self.meaning()).encode()).hexdigest()
 
     def meaning(self) -> Mapping[str, Any]:
-        """Everything that decides, with every default spelled out."""
-        said = self.model_dump(mode="json", by_alias=True, exclude={"name", "keep"})
-        return {**said, "keep": [rule_meaning(rule) for rule in self.keep]}
+        """Everything that decides, with every default spelled out, in one spelling."""
+        own = {"name", "keep", "overrides", "weights"}
+        said: dict[str, Any] = plain(self.model_dump(mode="json", by_alias=True, exclude=own))
+        said["splits"]["salt"] = str(self.splits.salt)
+        for uses in said["use"].values():
+            for use in uses:
+                use["languages"] = sorted(use["languages"]) if use["languages"] else None
+        rules = {rule.rule: rule for rule in self.keep}
+        return {
+            **said,
+            "keep": [rule_meaning(rule) for rule in self.keep],
+            "overrides": [override.meaning(rules) for override in self.overrides],
+            "weights": self.weights.meaning() if self.weights else None,
+        }
 
 
 def load_policy(path: str | Path) -> Policy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -16,89 +17,63 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, invalid
+from speechlake.ids import canonical_json
+from speechlake.splits.columns import NAMES, Plain, column_named
+from speechlake.splits.patterns import safe_pattern
+from speechlake.splits.policy_values import (
+    EVALUATION,
+    SIDES,
+    Limits,
+    Ranges,
+    RuleName,
+    Scalar,
+    Scalars,
+    Side,
+    Sides,
+    as_tuple,
+    plain,
+    plain_limits,
+)
 from speechlake.splits.signals import SIGNALS, Signal
 
-Side = Literal["train", "dev", "test"]
-SIDES: tuple[Side, ...] = ("train", "dev", "test")
-EVALUATION: tuple[Side, ...] = ("dev", "test")
 
-RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-LanguageOrDefault = Annotated[str, Field(pattern=r"^([a-z]{2,3}|default)$")]
-Scalar = bool | int | float | str
+class Check(Section):
+    """One signal or plain column, one operator."""
 
-
-def _by_language(value: object) -> object:
-    """A value for every language is the map {default: value}."""
-    return value if isinstance(value, dict) else {"default": value}
-
-
-def _ordered(pairs: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Refuse a range whose lower end is above its upper end."""
-    for language, (low, high) in pairs.items():
-        if low > high:
-            raise PydanticCustomError("range", f"{language}: {low:g} is above {high:g}")
-    return pairs
-
-
-def _sides(value: object) -> object:
-    """`train`, `eval`, `all` or a list of sides, as sides in their usual order."""
-    named: dict[str, tuple[str, ...]] = {
-        "all": SIDES,
-        "eval": EVALUATION,
-        **{side: (side,) for side in SIDES},
-    }
-    if isinstance(value, str):
-        if value not in named:
-            raise invalid("side", value, [*named])
-        return named[value]
-    if isinstance(value, list) and value and all(side in SIDES for side in value):
-        return tuple(side for side in SIDES if side in value)
-    if isinstance(value, tuple):
-        return value
-    raise PydanticCustomError("sides", "expected train, eval, all, or a list of train, dev and test")
-
-
-def as_tuple(value: object) -> object:
-    """YAML has lists only; frozen models hold tuples."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-Limits = Annotated[dict[LanguageOrDefault, float], BeforeValidator(_by_language), Field(min_length=1)]
-Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
-Ranges = Annotated[dict[LanguageOrDefault, Pair], BeforeValidator(_by_language), AfterValidator(_ordered)]
-Sides = Annotated[tuple[Side, ...], BeforeValidator(_sides)]
-
-
-class Rule(Section):
-    """What all rules have: a name, the sides it counts for, and what a missing signal means."""
-
-    rule: RuleName
-    on: Sides = SIDES
-    if_missing: Literal["fail", "pass"] = "fail"
-
-
-class SignalRule(Rule):
-    """One signal, one operator."""
-
-    signal: str
+    signal: str | None = None
+    column: str | None = None
     is_: bool | None = Field(default=None, alias="is")
     equals: Scalar | None = None
-    one_of: Annotated[tuple[Scalar, ...], BeforeValidator(as_tuple), Field(min_length=1)] | None = None
+    one_of: Scalars | None = None
+    none_of: Scalars | None = None
     at_least: Limits | None = None
     at_most: Limits | None = None
     between: Ranges | None = None
+    matches: Annotated[str, AfterValidator(safe_pattern)] | None = None
 
-    operators: ClassVar = ("is", "equals", "one_of", "at_least", "at_most", "between")
+    operators: ClassVar = (
+        *("is", "equals", "one_of", "none_of"),
+        *("at_least", "at_most", "between", "matches"),
+    )
 
     @field_validator("signal")
     @classmethod
-    def _known_signal(cls, name: str) -> str:
-        if name not in SIGNALS:
+    def _known_signal(cls, name: str | None) -> str | None:
+        if name is not None and name not in SIGNALS:
             raise invalid("signal", name, [*SIGNALS])
         return name
 
+    @field_validator("column")
+    @classmethod
+    def _known_column(cls, name: str | None) -> str | None:
+        if name is not None and column_named(name) is None:
+            raise invalid("column", name, NAMES)
+        return name
+
     @model_validator(mode="after")
-    def _one_operator(self) -> SignalRule:
+    def _one_operator(self) -> Check:
+        if (self.signal is None) == (self.column is None):
+            raise PydanticCustomError("signal", "expected one of signal and column")
         given = self._given()
         if len(given) != 1:
             raise PydanticCustomError(
@@ -112,9 +87,13 @@ class SignalRule(Rule):
         return [name for name in self.operators if name in said]
 
     @property
-    def measured(self) -> Signal:
-        """The signal it reads."""
-        return SIGNALS[self.signal].compared_with(self.asked)
+    def measured(self) -> Signal | Plain:
+        """What it reads: a signal, or a column."""
+        if self.signal is not None:
+            return SIGNALS[self.signal].compared_with(self.asked)
+        found = column_named(self.column or "")
+        assert found is not None, "validated"
+        return found
 
     @property
     def operator(self) -> str:
@@ -126,23 +105,43 @@ class SignalRule(Rule):
         """What the operator compares with."""
         return getattr(self, "is_" if self.operator == "is" else self.operator)
 
+    def meaning(self) -> dict[str, Any]:
+        """What it asks, in one spelling."""
+        asked = plain_limits(self.asked)
+        if isinstance(self.asked, tuple):
+            asked = sorted({canonical_json(item): item for item in asked}.items())
+            asked = [item for _, item in asked]
+        read = {"signal": self.signal} if self.signal is not None else {"column": self.column}
+        return {**read, self.operator: asked}
 
-def _check_type(signal: Signal, operator: str, asked: Any) -> None:
-    """Refuse comparisons that can never hold, such as a text with a number."""
-    numeric = operator in ("at_least", "at_most", "between")
-    values = asked if operator == "one_of" else [asked]
-    kinds = {"string": str, "boolean": bool}
-    if signal.is_number:
-        fine = numeric or all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    else:
-        wanted = kinds.get(signal.type)
-        fine = not numeric and wanted is not None and all(isinstance(v, wanted) for v in values)
-    if operator == "is":
-        fine = asked is None or signal.type == "boolean"
-    if not fine:
-        raise PydanticCustomError(
-            "type", f"'{operator}' cannot compare {signal.name}, which is {signal.type}"
-        )
+
+Conditions = Annotated[
+    tuple[Check, ...],
+    BeforeValidator(lambda v: (v,) if isinstance(v, dict) else as_tuple(v)),
+    Field(min_length=1),
+]
+
+
+class Rule(Section):
+    """What all rules have: a name, the sides it counts for, and what a missing signal means.
+
+    A rule with `when` applies where each of these conditions passes; elsewhere it is not applicable.
+    """
+
+    rule: RuleName
+    on: Sides = SIDES
+    if_missing: Literal["fail", "pass"] = "fail"
+    when: Conditions | None = None
+
+
+class SignalRule(Rule, Check):
+    """One signal or column, one operator."""
+
+
+class AnyOf(Rule):
+    """Passes where any of its conditions passes."""
+
+    any_of: Annotated[tuple[Check, ...], BeforeValidator(as_tuple), Field(min_length=2)]
 
 
 class SameLanguage(Rule):
@@ -162,14 +161,45 @@ class ErrorRate(Rule):
     min_units: Annotated[int, Field(ge=1)]
 
 
+def _check_type(signal: Signal | Plain, operator: str, asked: Any) -> None:
+    """Refuse comparisons that can never hold, such as a text with a number."""
+    numeric = operator in ("at_least", "at_most", "between")
+    values = asked if operator in ("one_of", "none_of") else [asked]
+    kinds: dict[str, type] = {"string": str, "boolean": bool, "array<string>": str}
+    wanted = kinds.get(signal.type)
+    if numeric:
+        fine = signal.is_number
+    elif operator == "matches":
+        fine = signal.type == "string"
+    elif operator == "is":
+        fine = asked is None or signal.type == "boolean"
+    elif wanted is None:
+        fine = signal.is_number and all(
+            isinstance(v, int | float) and not isinstance(v, bool) for v in values
+        )
+    else:
+        fine = all(isinstance(v, wanted) for v in values)
+    if not fine:
+        raise PydanticCustomError(
+            "type", f"'{operator}' cannot compare {signal.name}, which is {signal.type}"
+        )
+
+
 def _kind_of_rule(value: Any) -> str:
     name = value.get("rule") if isinstance(value, dict) else getattr(value, "rule", None)
-    return f"<{name}>" if name in ("same_language", "error_rate") else "<signal>"
+    if name in ("same_language", "error_rate"):
+        return f"<{name}>"
+    return (
+        "<any_of>"
+        if isinstance(value, AnyOf) or (isinstance(value, dict) and "any_of" in value)
+        else "<signal>"
+    )
 
 
 AnyRule = Annotated[
     Annotated[SameLanguage, Tag("<same_language>")]
     | Annotated[ErrorRate, Tag("<error_rate>")]
+    | Annotated[AnyOf, Tag("<any_of>")]
     | Annotated[SignalRule, Tag("<signal>")],
     Discriminator(_kind_of_rule),
 ]
@@ -177,8 +207,63 @@ AnyRule = Annotated[
 
 def rule_meaning(rule: AnyRule) -> dict[str, Any]:
     """What the rule asks, with its defaults spelled out, for the policy's digest."""
-    said = rule.model_dump(mode="json", by_alias=True)
+    said: dict[str, Any] = {"rule": rule.rule, "on": list(rule.on), "if_missing": rule.if_missing}
+    if rule.when is not None:
+        said["when"] = _in_order(rule.when)
     if isinstance(rule, SignalRule):
-        said = {key: said[key] for key in ("rule", "on", "if_missing", "signal")}
-        said[rule.operator] = list(rule.asked) if isinstance(rule.asked, tuple) else rule.asked
-    return said
+        return {**said, **rule.meaning()}
+    if isinstance(rule, AnyOf):
+        return {**said, "any_of": _in_order(rule.any_of)}
+    if isinstance(rule, SameLanguage):
+        return {**said, "minimum_probability": plain(rule.minimum_probability)}
+    return {**said, "at_most": plain_limits(rule.at_most), "min_units": rule.min_units}
+
+
+def _in_order(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
+    """Meanings in an order of their own: which of several conditions is written first means nothing."""
+    return sorted((check.meaning() for check in checks), key=canonical_json)
+
+
+def extractors_read(rule: AnyRule) -> set[str]:
+    """Names of the extractors whose measurements the rule reads."""
+    checks = [*(rule.when or ())]
+    if isinstance(rule, SignalRule):
+        checks.append(rule)
+    elif isinstance(rule, AnyOf):
+        checks += rule.any_of
+    own = {"whisper"} if isinstance(rule, SameLanguage | ErrorRate) else set[str]()
+    return own | {name for check in checks for name in check.measured.needs}
+
+
+def with_checks(rule: AnyRule, change: Callable[[Check], Check]) -> AnyRule:
+    """The rule with every condition changed; `error_rate` has none but those of its `when`."""
+    changed: dict[str, Any] = {}
+    if rule.when is not None:
+        changed["when"] = tuple(change(check) for check in rule.when)
+    if isinstance(rule, AnyOf):
+        changed["any_of"] = tuple(change(check) for check in rule.any_of)
+    whole = rule.model_copy(update=changed)
+    if isinstance(whole, SignalRule):
+        other = change(whole)
+        assert isinstance(other, SignalRule), "a rule stays one"
+        return other
+    return whole
+
+
+__all__ = [
+    "EVALUATION",
+    "SIDES",
+    "AnyOf",
+    "AnyRule",
+    "Check",
+    "ErrorRate",
+    "Rule",
+    "SameLanguage",
+    "Side",
+    "Sides",
+    "SignalRule",
+    "as_tuple",
+    "extractors_read",
+    "rule_meaning",
+    "with_checks",
+]

@@ -62,7 +62,9 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     lake, note, release = hold.lake, stage.note, str(stage.note["release"])
     rows = {name: _unpacked(hold.staging.read(stage), name) for name in PARTS}
     digest = rows_digest(rows["splits"], rows["decisions"])
-    build = build_id(note["policy_sha256"], note["scheme"], note["fingerprints"], digest)
+    # With the numbers that its quantiles stand for, a policy is another than with others.
+    meant = note.get("policy_pinned_sha256", note["policy_sha256"])
+    build = build_id(meant, note["scheme"], note["fingerprints"], digest)
     try:
         if _published(lake, release, build):
             return None
@@ -124,6 +126,7 @@ def _release_row(note: Mapping[str, Any], build: str, digest: str) -> dict[str, 
         "build_id": build,
         "rows_digest": digest,
         "known_speaker_hours_ratio": note["known_speakers"],
+        "pinned": note.get("pinned", {}),
         "published_at": datetime.now(UTC),
     }
 

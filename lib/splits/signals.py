@@ -76,6 +76,13 @@ def _declared_difference_s() -> Column:
     return F.col("audio_duration_s") - F.col("declared_duration_s")
 
 
+def _chars_per_second() -> Column:
+    """Speed of the text that the policy (in views: the manifest) chose; null where there is none."""
+    from pyspark.sql import functions as F
+
+    return F.when(F.col("text").isNotNull(), flags.chars_per_second(F.col("text"), F.col("audio_duration_s")))
+
+
 def _of_text(flag: Callable[..., Column], *others: str) -> Callable[[], Column]:
     """A flag of Whisper's text and, maybe, of other columns."""
 
@@ -89,6 +96,12 @@ def _of_text(flag: Callable[..., Column], *others: str) -> Callable[[], Column]:
 
 # `flags`: published signs of hallucination in Whisper's text; their sources are in `speechlake.text`.
 DERIVED: Mapping[str, Derived] = {
+    "text.chars_per_second": Derived(
+        "double",
+        ("audio",),
+        "Letters, marks and digits of the chosen text per second of audio [1/s].",
+        _chars_per_second,
+    ),
     "audio.declared_difference_s": Derived(
         "double", ("audio",), "Decoded minus declared length [s].", _declared_difference_s
     ),
@@ -193,5 +206,10 @@ class _Signals(dict[str, Signal]):
         return Imported(prefix, "value", "unknown", (prefix,), name)
 
 
-SIGNALS: Mapping[str, Signal] = _Signals((signal.name, signal) for signal in (*_measured(), *_derived()))
+# How far machine texts agree on the one that was chosen (`speechlake.splits.medoid`); null for any other text.
+AGREEMENT = Signal("text", "agreement", "double", ())
+
+SIGNALS: Mapping[str, Signal] = _Signals(
+    (signal.name, signal) for signal in (*_measured(), *_derived(), AGREEMENT)
+)
 EXTRACTORS: tuple[str, ...] = tuple(dict.fromkeys(signal.extractor for signal in _measured()))

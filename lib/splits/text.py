@@ -9,7 +9,8 @@ from pyspark.sql import functions as F
 
 from speechlake.config import near
 from speechlake.errors import ConfigError
-from speechlake.splits.policy import Policy
+from speechlake.splits.medoid import medoids
+from speechlake.splits.policy import MEDOID, Policy
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -19,17 +20,20 @@ KINDS: tuple[str, ...] = ("human", "caption", "machine")
 
 
 def choose_text(transcripts: DataFrame, policy: Policy, models: Mapping[str, str]) -> DataFrame:
-    """One row per utterance that has a preferred text: utterance_id, text, text_source, text_kind, text_sha256.
+    """One row per utterance that has a preferred text: utterance_id, text, text_source, text_kind, text_sha256,
+    text_agreement.
 
     `transcripts` holds current texts only (utterance_id, source, text, kind, text_sha256), model texts under
     the source `whisper:<fingerprint>`; `models` says which fingerprint a model id of the policy stands for.
-    Blank texts are no texts. Several texts of one source are ordered by kind, then by hash.
+    Blank texts are no texts. Several texts of one source are ordered by kind, then by hash. `text_agreement`
+    is how far the models agree on a medoid, which also needs `language`; null for any other text.
     """
     sources = preferred_sources(policy, models)
-    rank = _position("source", sources)
-    order = F.struct(rank, kind_rank(F.col("kind")), "text_sha256", "source", "kind", "text")
+    texts = _with_medoids(transcripts, policy, models)
+    rank = _position(_preferred_as(), sources)
+    order = F.struct(rank, kind_rank(F.col("kind")), "text_sha256", "source", "kind", "text", "agreement")
     return (
-        transcripts.filter(F.col("source").isin(sources) & ~is_blank(F.col("text")))
+        texts.filter(_preferred_as().isin(sources) & ~is_blank(F.col("text")))
         .groupBy("utterance_id")
         .agg(F.min(order).alias("chosen"))
         .select(
@@ -38,6 +42,7 @@ def choose_text(transcripts: DataFrame, policy: Policy, models: Mapping[str, str
             F.col("chosen.source").alias("text_source"),
             F.col("chosen.kind").alias("text_kind"),
             F.col("chosen.text_sha256").alias("text_sha256"),
+            F.col("chosen.agreement").alias("text_agreement"),
         )
     )
 
@@ -58,8 +63,24 @@ def kind_rank(kind: Column) -> Column:
     return F.coalesce(*(F.when(kind == name, F.lit(n)) for n, name in enumerate(KINDS)), F.lit(len(KINDS)))
 
 
+def _with_medoids(transcripts: DataFrame, policy: Policy, models: Mapping[str, str]) -> DataFrame:
+    """The transcripts, and the medoids that the policy asks for among them, with their `agreement`."""
+    columns = ("utterance_id", "source", "text", "kind", "text_sha256")
+    plain = transcripts.select(*columns, F.lit(None).cast("double").alias("agreement"))
+    asked = policy.text.medoid if policy.text else None
+    if asked is None:
+        return plain
+    voting = [_source(entry, models, policy.name) for entry in asked.of]
+    return plain.unionByName(medoids(transcripts, voting, asked.min_agreement))
+
+
+def _preferred_as() -> Column:
+    """The source as a preference names it: `medoid` for each `medoid:<source>`."""
+    return F.when(F.col("source").startswith(f"{MEDOID}:"), MEDOID).otherwise(F.col("source"))
+
+
 def _source(entry: str, models: Mapping[str, str], policy: str) -> str:
-    if entry == "manifest" or entry.startswith(("manifest:", "import:")):
+    if entry in ("manifest", MEDOID) or entry.startswith(("manifest:", "import:")):
         return entry
     if entry in models:
         return f"whisper:{models[entry]}"
@@ -69,7 +90,5 @@ def _source(entry: str, models: Mapping[str, str], policy: str) -> str:
     )
 
 
-def _position(column: str, values: Sequence[str]) -> Column:
-    return F.coalesce(
-        *(F.when(F.col(column) == value, F.lit(n)) for n, value in enumerate(values)), F.lit(-1)
-    )
+def _position(column: Column, values: Sequence[str]) -> Column:
+    return F.coalesce(*(F.when(column == value, F.lit(n)) for n, value in enumerate(values)), F.lit(-1))

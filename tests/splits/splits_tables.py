@@ -16,6 +16,8 @@ _CORE = {
     "container": "string", "member": "string", "byte_offset": "bigint", "byte_length": "bigint",
     "channel": "string", "start_ms": "bigint", "end_ms": "bigint", "speaker_id": "string",
     "session_id": "string", "language": "string", "declared_duration_s": "double", "retired_in": "string",
+    "licence": "string", "text_tags": "array<string>", "extras": "map<string,string>", "origin": "string",
+    "declared_sample_rate_hz": "bigint", "declared_channels": "bigint",
     "recording_state": "string", "content_sha256": "string", "single_speaker": "boolean", "role": "string",
     "text": "string", "text_source": "string", "text_kind": "string", "text_sha256": "string",
     "cluster_id": "string", "overlap_id": "string", "duplicate_kind": "string",
@@ -33,7 +35,7 @@ COLUMNS = {**_CORE, **_SCORE, **_SIGNALS, **_IDENTITY}
 _DEFAULTS: dict[str, Any] = {
     "corpus": "c", "root": "audio", "channel": "mix", "start_ms": 0, "recording_state": "present",
     "single_speaker": False, "role": "training", "text": "one two three", "text_source": "manifest",
-    "text_kind": "human", "language": "en", "audio_duration_s": 3.6, "speech_speech_ratio": 0.9,
+    "text_kind": "human", "text_tags": [], "extras": {}, "origin": "manifest", "language": "en", "audio_duration_s": 3.6, "speech_speech_ratio": 0.9,
     **{f"{name}_fingerprint": f"{name}-1" for name in _EXTRACTORS},
 }  # fmt: skip
 

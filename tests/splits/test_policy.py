@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from speechlake.errors import ConfigError
+from speechlake.splits.columns import NAMES
 from speechlake.splits.policy import SignalRule, load_policy
+from speechlake.splits.policy_values import Quantile
 
+FORMS = ("verbatim", "lower", "normalised")
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
 WHOLE = """
@@ -26,6 +30,7 @@ keep:
 splits: {scheme: main, salt: 2026, test: {hours: 5, max_share: 0.1, min_speakers: 8}}
 """
 SPLITS = "splits: {scheme: main, salt: 1}\n"
+RULE = "name: n\nkeep: [%s]\n" + SPLITS
 
 
 @pytest.fixture
@@ -51,9 +56,22 @@ def test_everything_that_is_said_is_understood(load):
     assert policy.text.human_only == ("test",)
 
 
-@pytest.mark.parametrize("name", ["asr-train", "small-corpus"])
-def test_policies_that_we_ship_are_valid(name):
-    assert load_policy(POLICIES / f"{name}.yaml").name == name
+@pytest.mark.parametrize("path", sorted(POLICIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_policies_that_we_ship_are_valid_and_named_like_their_files(path):
+    assert load_policy(path).name == path.stem
+
+
+def test_recipes_that_others_published_are_among_them():
+    assert {"granary", "emilia", "peoples-speech", "owsm-v4"} <= {
+        path.stem for path in POLICIES.glob("*.yaml")
+    }
+
+
+def test_the_policy_in_the_documentation_is_valid_and_names_every_column_and_operator(load):
+    page = (POLICIES.parent / "docs" / "policies.md").read_text("utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert load(text).name == "everything"
+    assert [name for name in (*NAMES, *SignalRule.operators, *FORMS) if f"`{name}`" not in page] == []
 
 
 def test_digest_is_of_the_meaning_and_not_of_the_spelling(load):
@@ -66,12 +84,80 @@ def test_digest_is_of_the_meaning_and_not_of_the_spelling(load):
     assert digests[0] == digests[1] != digests[2]
 
 
+BASE = """
+name: n
+text: {prefer: [manifest], human_only: [dev, test]}
+use: {whisper: [{languages: [de, en], model: a}, {model: b}]}
+keep:
+  - {rule: length, signal: audio.duration_s, between: [0.4, 30]}
+  - {rule: rate, signal: audio.sample_rate_hz, equals: 8000}
+  - {rule: licence, column: licence, one_of: [A, B]}
+  - {rule: loud, signal: audio.rms_dbfs, at_least: -70, when: [{column: corpus, equals: x}, {column: channel, equals: mix}]}
+  - {rule: some, any_of: [{column: corpus, equals: x}, {column: text_tags, one_of: [read]}]}
+overrides: [{languages: [ja, zh], keep: [{rule: length, between: [0.2, 30]}]}]
+caps: [{per: speaker, hours: 10}]
+weights: {temperature: 0.5, corpora: {x: 2}}
+splits: {scheme: m, salt: 1}
+"""
+SAME = {
+    "a set in another order": ("one_of: [A, B]", "one_of: [B, A, A]"),
+    "a whole number as a decimal": ("equals: 8000", "equals: 8000.0"),
+    "conditions in another order": ("[{column: corpus, equals: x}, {column: channel, equals: mix}]", "[{column: channel, equals: mix}, {column: corpus, equals: x}]"),
+    "alternatives in another order": ("[{column: corpus, equals: x}, {column: text_tags, one_of: [read]}]", "[{column: text_tags, one_of: [read]}, {column: corpus, equals: x}]"),
+    "a language with the common limit": ("at_least: -70", "at_least: {en: -70, default: -70.0}"),
+    "languages in another order": ("[de, en]", "[en, de]"),
+    "languages of an override": ("[ja, zh]", "[zh, ja]"),
+    "an override that repeats a rule": ("[{rule: length, between: [0.2, 30]}]", "[{rule: length, between: [0.2, 30.0]}, {rule: rate, equals: 8000}]"),
+    "a default that is said": ("{temperature: 0.5,", "{per: language, temperature: 0.5,"),
+    "a factor of one": ("{x: 2}", "{x: 2, y: 1}"),
+    "evaluation by name": ("human_only: [dev, test]", "human_only: eval"),
+    "a salt as text": ("salt: 1", "salt: '1'"),
+}  # fmt: skip
+OTHER = {
+    "a text form": ("prefer: [manifest]", "prefer: [manifest], form: lower"),
+    "a set": ("one_of: [A, B]", "one_of: [A]"),
+    "an operator": ("one_of: [A, B]", "none_of: [A, B]"),
+    "a condition": ("{column: channel, equals: mix}", "{column: channel, equals: '0'}"),
+    "an override's limit": ("between: [0.2, 30]", "between: [0.3, 30]"),
+    "an override's languages": ("[ja, zh]", "[ja]"),
+    "a cap": ("hours: 10", "hours: 11"),
+    "a temperature": ("temperature: 0.5", "temperature: 0.6"),
+    "a factor": ("{x: 2}", "{x: 3}"),
+    "a quantile": ("at_least: -70", "at_least: {quantile: 0.1}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_two_spellings_of_one_policy_have_one_digest(load, case):
+    assert load(BASE).digest() == load(BASE.replace(*SAME[case])).digest()
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_policies_that_mean_something_else_have_another_digest(load, case):
+    assert load(BASE).digest() != load(BASE.replace(*OTHER[case])).digest()
+
+
+def test_an_override_keeps_of_its_rule_what_it_does_not_change(load):
+    (override,) = load(BASE).overrides
+    (length,) = override.keep
+    assert isinstance(length, SignalRule)
+    assert (length.signal, length.asked) == ("audio.duration_s", {"default": (0.2, 30)})
+
+
+def test_quantiles_stand_beside_numbers(load):
+    limits = "{en: {quantile: 0.9}, de: 0.5, default: {quantile: 0.8, per: language}}"
+    rule = load(RULE % f"{{rule: r, signal: audio.duration_s, at_most: {limits}}}").keep[0]
+    assert isinstance(rule, SignalRule)
+    assert rule.asked == {
+        "en": Quantile(quantile=0.9), "de": 0.5, "default": Quantile(quantile=0.8, per="language")
+    }  # fmt: skip
+
+
 def test_a_null_that_is_asked_for_differs_from_an_operator_that_is_absent(load):
     with pytest.raises(ConfigError, match="found none"):
         load(f"name: n\nkeep: [{{rule: decodes, signal: audio.error}}]\n{SPLITS}")
 
 
-RULE = "name: n\nkeep: [%s]\n" + SPLITS
 REFUSED = {
     "unknown key, with the nearest": ("nam: n\n" + SPLITS, "unknown key 'nam'; did you mean 'name'"),
     "unknown key deep inside": ("name: n\nsplits: {scheme: m, salt: 1, test: {hour: 5, max_share: 0.1}}", r"splits\.test: .*did you mean 'hours'"),
@@ -100,9 +186,33 @@ REFUSED = {
     "keeping by quality": ("name: n\nduplicates: {keep: [quality]}\n" + SPLITS, "'quality' is not supported"),
     "text links": ("name: n\nlinks: {text: {mode: exclude_from_train}}\n" + SPLITS, "'text' is not supported by this version .text links."),
     "session links": ("name: n\nlinks: {session: together}\n" + SPLITS, "'session' is not supported"),
-    "overrides": ("name: n\noverrides: []\n" + SPLITS, "'overrides' is not supported"),
     "links that may be split": ("name: n\nlinks: {speaker: apart}\n" + SPLITS, r"links\.speaker: .*'together'.*found 'apart'"),
-    "another form of text": ("name: n\ntext: {prefer: [manifest], form: lower}\n" + SPLITS, r"text\.form"),
+    "another form of text": ("name: n\ntext: {prefer: [manifest], form: upper}\n" + SPLITS, r"text\.form"),
+    "a medoid that is not preferred": ("name: n\ntext: {prefer: [manifest], medoid: {of: [a, b, c]}}\n" + SPLITS, "go together"),
+    "a medoid of two": ("name: n\ntext: {prefer: [medoid], medoid: {of: [a, b]}}\n" + SPLITS, r"text\.medoid\.of"),
+    "a medoid with a text twice": ("name: n\ntext: {prefer: [medoid], medoid: {of: [a, b, a]}}\n" + SPLITS, "votes once"),
+    "unknown column": ((RULE % "{rule: r, column: license, equals: x}"), r"keep\[0\].column: unknown column 'license'; did you mean 'licence'"),
+    "neither signal nor column": ((RULE % "{rule: r, equals: x}"), "expected one of signal and column"),
+    "signal and column": ((RULE % "{rule: r, signal: audio.codec, column: corpus, equals: x}"), "expected one of signal and column"),
+    "tags compared with a number": ((RULE % "{rule: r, column: text_tags, at_least: 1}"), r"which is array<string>"),
+    "a pattern for a number": ((RULE % "{rule: r, signal: audio.duration_s, matches: a}"), "'matches' cannot compare audio.duration_s"),
+    "a pattern that explodes": ((RULE % "{rule: r, column: corpus, matches: '(a+)+'}"), r"keep\[0\].matches: a group cannot be repeated.*allowed are"),
+    "one condition of any_of": ((RULE % "{rule: r, any_of: [{column: corpus, equals: x}]}"), r"keep\[0\].any_of: .*at least 2"),
+    "any_of beside a signal": ((RULE % "{rule: r, any_of: [], signal: audio.error}"), "unknown key 'signal'"),
+    "a slip in when": ((RULE % "{rule: r, signal: audio.error, is: null, when: {column: corpora, equals: x}}"), r"keep\[0\].when\[0\].column: .*did you mean 'corpus'"),
+    "a slip in quantile": ((RULE % "{rule: r, signal: audio.duration_s, at_least: {quantil: 0.1}}"), "'quantil'; did you mean 'quantile'"),
+    "a quantile of everything": ((RULE % "{rule: r, signal: audio.duration_s, at_least: {quantile: 1}}"), "less than 1"),
+    "one language per language": ((RULE % "{rule: r, signal: audio.duration_s, at_least: {en: {quantile: 0.1, per: language}}}"), "en: 'per' is for default"),
+    "an override for all rows": ("name: n\noverrides: [{drop_rules: []}]\n" + SPLITS, r"overrides\[0\]: expected languages, corpora or both"),
+    "an override of nothing": ("name: n\noverrides: [{languages: [ja]}]\n" + SPLITS, "expected keep, drop_rules or both"),
+    "an override of an unknown rule": ((RULE % "{rule: length, signal: audio.error, is: null}") + "overrides: [{languages: [ja], keep: [{rule: lenght, is: null}]}]\n", r"overrides: .*\[0\]\.keep\[0\]: 'lenght'; did you mean 'length'"),
+    "dropping an unknown rule": ((RULE % "{rule: length, signal: audio.error, is: null}") + "overrides: [{languages: [ja], drop_rules: [lenght]}]\n", "did you mean 'length'"),
+    "an override of the signal": ((RULE % "{rule: r, signal: audio.error, is: null}") + "overrides: [{corpora: [c], keep: [{rule: r, signal: audio.codec}]}]\n", "unknown change of 'r'"),
+    "a cap on channels": ("name: n\ncaps: [{per: channel, hours: 1}]\n" + SPLITS, r"caps\[0\]\.per"),
+    "a cap said twice": ("name: n\ncaps: [{per: corpus, hours: 1}, {per: corpus, hours: 2}]\n" + SPLITS, "corpus is capped twice"),
+    "a cap on texts without texts": ("name: n\ncaps: [{per: text, hours: 1}]\n" + SPLITS, "needs a section text"),
+    "weights that weigh nothing": ("name: n\nweights: {per: language}\n" + SPLITS, "expected a temperature"),
+    "a temperature that sharpens": ("name: n\nweights: {temperature: 2}\n" + SPLITS, r"weights\.temperature"),
     "an object of Python": ("name: !!python/object/apply:os.system [true]\n", "not valid YAML"),
     "a list": ("- name\n", "the whole file"),
     "half of everything": ("name: n\nsplits: {scheme: m, salt: 1, dev: {hours: 1, max_share: 0.9}}", "less than or equal to 0.5"),

@@ -24,7 +24,53 @@ POLICY = policy(
         {"rule": "squeezed", "signal": "flags.compression_excess", "at_most": 0, "if_missing": "pass"},
         {"rule": "same_language", "minimum_probability": 0.7},
         {"rule": "error_rate", "at_most": {"en": 0.3, "default": 0.5}, "min_units": 5},
-    ]
+        {"rule": "licence", "column": "licence", "one_of": ["CC0-1.0", "CC-BY-4.0"]},
+        {"rule": "source", "column": "corpus", "none_of": ["prank-calls"]},
+        {"rule": "no_prompts", "column": "text_tags", "none_of": ["prompts", "menus"]},
+        {"rule": "read_aloud", "column": "text_tags", "one_of": ["read", "verbatim"]},
+        {"rule": "tagged", "column": "text_tags", "is": None},
+        {"rule": "votes", "column": "extras.up_votes", "at_least": 2},
+        {"rule": "client", "column": "extras.client", "matches": "(web|app)-[0-9]{1,3}"},
+        {"rule": "known", "column": "speaker_known", "is": True},
+        {"rule": "speed", "signal": "text.chars_per_second", "at_most": 25},
+        {"rule": "agreed", "signal": "text.agreement", "at_least": 0.8},
+        {
+            "rule": "calls",
+            "signal": "audio.sample_rate_hz",
+            "at_least": 8000,
+            "when": {"column": "channel", "one_of": ["0", "1"]},
+        },
+        {
+            "rule": "loud_speech",
+            "signal": "audio.rms_dbfs",
+            "at_least": -60,
+            "when": [
+                {"signal": "speech.speech_ratio", "at_least": 0.5},
+                {"column": "text_kind", "equals": "human"},
+            ],
+        },
+        {
+            "rule": "clean_or_loud",
+            "any_of": [
+                {"signal": "audio.clipped_ratio", "at_most": {"en": 0.1}},
+                {"signal": "speech.speech_ratio", "at_least": 0.5},
+            ],
+        },
+    ],
+    overrides=[
+        {
+            "languages": ["sw", "zu"],
+            "keep": [{"rule": "length", "between": [0.1, 9]}],
+            "drop_rules": ["clipping"],
+        },
+        {
+            "corpora": ["radio"],
+            "keep": [
+                {"rule": "length", "between": [1, 2]},
+                {"rule": "error_rate", "at_most": 0.9, "min_units": 1},
+            ],
+        },
+    ],
 )
 ENGLISH_ONLY = "whisper-en"
 NAN = float("nan")
@@ -90,6 +136,56 @@ SAYS = [
     ("error_rate", {"whisper_error": "UNSUPPORTED_LANGUAGE"}, "not_applicable", "language_not_supported", "UNSUPPORTED_LANGUAGE", "<= 0.3"),
     ("error_rate", ERROR, "fail", "missing:whisper.text", "DECODER_CRASHED", "<= 0.3"),
     ("error_rate", {}, "fail", "missing:score", None, "<= 0.3"),
+    ("licence", {"licence": "CC0-1.0"}, "pass", None, "CC0-1.0", "CC0-1.0, CC-BY-4.0"),
+    ("licence", {"licence": "CC-BY-NC-4.0"}, "fail", None, "CC-BY-NC-4.0", "CC0-1.0, CC-BY-4.0"),
+    ("licence", {"licence": None}, "not_applicable", "no_value", None, "CC0-1.0, CC-BY-4.0"),
+    ("source", {"corpus": "prank-calls"}, "fail", None, "prank-calls", "none of prank-calls"),
+    ("no_prompts", {"text_tags": ["read", "prompts"]}, "fail", None, "read, prompts", "none of prompts, menus"),
+    ("no_prompts", {"text_tags": []}, "pass", None, "", "none of prompts, menus"),
+    ("read_aloud", {"text_tags": ["prompts", "read"]}, "pass", None, "prompts, read", "read, verbatim"),
+    ("read_aloud", {"text_tags": []}, "fail", None, "", "read, verbatim"),
+    ("tagged", {"text_tags": []}, "pass", None, "", "null"),
+    ("tagged", {"text_tags": ["read"]}, "fail", None, "read", "null"),
+    ("votes", {"extras": {"up_votes": "2"}}, "pass", None, "2", ">= 2"),
+    ("votes", {"extras": {"up_votes": "1"}}, "fail", None, "1", ">= 2"),
+    ("votes", {"extras": {"up_votes": "many"}}, "fail", None, "many", ">= 2"),
+    ("votes", {}, "not_applicable", "no_value", None, ">= 2"),
+    ("client", {"extras": {"client": "app-12"}}, "pass", None, "app-12", "(web|app)-[0-9]{1,3}"),
+    ("client", {"extras": {"client": "my app-12"}}, "fail", None, "my app-12", "(web|app)-[0-9]{1,3}"),
+    ("client", {"extras": {"client": "app-12\n"}}, "fail", None, "app-12\n", "(web|app)-[0-9]{1,3}"),
+    ("known", {"speaker_id": None}, "fail", None, "false", "true"),
+    ("speed", {"text": "a" * 90}, "pass", None, "25", "<= 25"),
+    ("speed", {"text": "a" * 99}, "fail", None, "27.5", "<= 25"),
+    ("speed", {"text": None}, "not_applicable", "no_value", None, "<= 25"),
+    ("agreed", {"text_agreement": 0.8}, "pass", None, "0.8", ">= 0.8"),
+    ("agreed", {}, "not_applicable", "no_value", None, ">= 0.8"),
+    ("calls", {"channel": "0", "audio_sample_rate_hz": 4000}, "fail", None, "4000", ">= 8000"),
+    ("calls", {"channel": "mix", "audio_sample_rate_hz": 4000}, "not_applicable", "when", "4000", ">= 8000"),
+    ("calls", {"channel": "mix", "audio_fingerprint": None}, "not_applicable", "when", None, ">= 8000"),
+    ("calls", {"channel": "1", "audio_fingerprint": None}, "fail", "missing:audio.sample_rate_hz", None, ">= 8000"),
+    ("loud_speech", {"audio_rms_dbfs": -70.0}, "fail", None, "-70", ">= -60"),
+    ("loud_speech", {"audio_rms_dbfs": -70.0, "speech_speech_ratio": 0.4}, "not_applicable", "when", "-70", ">= -60"),
+    ("loud_speech", {"audio_rms_dbfs": -70.0, "text_kind": "machine"}, "not_applicable", "when", "-70", ">= -60"),
+    ("loud_speech", {"audio_rms_dbfs": -70.0, "text_kind": None}, "not_applicable", "when", "-70", ">= -60"),
+    # Nobody knows whether the rule applies.
+    ("loud_speech", {"audio_rms_dbfs": -50.0, "speech_fingerprint": None}, "fail", "missing:speech.speech_ratio", "-50", ">= -60"),
+    ("clean_or_loud", {"audio_clipped_ratio": 0.2}, "pass", None, "audio.clipped_ratio 0.2; speech.speech_ratio 0.9", "audio.clipped_ratio <= 0.1; speech.speech_ratio >= 0.5"),
+    ("clean_or_loud", {"audio_clipped_ratio": 0.2, "speech_speech_ratio": 0.1}, "fail", None, "audio.clipped_ratio 0.2; speech.speech_ratio 0.1", "audio.clipped_ratio <= 0.1; speech.speech_ratio >= 0.5"),
+    ("clean_or_loud", {"audio_clipped_ratio": NAN, "speech_speech_ratio": NAN}, "fail", None, "audio.clipped_ratio NaN; speech.speech_ratio NaN", "audio.clipped_ratio <= 0.1; speech.speech_ratio >= 0.5"),
+    # What passes is enough, whatever is missing; what is missing might have passed.
+    ("clean_or_loud", {"audio_clipped_ratio": 0.1, "speech_fingerprint": None}, "pass", None, "audio.clipped_ratio 0.1", "audio.clipped_ratio <= 0.1; speech.speech_ratio >= 0.5"),
+    ("clean_or_loud", {"audio_clipped_ratio": 0.2, "speech_fingerprint": None}, "fail", "missing:speech.speech_ratio", "audio.clipped_ratio 0.2", "audio.clipped_ratio <= 0.1; speech.speech_ratio >= 0.5"),
+    # A condition without a limit for the language is not asked.
+    ("clean_or_loud", {"audio_clipped_ratio": 0.0, "language": "fr", "speech_speech_ratio": 0.1}, "fail", None, "audio.clipped_ratio 0; speech.speech_ratio 0.1", "speech.speech_ratio >= 0.5"),
+    ("clean_or_loud", {"audio_clipped_ratio": None, "speech_speech_ratio": None}, "not_applicable", "no_value", None, "audio.clipped_ratio <= 0.1; speech.speech_ratio >= 0.5"),
+    # Overrides: the first that is for the row, and no other.
+    ("length", {"language": "sw-KE", "audio_duration_s": 0.2}, "pass", None, "0.2", "0.1 .. 9"),
+    ("length", {"language": "zu", "corpus": "radio", "audio_duration_s": 0.2}, "pass", None, "0.2", "0.1 .. 9"),
+    ("length", {"corpus": "radio", "audio_duration_s": 3.6}, "fail", None, "3.6", "1 .. 2"),
+    ("length", {"corpus": "radio", "language": None, "audio_duration_s": 2.0}, "pass", None, "2", "1 .. 2"),
+    ("clipping", {"language": "sw", "audio_clipped_ratio": 0.9}, "not_applicable", "override", None, None),
+    ("clipping", {"corpus": "radio", "audio_clipped_ratio": 0.9}, "fail", None, "0.9", "<= 0.1"),
+    ("error_rate", {**SCORE, "corpus": "radio", "score_wer": 0.8}, "pass", None, "0.8", "<= 0.9"),
 ]  # fmt: skip
 
 

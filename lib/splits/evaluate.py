@@ -1,0 +1,34 @@
+"""A policy over a lake as it is: what build-splits publishes and simulate only looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from speechlake.splits.build import Build, build
+from speechlake.splits.candidates import candidates, english_only, published_assignments
+from speechlake.splits.pins import pinned, taken, used, with_numbers
+from speechlake.splits.policy import Policy
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A build, the policy with the numbers of its quantiles, and these numbers by their pinned keys."""
+
+    build: Build
+    policy: Policy
+    numbers: Mapping[str, float]
+
+
+def evaluated(lake: Lake, policy: Policy) -> Evaluated:
+    """Evaluate `policy` against all that the lake holds and its scheme remembers. Writes nothing."""
+    rows = candidates(lake, policy)
+    numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
+    meant = with_numbers(policy, numbers)
+    assignments = published_assignments(lake, policy.splits.scheme)
+    built = build(rows, meant, assignments, english_only=english_only(lake))
+    return Evaluated(built, meant, used(policy, numbers))

@@ -1,0 +1,52 @@
+"""The form of released texts: as written, in lower case, or as a normaliser of the language makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.policy import Policy
+from speechlake.splits.rules import failure
+from speechlake.text.score import normaliser_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from speechlake.splits.components import Staged
+
+
+def with_forms(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
+    """Add `form_text` and `text_form` of kept rows: the text in the policy's form, and the form's own name.
+
+    Scores, rules and links are of the text as it is stored; the form is what trainers get. A row whose text
+    is empty in its form ("[laughter]") is excluded as `no_text`.
+    """
+    if policy.text is None:
+        nothing = F.lit(None).cast("string")
+        return decided.withColumns({"form_text": nothing, "text_form": nothing})
+    if policy.text.form != "normalised":
+        text = F.lower("text") if policy.text.form == "lower" else F.col("text")
+        return decided.withColumns({"form_text": text, "text_form": F.lit(policy.text.form)})
+    joined = decided.join(staged("forms", normalised(decided.filter("kept"))), "utterance_id", how="left")
+    empty = F.col("kept") & (F.col("form_text") == "")
+    nothing = failure(F.lit("no_text"), F.lit(None), F.col("text"), F.col("text_form"))
+    failures = F.when(empty, F.array(nothing)).otherwise(F.col("failures"))
+    kept = F.col("kept") & ~F.coalesce(empty, F.lit(False))
+    return staged("formed", joined.withColumns({"failures": failures, "kept": kept}))
+
+
+def normalised(rows: DataFrame) -> DataFrame:
+    """(utterance_id, form_text, text_form): texts by the normaliser of their declared language, and its name."""
+    named = rows.select("utterance_id", "text", normaliser_of(F.col("language")).alias("text_form"))
+    return named.mapInPandas(_normalised, "utterance_id string, form_text string, text_form string")
+
+
+def _normalised(batches: Iterator[Any]) -> Iterator[Any]:
+    from speechlake.text.normalisers import NORMALISERS
+
+    for batch in batches:
+        pairs = zip(batch["text_form"], batch["text"], strict=True)
+        texts = [NORMALISERS[name].normalise(text) for name, text in pairs]
+        yield batch.assign(form_text=texts)[["utterance_id", "form_text", "text_form"]]

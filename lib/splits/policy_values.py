@@ -1,0 +1,122 @@
+"""Values of a policy file: limits, which may differ by language or be quantiles, ranges, sides, languages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from speechlake.config import Section, invalid
+
+Side = Literal["train", "dev", "test"]
+SIDES: tuple[Side, ...] = ("train", "dev", "test")
+EVALUATION: tuple[Side, ...] = ("dev", "test")
+
+RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+LanguageOrDefault = Annotated[str, Field(pattern=r"^([a-z]{2,3}|default)$")]
+CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Scalar = bool | int | float | str
+
+
+class Quantile(Section):
+    """A limit that is read off the data, once: the number is pinned by the first release of the scheme.
+
+    `per: language` takes a number of its own for each language that no other limit names.
+    """
+
+    quantile: Annotated[float, Field(gt=0, lt=1)]
+    per: Literal["language"] | None = None
+
+
+def _by_language(value: object) -> object:
+    """A value for every language is the map {default: value}."""
+    if not isinstance(value, dict) or "quantile" in value:
+        return {"default": value}
+    for key in value:
+        if len(str(key)) > 3 and key != "default":
+            raise invalid("language", key, ("default", "quantile"))
+    return value
+
+
+def _ordered(pairs: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Refuse a range whose lower end is above its upper end."""
+    for language, (low, high) in pairs.items():
+        if low > high:
+            raise PydanticCustomError("range", f"{language}: {low:g} is above {high:g}")
+    return pairs
+
+
+def _language_of_its_own(limits: dict[str, Any]) -> dict[str, Any]:
+    """Refuse `per: language` for one language."""
+    for language, limit in limits.items():
+        if isinstance(limit, Quantile) and limit.per and language != "default":
+            raise PydanticCustomError("quantile", f"{language}: 'per' is for default; this is one language")
+    return limits
+
+
+def _kind_of_limit(value: Any) -> str:
+    return "<quantile>" if isinstance(value, dict | Quantile) else "<number>"
+
+
+def _sides(value: object) -> object:
+    """`train`, `eval`, `all` or a list of sides, as sides in their usual order."""
+    named: dict[str, tuple[str, ...]] = {
+        "all": SIDES,
+        "eval": EVALUATION,
+        **{side: (side,) for side in SIDES},
+    }
+    if isinstance(value, str):
+        if value not in named:
+            raise invalid("side", value, [*named])
+        return named[value]
+    if isinstance(value, list) and value and all(side in SIDES for side in value):
+        return tuple(side for side in SIDES if side in value)
+    if isinstance(value, tuple):
+        return value
+    raise PydanticCustomError("sides", "expected train, eval, all, or a list of train, dev and test")
+
+
+def as_tuple(value: object) -> object:
+    """YAML has lists only; frozen models hold tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Limit = Annotated[
+    Annotated[float, Tag("<number>")] | Annotated[Quantile, Tag("<quantile>")], Discriminator(_kind_of_limit)
+]
+Limits = Annotated[
+    dict[LanguageOrDefault, Limit],
+    BeforeValidator(_by_language),
+    Field(min_length=1),
+    AfterValidator(_language_of_its_own),
+]
+Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
+Ranges = Annotated[dict[LanguageOrDefault, Pair], BeforeValidator(_by_language), AfterValidator(_ordered)]
+Sides = Annotated[tuple[Side, ...], BeforeValidator(_sides)]
+Scalars = Annotated[tuple[Scalar, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+Languages = Annotated[tuple[Language, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+Corpora = Annotated[tuple[CorpusName, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+
+
+def plain(value: Any) -> Any:
+    """A value in its one spelling, for digests: 8000.0 is 8000, sequences are lists, keys and parts likewise."""
+    if isinstance(value, Section):
+        return plain(value.model_dump(by_alias=True, exclude_none=True))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def plain_limits(value: Any) -> Any:
+    """Limits in their one spelling: a language whose number is that of `default` need not be named."""
+    said = plain(value)
+    if not isinstance(said, dict):
+        return said
+    rest = said.get("default")
+    # A quantile is over the languages that no other key names, so there each name counts.
+    repeated = {} if isinstance(rest, dict) or "default" not in said else {"default": rest}
+    return {key: item for key, item in said.items() if key == "default" or item != repeated.get("default")}

@@ -1,0 +1,94 @@
+"""Quantiles become numbers, once."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from splits_tables import candidate, candidates, policy
+
+from speechlake.splits.pins import quantiles, taken, used, with_numbers
+
+RATIO = "audio.clipped_ratio"
+
+
+def asking(limit, **more):
+    """A policy whose one rule has this limit."""
+    return policy(keep=[{"rule": "r", "signal": RATIO, "at_most": limit}], **more)
+
+
+def rows(spark, partitions=1):
+    """101 English and 11 French values from 0 to 1, and rows that do not count."""
+    said = [("en", n / 100) for n in range(101)] + [("fr-CA", n / 10) for n in range(11)]
+    made = [candidate(f"u{n}", language=la, audio_clipped_ratio=v) for n, (la, v) in enumerate(said)]
+    out = {
+        "retired": {"retired_in": "m#1"},
+        "nan": {"audio_clipped_ratio": float("nan")},
+        "endless": {"audio_clipped_ratio": float("inf")},
+        "null": {"audio_clipped_ratio": None},
+        "failed": {"audio_error": "BAD_DATA"},
+    }
+    made += [candidate(name, **{"audio_clipped_ratio": 99.0, **more}) for name, more in out.items()]
+    random.Random(partitions).shuffle(made)
+    return candidates(spark, *made, partitions=partitions)
+
+
+EN, FR, REST = (f"{RATIO} at_most {language} 0.9" for language in ("en", "fr", "default-fr"))
+# The limit in the policy -> pinned numbers, and what the rule then asks.
+SAID = [
+    ({"en": {"quantile": 0.9}, "default": 0.5}, {EN: 0.9}, {"en": 0.9, "default": 0.5}),
+    ({"fr": 0.7, "default": {"quantile": 0.9}}, {REST: 0.9}, {"fr": 0.7, "default": 0.9}),
+    ({"quantile": 0.9, "per": "language"}, {EN: 0.9, FR: 0.9}, {"en": 0.9, "fr": 0.9}),
+    ({"fr": 0.7, "default": {"quantile": 0.9, "per": "language"}}, {EN: 0.9}, {"en": 0.9, "fr": 0.7}),
+    ({"de": {"quantile": 0.9}, "default": 0.5}, {}, {"default": 0.5}),  # nobody speaks German
+    (0.5, {}, {"default": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("limit", "numbers", "asked"), SAID)
+def test_quantile_is_read_off_the_rows_of_its_languages(spark, limit, numbers, asked):
+    said = asking(limit)
+    found = taken(rows(spark), said, {})
+    assert found == numbers
+    assert used(said, found) == numbers
+    assert with_numbers(said, found).keep[0].asked == asked
+
+
+def test_pinned_numbers_stay_whatever_the_rows_say(spark):
+    said = asking({"quantile": 0.9, "per": "language"})
+    assert taken(rows(spark), said, {EN: 0.123, "other": 7.0}) == {EN: 0.123, FR: 0.9, "other": 7.0}
+    assert used(said, {EN: 0.123, "other at_most x 1": 7.0}) == {EN: 0.123}
+
+
+def test_order_and_partitions_change_no_number(spark):
+    said = asking({"quantile": 0.333})
+    assert taken(rows(spark), said, {}) == taken(rows(spark, partitions=5), said, {})
+
+
+def test_quantiles_are_found_in_conditions_overrides_and_error_rates():
+    low = {"quantile": 0.1}
+    said = policy(
+        keep=[
+            {
+                "rule": "a",
+                "signal": "audio.rms_dbfs",
+                "at_least": -70,
+                "when": {"signal": RATIO, "at_most": low},
+            },
+            {
+                "rule": "b",
+                "any_of": [
+                    {"signal": "audio.rms_dbfs", "at_least": low},
+                    {"column": "corpus", "equals": "c"},
+                ],
+            },
+            {"rule": "error_rate", "at_most": low, "min_units": 1},
+            {"rule": "c", "column": "extras.votes", "at_least": 1},
+        ],
+        overrides=[{"languages": ["ja"], "keep": [{"rule": "c", "at_least": low}]}],
+    )
+    names = ["audio.clipped_ratio", "audio.rms_dbfs", "error_rate", "extras.votes"]
+    numbers = {one.key(one.language_key): n for n, one in enumerate(quantiles(said))}
+    assert sorted(key.split()[0] for key in numbers) == names
+    assert quantiles(with_numbers(said, numbers)) == []
+    assert with_numbers(said, numbers).digest() != with_numbers(said, dict.fromkeys(numbers, 5.0)).digest()
