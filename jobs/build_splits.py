@@ -32,8 +32,11 @@ from speechlake.splits.candidates import (
     profile_of,
     published_assignments,
 )
+from speechlake.splits.gate import Asked
+from speechlake.splits.lists import oddities
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.publish import commit_build, staged_build
+from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
 
 NAME = "build-splits"
@@ -109,9 +112,12 @@ def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> 
         "scheme": policy.splits.scheme,
         "fingerprints": fingerprints(profile_of(lake, policy)),
         "versions_read": this.versions_read,
+        **Asked(policy.links, policy.decontaminate).note(),
     }
-    built = build(candidates(lake, policy), policy, assignments, english_only=english_only(lake))
-    stage = staged_build(hold, built, note, this.digest[:16])
+    rows = candidates(lake, policy)
+    built = build(rows, policy, assignments, english_only=english_only(lake))
+    said = [*oddities(lake, policy), *alike_voices(rows, built.splits)]
+    stage = staged_build(hold, built, note, this.digest[:16], said)
     commit_build(hold, stage)
     hold.staging.delete(stage)
 

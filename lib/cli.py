@@ -18,6 +18,8 @@ JOBS: dict[str, str] = {
     "score-transcripts": "texts against Whisper's: error rates",
     "find-duplicates": "clusters of utterances with the same audio",
     "build-splits": "a policy -> a published release of train, dev and test",
+    "diff-releases": "two releases: what was added, removed, moved, and why",
+    "verify-release": "rows, sides and files of a release against what was published",
     "compare-models": "two models over the same utterances: errors, languages, hours, regressions",
     "profile": "which model's measurements are current, per language if need be",
     "report": "what a lake and a release hold, on the terminal",

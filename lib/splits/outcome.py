@@ -99,7 +99,7 @@ def warnings(decided: DataFrame, policy: Policy) -> DataFrame:
     found = kept.groupBy("stratum").agg(*of_sides)
     said = F.array_compact(F.array(*(message for side in SIDES for message in _shortages(policy, side))))
     short = found.select(F.explode(said).alias("message"))
-    return short.unionByName(_unlinked(kept)).orderBy("message")
+    return short.unionByName(_unlinked(kept))
 
 
 def _shortages(policy: Policy, side: str) -> list[Column]:

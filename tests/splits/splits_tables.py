@@ -19,6 +19,9 @@ _CORE = {
     "recording_state": "string", "content_sha256": "string", "single_speaker": "boolean", "role": "string",
     "text": "string", "text_source": "string", "text_kind": "string", "text_sha256": "string",
     "cluster_id": "string", "overlap_id": "string", "duplicate_kind": "string",
+    "source_id": "string", "manifest_uri": "string", "extras": "map<string,string>",
+    "speaker_namespace": "string", "text_tags": "array<string>", "evaluation_texts": "array<string>",
+    "listed": "string",
 }  # fmt: skip
 _SCORE = {
     f"score_{column.name}": column.type
@@ -32,7 +35,7 @@ COLUMNS = {**_CORE, **_SCORE, **_SIGNALS, **_IDENTITY}
 
 _DEFAULTS: dict[str, Any] = {
     "corpus": "c", "root": "audio", "channel": "mix", "start_ms": 0, "recording_state": "present",
-    "single_speaker": False, "role": "training", "text": "one two three", "text_source": "manifest",
+    "single_speaker": False, "role": "training", "extras": {}, "text_tags": [], "text": "one two three", "text_source": "manifest",
     "text_kind": "human", "language": "en", "audio_duration_s": 3.6, "speech_speech_ratio": 0.9,
     **{f"{name}_fingerprint": f"{name}-1" for name in _EXTRACTORS},
 }  # fmt: skip
@@ -49,6 +52,7 @@ def candidate(utterance_id: str, **said: Any) -> dict[str, Any]:
         "content_sha256": hashlib.sha256(utterance_id.encode()).hexdigest(),
     }
     own["overlap_id"] = said.get("cluster_id")
+    own["speaker_namespace"] = said.get("corpus", "c")
     return {**dict.fromkeys(COLUMNS), **_DEFAULTS, **own, **said}
 
 
