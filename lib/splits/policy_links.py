@@ -168,7 +168,9 @@ def _read(fixed: FixedSet, policy: Path, side: str) -> FixedSet:
     except OSError as error:
         raise ConfigError(f"{policy}: lists.{side}: {path} cannot be read: {error}") from error
     if fixed.sha256 not in (None, digest):
-        raise ConfigError(f"{policy}: lists.{side}: {path} has sha256 {digest}, the policy says {fixed.sha256}")
+        raise ConfigError(
+            f"{policy}: lists.{side}: {path} has sha256 {digest}, the policy says {fixed.sha256}"
+        )
     return FixedSet(file=str(path), sha256=digest)
 
 
