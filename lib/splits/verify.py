@@ -39,11 +39,13 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     try:
         policy = loads(release["policy"], f"release {release['release']}", Policy)
         asked = Asked(policy.links, policy.decontaminate)
+        linked = links(lake, asked.decontaminate)
     except ConfigError as error:
-        asked, note = Asked(), f"its policy is not understood, links are asked by default: {error.message}"
+        asked, linked = Asked(), links(lake)
+        note = f"its policy is not understood here, so links are asked by default: {error.message}"
     rows = lake.read("splits").where(F.col("build_id") == release["build_id"])
     assignments = published_assignments(lake, release["scheme"])
-    return leaks(rows, links(lake, asked.decontaminate), assignments, asked), note
+    return leaks(rows, linked, assignments, asked), note
 
 
 def files_read(lake: Lake, build: str, sample: int) -> DataFrame:
