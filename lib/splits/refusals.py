@@ -78,7 +78,8 @@ def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], 
     """(message, refuse) per group with more of a stratum's hours than `max_group_share`, and what glued it together.
 
     `known` has link_group and a column per link; `groups` one row per group (link_group, stratum, ms). A group
-    of one link alone, such as a speaker who is most of a language, is told too: it will not evaluate.
+    of one link alone, such as a speaker who is most of a language, is told too: it will not evaluate. A row
+    that is linked to nobody is no group.
     """
     strata = groups.groupBy("stratum").agg(F.sum("ms").alias("total"))
     share = F.col("ms") / F.col("total")
@@ -107,7 +108,7 @@ def _glue(members: DataFrame, links: Mapping[str, str]) -> DataFrame:
         *(F.struct(F.lit(kind).alias("kind"), F.col(column).alias("value")) for kind, column in links.items())
     )
     each = members.select("link_group", F.explode(pairs).alias("link")).filter("link.value IS NOT NULL")
-    counted = each.groupBy("link_group", "link.kind", "link.value").agg(F.count("*").alias("n"))
+    counted = each.groupBy("link_group", "link.kind", "link.value").agg(F.count("*").alias("n")).filter("n > 1")
     order = Window.partitionBy("link_group").orderBy(F.desc("n"), "kind", "value")
     most = counted.withColumn("place", F.row_number().over(order)).filter(F.col("place") <= TOLD)
     line = F.concat("kind", F.lit(" '"), "value", F.lit("': "), F.col("n").cast("string"), F.lit(" rows"))
