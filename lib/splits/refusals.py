@@ -108,7 +108,9 @@ def _glue(members: DataFrame, links: Mapping[str, str]) -> DataFrame:
         *(F.struct(F.lit(kind).alias("kind"), F.col(column).alias("value")) for kind, column in links.items())
     )
     each = members.select("link_group", F.explode(pairs).alias("link")).filter("link.value IS NOT NULL")
-    counted = each.groupBy("link_group", "link.kind", "link.value").agg(F.count("*").alias("n")).filter("n > 1")
+    counted = (
+        each.groupBy("link_group", "link.kind", "link.value").agg(F.count("*").alias("n")).filter("n > 1")
+    )
     order = Window.partitionBy("link_group").orderBy(F.desc("n"), "kind", "value")
     most = counted.withColumn("place", F.row_number().over(order)).filter(F.col("place") <= TOLD)
     line = F.concat("kind", F.lit(" '"), "value", F.lit("': "), F.col("n").cast("string"), F.lit(" rows"))

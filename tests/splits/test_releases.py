@@ -29,9 +29,10 @@ pytestmark = pytest.mark.slow
 POLICY = """
 name: releases
 text: {prefer: [manifest]}
+keep: [{rule: length, signal: audio.duration_s, at_least: 0.4}]
 splits: {scheme: main, salt: 3, test: {hours: 1, max_share: 0.4}}
 """
-FIRST = {f"u{n}": f"text of clip {n}" for n in range(6)}
+FIRST = {**{f"u{n}": f"text of clip {n}" for n in range(6)}, "short": "no"}
 # u0 is gone, u1 says something else, u6 is new.
 SECOND = {**{name: text for name, text in FIRST.items() if name != "u0"}, "u1": "another text", "u6": "new"}
 
@@ -43,6 +44,7 @@ class Kept:
         self.lake, self.folder = lake, folder
         for n in range(7):
             wav(folder / "here" / f"u{n}.wav", seed=n, seconds=0.5)
+        wav(folder / "here" / "short.wav", seed=7, seconds=0.2)
         self.say(FIRST, "here")
         self.release("r1")
         self.before = tables(lake, ["splits", "decisions", "releases"])
