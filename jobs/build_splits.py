@@ -26,8 +26,11 @@ from speechlake.progress import Progress
 from speechlake.signals.catalogue import fingerprints
 from speechlake.splits.candidates import TABLES_READ, profile_of
 from speechlake.splits.evaluate import evaluated
+from speechlake.splits.gate import Asked
+from speechlake.splits.lists import oddities
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.publish import commit_build, staged_build
+from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
 
 NAME = "build-splits"
@@ -105,8 +108,10 @@ def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> 
         "scheme": policy.splits.scheme,
         "fingerprints": fingerprints(profile_of(lake, policy)),
         "versions_read": this.versions_read,
+        **Asked(policy.links, policy.decontaminate).note(),
     }
-    stage = staged_build(hold, said.build, note, this.digest[:16])
+    warned = [*oddities(lake, policy), *alike_voices(said.rows, said.build.splits)]
+    stage = staged_build(hold, said.build, note, this.digest[:16], warned)
     commit_build(hold, stage)
     hold.staging.delete(stage)
 

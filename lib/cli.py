@@ -20,6 +20,8 @@ JOBS: dict[str, str] = {
     "find-duplicates": "clusters of utterances with the same audio",
     "simulate": "what a policy, or another, would keep; writes nothing",
     "build-splits": "a policy -> a published release of train, dev and test",
+    "diff-releases": "two releases: what was added, removed, moved, and why",
+    "verify-release": "rows, sides and files of a release against what was published",
     "compare-models": "two models over the same utterances: errors, languages, hours, regressions",
     "profile": "which model's measurements are current, per language if need be",
     "review": "a page with a sample to listen to, for judging a rule of a policy",

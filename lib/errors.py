@@ -8,6 +8,8 @@
     +-- Refused                     3  a quality or leak gate said no
     |   +-- TooManyRejected
     |   +-- LeakFound
+    |   +-- ReleaseDiffers             a published release is not what it was
+    |   +-- BuildRefused               nothing leaks, but a policy's limit is passed
     +-- Conflict                    4  worth trying again
     |   +-- Busy                       another run holds the job and scope
     |   +-- Overtaken                  another driver wrote in our place
@@ -64,6 +66,14 @@ class TooManyRejected(Refused):
 
 class LeakFound(Refused):
     """Something sits on two sides of a split; the build was not published."""
+
+
+class ReleaseDiffers(Refused):
+    """Rows, sides or files of a release are not what was published."""
+
+
+class BuildRefused(Refused):
+    """A build passes a limit of its policy, such as how much of train may be excluded for its texts."""
 
 
 class Conflict(SpeechlakeError):

@@ -197,15 +197,12 @@ def _verdicts(lake: Lake, utterance: Any, release: Any) -> Section:
     columns = ["rule", "verdict", "reason", "value", "asked", "counts for"]
     try:
         written = loads(release.policy, f"release {release.release}", Policy)
+        rows = candidates(lake, written)
     except ConfigError as error:
         return title, columns, [[None, "not understood", error.message, None, None, None]]
     policy = with_numbers(written, release.pinned)
     mine = (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)
-    judged = (
-        with_verdicts(candidates(lake, policy).where(mine), policy, english_only(lake))
-        .select("verdicts")
-        .collect()
-    )
+    judged = with_verdicts(rows.where(mine), policy, english_only(lake)).select("verdicts").collect()
     return (
         title,
         columns,

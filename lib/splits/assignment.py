@@ -10,30 +10,28 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.splits.fill import filled
+from speechlake.splits.keepers import counted_as
 from speechlake.splits.keys import id_of, primary
-from speechlake.splits.memory import RANKS, fits, rank_of, side_of, speaker_missing, with_remembered_side
+from speechlake.splits.memory import RANKS, fits, rank_of, side_of, speaker_missing, why_not_there
 from speechlake.splits.policy import EVALUATION, Policy, Side
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from speechlake.splits.components import Staged
-
 MS_PER_HOUR = 3_600_000
 
 
-def with_side(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Staged) -> DataFrame:
-    """Add `side` and `reason` (null, or why the row cannot be there although it passed).
+def with_side(known: DataFrame, groups: DataFrame, policy: Policy) -> DataFrame:
+    """Add `side`: what is remembered, else what the group was filled into, else train; `reason` where that is no place.
 
-    Takes rows with link_group, link_keys, train_only, linked_cluster, ms and `fits_<side>`: whether a row
-    passes what counts before sides are known. Keeps every row and every other column.
+    `known` are rows with remembered, reason, link_group (`with_remembered_side`), `groups` their `group_table`.
+    Keeps every row and every other column.
     """
-    known = staged("remembered", with_remembered_side(rows, assignments))
-    groups = staged("groups", group_table(known, policy))
     new = filled(_with_room(groups.filter("pickable"), strata(groups, policy), policy))
     joined = known.join(new, "link_group", how="left")
     rank = F.coalesce(F.col("remembered"), rank_of(F.col("side")), F.lit(RANKS["train"]))
-    return joined.withColumn("side", side_of(rank)).drop("own", "remembered")
+    reason = F.coalesce("reason", F.when(F.col("remembered").isNull(), why_not_there(rank)))
+    return joined.withColumn("reason", reason).withColumn("side", side_of(rank)).drop("remembered")
 
 
 def stratum(policy: Policy) -> Column:
@@ -44,13 +42,13 @@ def stratum(policy: Policy) -> Column:
 
 
 def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
-    """One row per group: link_group, stratum, pickable, and ms fit for and held on each evaluation side.
+    """One row per group: link_group, stratum, ms, pickable, and ms fit for and held on each evaluation side.
 
-    A duplicate cluster counts once. The stratum is that of most hours. A group that is remembered, has a
+    Copies of which one will stay count once. The stratum is that of most hours. A group that is remembered, has a
     missing speaker or belongs to a train-only corpus is not pickable.
     """
     bound = F.col("remembered").isNotNull() | speaker_missing() | F.col("train_only")
-    unit = F.coalesce("linked_cluster", "utterance_id").alias("unit")
+    unit = counted_as(policy).alias("unit")
     once = rows.groupBy("link_group", unit).agg(
         F.min(stratum(policy)).alias("stratum"),
         F.max("ms").alias("ms"),
@@ -62,18 +60,20 @@ def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
         F.sum("ms").alias("ms"), F.max("bound").alias("bound"), *sums
     )
     most = F.min(F.struct((-F.col("ms")).alias("less"), "stratum"))
-    whole = parts.groupBy("link_group").agg(most.alias("most"), F.max("bound").alias("bound"), *sums)
+    all_ms = F.sum("ms").alias("ms")
+    whole = parts.groupBy("link_group").agg(most.alias("most"), F.max("bound").alias("bound"), all_ms, *sums)
     pickable = (~F.col("bound")).alias("pickable")
     names = [name for side in EVALUATION for name in _hours(side)]
-    return whole.select("link_group", F.col("most.stratum").alias("stratum"), pickable, *names)
+    return whole.select("link_group", F.col("most.stratum").alias("stratum"), "ms", pickable, *names)
 
 
 def _hours(side: Side) -> dict[str, Column]:
     """Milliseconds of a row that are fit for an evaluation side, and those that are already on it."""
     here = (F.col("remembered") == RANKS[side]) & F.col("reason").isNull() & fits(F.col("remembered"))
     zero = F.lit(0).cast("bigint")
+    fit = F.col(f"fits_{side}") & ~F.col("boilerplate")
     return {
-        f"{side}_ms": F.when(F.col(f"fits_{side}"), F.col("ms")).otherwise(zero),
+        f"{side}_ms": F.when(fit, F.col("ms")).otherwise(zero),
         f"held_{side}_ms": F.when(F.coalesce(here, F.lit(False)), F.col("ms")).otherwise(zero),
     }
 

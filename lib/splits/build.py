@@ -1,8 +1,9 @@
 """One evaluation of a policy: candidates in; splits, decisions, assignments and their summary out.
 
-Order: what counts for every side makes rows eligible; groups fill sides; then what counts for the side a
-row came to; then keepers among copies that passed. Rows depend on nothing but candidates, policy and
-assignments: not on order, partitions or time.
+Order: what counts for every side makes rows eligible; lists and evaluation corpora settle theirs; groups fill
+sides; train rows give way to what evaluates; then what counts for the side a row came to; then keepers among
+rows that passed. Rows depend on nothing but candidates, policy and assignments: not on order, partitions or
+time.
 """
 
 from __future__ import annotations
@@ -13,21 +14,20 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits import outcome
-from speechlake.splits.assignment import with_side
+from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.components import Staged, checkpointed
 from speechlake.splits.forms import with_forms
-from speechlake.splits.groups import with_link_group, with_linked_speaker
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
-from speechlake.splits.keys import LINKS, link_keys
-from speechlake.splits.memory import fits, rank_of
+from speechlake.splits.placing import Placed, place
 from speechlake.splits.policy import SIDES, Policy
-from speechlake.splits.text import kind_rank
 from speechlake.splits.weights import with_weights
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
+
+# Read by rules at most; of a million rows they are gigabytes.
+_LARGE = ("speaker_embedding", "audio_keys_keys", "audio_keys_active")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Build:
 
     `counts` and `rules` are rows of the arrays in `releases`, `warnings` has a `message` per row, and
     `known_speakers` one row with `ratio`. All four are small: as many rows as corpora, languages and rules.
+    `refusals` has a `message` per reason why this must not be published. `listed` holds (utterance_id, listed)
+    of kept rows that a list names.
     """
 
     splits: DataFrame
@@ -45,6 +47,8 @@ class Build:
     rules: DataFrame
     warnings: DataFrame
     known_speakers: DataFrame
+    refusals: DataFrame
+    listed: DataFrame
 
 
 def build(
@@ -59,20 +63,27 @@ def build(
 
     `assignments` holds link_key and side of the policy's scheme, as published, one row per key.
     `english_only` lists fingerprints of models that know no other language. Frames that several steps read
-    pass through `staged`. Runs Spark only to choose how groups are computed, and for the hours that weights balance. The policy's
-    quantiles must have been replaced by their numbers (`speechlake.splits.pins`).
+    pass through `staged`. Runs Spark only to choose how groups and shared texts are computed, and for the
+    hours that weights balance. The policy's quantiles must have been replaced by their numbers
+    (`speechlake.splits.pins`).
     """
-    rows = staged("judged", judged(candidates, policy, english_only))
-    placed = staged("placed", _placed(rows, policy, assignments, staged))
+    marked = candidates.transform(lambda frame: judged(frame, policy, english_only)).transform(
+        lambda frame: benchmarks.with_marks(frame, policy)
+    )
+    rows = staged("judged", marked.transform(_off_other_sides).drop(*_LARGE))
+    placed = place(rows, policy, assignments, staged)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, staged)
+    told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
         assignments=outcome.assignments(decided, assignments, policy),
         counts=outcome.counts(decided),
         rules=outcome.rules(decided),
-        warnings=outcome.warnings(decided, policy),
+        warnings=told.orderBy("message"),
         known_speakers=outcome.known_speakers(decided),
+        refusals=placed.refusals,
+        listed=decided.filter("kept AND listed IS NOT NULL").select("utterance_id", "listed"),
     )
 
 
@@ -83,75 +94,17 @@ def _finished(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
     return with_weights(capped, policy)
 
 
-def _placed(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Staged) -> DataFrame:
-    """(utterance_id, side, reason, keeper, link_keys) of every row that is fit for some side."""
-    fit = rows.filter(" OR ".join(f"fits_{side}" for side in SIDES))
-    linked = staged(
-        "linked",
-        fit.select(*_LINKED)
-        .transform(lambda frame: with_linked_speaker(frame, policy.duplicates.kinds))
-        .withColumn("link_keys", link_keys(LINKS)),
-    )
-    grouped = with_link_group(linked, LINKS, staged=staged)
-    sided = with_side(grouped, policy, assignments, staged)
-    return with_keeper(sided, policy).select("utterance_id", "side", "reason", "keeper", "link_keys")
+def _off_other_sides(rows: DataFrame) -> DataFrame:
+    """A listed row is fit for its list's side at most."""
+    here = {side: F.col("listed").isNull() | (F.col("listed") == side) for side in SIDES}
+    return rows.withColumns({f"fits_{side}": F.col(f"fits_{side}") & own for side, own in here.items()})
 
 
-_LINKED = (
-    *(
-        "utterance_id",
-        "corpus",
-        "recording_id",
-        "speaker_id",
-        "single_speaker",
-        "cluster_id",
-        "duplicate_kind",
-    ),
-    *(
-        "language",
-        "text_kind",
-        "score_unit",
-        "score_wer",
-        "score_cer",
-        "ms",
-        "fits_train",
-        "fits_dev",
-        "fits_test",
-    ),
-)
-
-
-def with_keeper(rows: DataFrame, policy: Policy) -> DataFrame:
-    """Add `keeper`: the utterance_id of the copy that stays on this row's side; null for it and all others.
-
-    Copies compete among rows of one side that passed, by the policy's order of preference, then by id.
-    """
-    there = F.col("reason").isNull() & fits(rank_of(F.col("side"))) & F.col("linked_cluster").isNotNull()
-    order = F.struct(*(_preference(name).alias(name) for name in policy.duplicates.keep), "utterance_id")
-    copies = rows.filter(there).select("utterance_id", "side", "linked_cluster", order.alias("rank"))
-    best = copies.groupBy("side", "linked_cluster").agg(F.min("rank").alias("best"))
-    beaten = (
-        copies.join(best, ["side", "linked_cluster"], how="inner")
-        .filter(F.col("best.utterance_id") != F.col("utterance_id"))
-        .select("utterance_id", F.col("best.utterance_id").alias("keeper"))
-    )
-    return rows.join(beaten, "utterance_id", how="left")
-
-
-def _preference(name: str) -> Column:
-    """A number that is lower for a better copy."""
-    if name == "text_kind":
-        return kind_rank(F.col("text_kind"))
-    if name == "duration":
-        return -F.col("ms")
-    rate = F.when(F.col("score_unit") == "char", F.col("score_cer")).otherwise(F.col("score_wer"))
-    return F.coalesce(rate, F.lit(float("inf")))
-
-
-def _decided(rows: DataFrame, placed: DataFrame, policy: Policy) -> DataFrame:
+def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
     """Every candidate with `side`, `link_keys` and `failures`; a row is kept when it has a side and no failure."""
-    joined = rows.join(placed, "utterance_id", how="left")
-    asked = F.when(F.col("side").isNotNull(), F.array("side")).otherwise(sides_of(SIDES))
-    found = F.concat(problems(policy, asked), placement_problems(F.col("reason"), F.col("keeper")))
+    joined = rows.join(placed.rows, "utterance_id", how="left")
+    listed = F.when(F.col("listed").isNotNull(), F.array("listed")).otherwise(sides_of(SIDES))
+    asked = F.when(F.col("side").isNotNull(), F.array("side")).otherwise(listed)
+    found = F.concat(problems(policy, asked), placement_problems(F.col("reason"), F.col("detail")))
     kept = F.col("side").isNotNull() & (F.size("failures") == 0)
-    return joined.withColumn("failures", found).withColumn("kept", kept).drop("keeper")
+    return joined.withColumn("failures", found).withColumn("kept", kept)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from speechlake.config import near
+from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import Profile, models, using
+from speechlake.splits.lists import with_listed
 from speechlake.splits.policy import Policy
+from speechlake.splits.policy_links import Decontaminate
 from speechlake.splits.text import choose_text
 from speechlake.views import all_transcripts, located_utterances, with_score, with_signals
 
@@ -51,8 +56,10 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     from pyspark.sql import functions as F
 
     refuse_unknown(lake, policy)
-    corpora = lake.read("corpora").select("corpus", "single_speaker", "role", "licence", "text_tags")
+    declared = ("single_speaker", "role", "licence", "speaker_namespace", "text_tags")
+    corpora = lake.read("corpora").select("corpus", *declared)
     frame = located_utterances(lake).join(F.broadcast(corpora), on="corpus", how="inner")
+    frame = with_listed(frame, policy)
     signals = profile_of(lake, policy) if current is None else current
     frame = with_signals(frame, lake, signals).drop("content_key")
     frame = with_imported(frame, lake, policy)
@@ -63,20 +70,50 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     clusters = lake.read("duplicates").select(
         "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
     )
-    return frame.join(clusters, on="utterance_id", how="left")
+    frame = frame.join(clusters, on="utterance_id", how="left")
+    return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))
 
 
-def links(lake: Lake) -> DataFrame:
-    """What the gate looks at: speaker, recording and cluster of every utterance, read from the tables anew."""
+def evaluation_corpora(lake: Lake, decontaminate: Decontaminate) -> list[str]:
+    """Names of the evaluation corpora that keep train clean; ConfigError for a name in the policy that is none."""
     from pyspark.sql import functions as F
 
-    corpora = lake.read("corpora").select("corpus", "single_speaker")
+    known = lake.read("corpora").where(F.col("role") == "evaluation").select("corpus").collect()
+    names = sorted(row.corpus for row in known)
+    for name in decontaminate.corpora or ():
+        if name not in names:
+            raise ConfigError(
+                f"decontaminate.corpora names {name!r}, which is no evaluation corpus of {lake.root}",
+                hint=near(name, names) if names else "No corpus here has the role 'evaluation'.",
+            )
+    return names if decontaminate.corpora is None else sorted(decontaminate.corpora)
+
+
+def _with_evaluation_texts(utterances: DataFrame, lake: Lake, corpora: Sequence[str]) -> DataFrame:
+    """Add `evaluation_texts`: all that people wrote of rows of `corpora`, whatever text a policy prefers."""
+    from pyspark.sql import functions as F
+
+    if not corpora:
+        return utterances.withColumn("evaluation_texts", F.lit(None).cast("array<string>"))
+    written = F.col("retired_in").isNull() & (F.col("kind") != "machine")
+    texts = lake.read("transcripts").where(F.col("corpus").isin(list(corpora)) & written)
+    each = texts.groupBy("utterance_id").agg(F.array_sort(F.collect_set("text")).alias("evaluation_texts"))
+    return utterances.join(each, on="utterance_id", how="left")
+
+
+def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
+    """What the gate looks at: all that may link an utterance to others, read from the tables anew."""
+    from pyspark.sql import functions as F
+
+    declared = ("single_speaker", "role", "speaker_namespace", "text_tags")
+    corpora = lake.read("corpora").select("corpus", *declared)
     clusters = lake.read("duplicates").select(
         "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
     )
-    utterances = lake.read("utterances").select("utterance_id", "corpus", "speaker_id", "recording_id")
-    return utterances.join(F.broadcast(corpora), on="corpus", how="inner").join(
-        clusters, on="utterance_id", how="left"
+    linked = lake.read("utterances").join(F.broadcast(corpora), on="corpus", how="inner")
+    heeded = decontaminate or Decontaminate()
+    return _with_evaluation_texts(
+        linked.join(clusters, on="utterance_id", how="left"), lake, evaluation_corpora(lake, heeded)
     )
 
 

@@ -12,14 +12,17 @@ from speechlake.splits.pins import pinned, taken, used, with_numbers
 from speechlake.splits.policy import Policy
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from speechlake.lake import Lake
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A build, the policy with the numbers of its quantiles, and these numbers by their pinned keys."""
+    """A build, what it judged, the policy with the numbers of its quantiles, and these by their pinned keys."""
 
     build: Build
+    rows: DataFrame
     policy: Policy
     numbers: Mapping[str, float]
 
@@ -31,4 +34,4 @@ def evaluated(lake: Lake, policy: Policy) -> Evaluated:
     meant = with_numbers(policy, numbers)
     assignments = published_assignments(lake, policy.splits.scheme)
     built = build(rows, meant, assignments, english_only=english_only(lake))
-    return Evaluated(built, meant, used(policy, numbers))
+    return Evaluated(built, rows, meant, used(policy, numbers))

@@ -1,66 +1,171 @@
 """The check in the publishing path: recomputes, from exactly the rows to be published, what must never happen.
 
-It shares nothing with the code that fills sides except the contract of an id, and looks at values, not keys.
+It shares nothing with the code that fills sides except the contract of an id and what makes two texts the same,
+and looks at values, not keys.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.splits import gate_texts
 from speechlake.splits.keys import id_of
+from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import Column, DataFrame
 
 
-def leaks(split_rows: DataFrame, links: DataFrame, assignments: DataFrame) -> DataFrame:
+@dataclass(frozen=True)
+class Asked:
+    """What the policy of a build wants to see kept apart."""
+
+    links: Links = field(default_factory=Links)
+    decontaminate: Decontaminate = field(default_factory=Decontaminate)
+
+    @classmethod
+    def of(cls, note: Mapping[str, object]) -> Asked:
+        """As a note keeps it; the defaults where it says nothing."""
+        links, decontaminate = note.get("links") or {}, note.get("decontaminate") or {}
+        return cls(Links.model_validate(links), Decontaminate.model_validate(decontaminate))
+
+    def note(self) -> dict[str, object]:
+        """For a note."""
+        return {
+            "links": self.links.model_dump(mode="json"),
+            "decontaminate": self.decontaminate.model_dump(mode="json"),
+        }
+
+
+def leaks(
+    split_rows: DataFrame,
+    links: DataFrame,
+    assignments: DataFrame,
+    asked: Asked | None = None,
+    listed: DataFrame | None = None,
+) -> DataFrame:
     """(kind, value, sides, utterances) of everything that sits where it must not; no rows: publish.
 
-    `split_rows` are the rows of `splits` of one build (utterance_id, split). `links` has one row per
-    utterance: utterance_id, corpus, speaker_id, recording_id, single_speaker, cluster_id, duplicate_kind.
-    `assignments` holds link_key and side of the scheme, one row per key. Kinds: `utterance` (twice in the
-    build, or on two sides), `recording`, `duplicate`, `speaker` (unless all its rows are in one corpus
-    declared `single_speaker`), `unknown_utterance`, and `moved` (its published side is another).
+    `split_rows` are the rows of `splits` of one build (utterance_id, split, text). `links` has one row per
+    utterance, retired ones included: the columns of `utterances`, single_speaker, role, speaker_namespace,
+    text_tags, cluster_id, overlap_id, duplicate_kind, and evaluation_texts for evaluation corpora.
+    `assignments` holds link_key and side of the scheme, one row per key; `listed` (utterance_id, listed) the
+    evaluation sets by list.
+
+    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `speaker` (unless all
+    its rows are in one corpus declared `single_speaker`), sessions and columns that the policy links, `text`,
+    `evaluation_corpus`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
+    list's), and `moved` (its published side is another).
     """
-    rows = split_rows.select("utterance_id", "split").join(
-        links.withColumn("known", F.lit(True)), "utterance_id", how="left"
+    wanted = asked or Asked()
+    rows = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "text_form")).join(
+        links.withColumn("known", F.lit(True)).drop("text", "text_form"), "utterance_id", how="left"
     )
+    benchmarks = _benchmarks(links, wanted)
     inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
-    clusters = rows.filter(F.coalesce(F.col("duplicate_kind"), F.lit("")) != "boilerplate")
-    found = (
-        _on_two_sides(rows, "speaker", "speaker_id", inside_one_corpus),
-        _on_two_sides(rows, "recording", "recording_id"),
-        _on_two_sides(clusters, "duplicate", "cluster_id"),
+    found = [
+        _on_two_sides(rows, "speaker", F.col("speaker_id"), inside_one_corpus),
+        _on_two_sides(rows, "recording", F.col("recording_id")),
+        _duplicates(rows),
         _repeated(rows),
         _unknown(rows),
         _moved(rows, assignments),
-    )
-    first, *others = found
-    for other in others:
-        first = first.unionByName(other)
-    return first
+        _boilerplate(rows),
+        _audio_of_benchmarks(rows, benchmarks),
+        *(_on_two_sides(rows, name, _value(name)) for name in wanted.links.of_mode("together")),
+        *(
+            _train_and_evaluation(rows, name, _value(name))
+            for name in wanted.links.of_mode("exclude_from_train")
+        ),
+        *gate_texts.leaks(rows, benchmarks, wanted.links, wanted.decontaminate),
+        *([] if listed is None else [_off_its_list(rows, listed)]),
+    ]
+    return reduce(lambda one, other: one.unionByName(other), found)
 
 
-def _on_two_sides(rows: DataFrame, kind: str, column: str, allowed: Column | None = None) -> DataFrame:
-    """Values of `column` with rows on more than one side, unless `allowed` holds for all their rows."""
-    values = rows.filter(F.col(column).isNotNull()).groupBy(F.col(column).alias("value"))
+def _if_there(frame: DataFrame, *names: str) -> list[str]:
+    return [name for name in names if name in frame.columns]
+
+
+def _benchmarks(links: DataFrame, asked: Asked) -> DataFrame:
+    """Current rows of the evaluation corpora that the policy heeds, audio heard in many recordings apart."""
+    named = asked.decontaminate.corpora
+    heeded = F.lit(True) if named is None else F.col("corpus").isin(list(named))
+    current = links.filter((F.col("role") == "evaluation") & F.col("retired_in").isNull() & heeded)
+    return current.filter(~_is_boilerplate())
+
+
+def _value(name: str) -> Column:
+    """What a row has for a session, a column or an extra: in the namespace of its speakers where it has none."""
+    if name == "session":
+        return F.col("session_id")
+    value = F.element_at("extras", F.lit(name[len(EXTRAS) :])) if name.startswith(EXTRAS) else F.col(name)
+    return F.when(F.length(value) > 0, F.concat_ws(":", "speaker_namespace", value))
+
+
+def _on_two_sides(rows: DataFrame, kind: str, value: Column, allowed: Column | None = None) -> DataFrame:
+    """Values with rows on more than one side, unless `allowed` holds for all their rows."""
+    values = rows.filter(value.isNotNull()).groupBy(value.alias("value"))
     exempt = F.coalesce(allowed, F.lit(False)) if allowed is not None else F.lit(False)
     counted = values.agg(_sides(), F.count("*").alias("utterances"), exempt.alias("exempt"))
     return _found(counted.filter((F.size("sides") > 1) & ~F.col("exempt")), kind)
 
 
-def _repeated(rows: DataFrame) -> DataFrame:
-    counted = rows.groupBy(F.col("utterance_id").alias("value")).agg(
-        _sides(), F.count("*").alias("utterances")
+def _train_and_evaluation(rows: DataFrame, kind: str, value: Column) -> DataFrame:
+    """Values that train shares with an evaluation side."""
+    counted = (
+        rows.filter(value.isNotNull())
+        .groupBy(value.alias("value"))
+        .agg(_sides(), F.count("*").alias("utterances"))
     )
-    return _found(counted.filter("utterances > 1"), "utterance")
+    return _found(counted.filter((F.size("sides") > 1) & F.array_contains("sides", "train")), kind)
+
+
+def _is_boilerplate() -> Column:
+    return F.coalesce(F.col("duplicate_kind"), F.lit("")) == "boilerplate"
+
+
+def _duplicates(rows: DataFrame) -> DataFrame:
+    """Audio on more than one side: copies, and whatever shares a part with them."""
+    ids = F.array_distinct(F.array_compact(F.array("overlap_id", "cluster_id")))
+    heard = rows.filter(~_is_boilerplate()).select("split", F.explode(ids).alias("audio"))
+    return _on_two_sides(heard, "duplicate", F.col("audio"))
+
+
+def _boilerplate(rows: DataFrame) -> DataFrame:
+    """Audio of many recordings among what evaluates."""
+    wrong = rows.filter(_is_boilerplate() & (F.col("split") != "train"))
+    return _found(
+        wrong.groupBy(F.col("cluster_id").alias("value")).agg(_sides(), F.count("*").alias("utterances")),
+        "boilerplate",
+    )
+
+
+def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> DataFrame:
+    """Rows of any side whose audio an evaluation corpus holds."""
+    held = benchmarks.select("overlap_id").distinct()
+    shared = rows.filter(~_is_boilerplate()).join(held, "overlap_id", how="left_semi")
+    return _found(_each(shared), "evaluation_corpus")
+
+
+def _off_its_list(rows: DataFrame, listed: DataFrame) -> DataFrame:
+    """Listed rows on another side than their list's."""
+    said = listed.select("utterance_id", F.col("listed").alias("list_of"))
+    return _found(_each(rows.join(said, "utterance_id", how="inner").filter("split != list_of")), "listed")
+
+
+def _repeated(rows: DataFrame) -> DataFrame:
+    return _found(_each(rows).filter("utterances > 1"), "utterance")
 
 
 def _unknown(rows: DataFrame) -> DataFrame:
-    stray = rows.filter(F.col("known").isNull()).groupBy(F.col("utterance_id").alias("value"))
-    return _found(stray.agg(_sides(), F.count("*").alias("utterances")), "unknown_utterance")
+    return _found(_each(rows.filter(F.col("known").isNull())), "unknown_utterance")
 
 
 def _moved(rows: DataFrame, assignments: DataFrame) -> DataFrame:
@@ -73,6 +178,11 @@ def _moved(rows: DataFrame, assignments: DataFrame) -> DataFrame:
         F.col("utterance_id").alias("value"), both.alias("sides"), F.lit(1).cast("bigint").alias("utterances")
     )
     return _found(counted, "moved")
+
+
+def _each(rows: DataFrame) -> DataFrame:
+    """One line per utterance."""
+    return rows.groupBy(F.col("utterance_id").alias("value")).agg(_sides(), F.count("*").alias("utterances"))
 
 
 def _sides() -> Column:

@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from speechlake.splits.components import EDGES_IN_ONE_TASK, Staged, checkpointed, components
 from speechlake.splits.keys import LINKS, shared_keys, utterance_key
+from speechlake.splits.policy_links import EXTRAS, Links
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+# Heard in so many recordings that it says nothing of who belongs together (`speechlake.duplicates`).
+BOILERPLATE = "boilerplate"
 
-def with_linked_speaker(rows: DataFrame, kinds: Sequence[str]) -> DataFrame:
-    """Add `linked_speaker`, `linked_cluster` and `train_only`.
+
+def with_linked_speaker(rows: DataFrame) -> DataFrame:
+    """Add `linked_speaker`, `linked_overlap`, `boilerplate` and `train_only`.
 
     Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker:
-    then its rows are linked to it and the corpus is train only. Clusters link for the duplicate `kinds` named.
+    then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
+    part they share, but for boilerplate.
     """
     elsewhere = F.broadcast(_speaker_elsewhere(rows))
     flagged = rows.join(elsewhere, "corpus", how="left")
     train_only = F.coalesce(F.col("has_speaker_elsewhere"), F.lit(False))
     linked = ~F.col("single_speaker") | train_only
-    cluster = F.when(F.col("duplicate_kind").isin(list(kinds)), F.col("cluster_id"))
+    boilerplate = F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
     return (
         flagged.withColumn("train_only", train_only)
+        .withColumn("boilerplate", boilerplate)
         .withColumn("linked_speaker", F.when(linked, F.col("speaker_id")))
-        .withColumn("linked_cluster", cluster)
+        .withColumn("linked_overlap", F.when(~F.col("boilerplate"), F.col("overlap_id")))
         .drop("has_speaker_elsewhere")
     )
+
+
+def with_own_links(rows: DataFrame, links: Links) -> tuple[DataFrame, dict[str, str]]:
+    """Add a column per link that the policy sets to `together`; with kind -> column of all that are kept together."""
+    own = {name: f"linked_{n}" for n, name in enumerate(links.of_mode("together"))}
+    columns = {column: link_value(name) for name, column in own.items()}
+    return rows.withColumns(columns), {**LINKS, **own}
+
+
+def link_value(name: str) -> Column:
+    """What a row has for a link: its session, or a column or extra in the namespace of its speakers.
+
+    The same book of two corpora that derive from one source is one; "12" of unrelated corpora is not.
+    """
+    if name == "session":
+        return F.col("session_id")
+    value = F.col("extras")[name.removeprefix(EXTRAS)] if name.startswith(EXTRAS) else F.col(name)
+    return F.when(value != "", F.concat("speaker_namespace", F.lit(":"), value))
 
 
 def _speaker_elsewhere(rows: DataFrame) -> DataFrame:

@@ -44,11 +44,9 @@ def problems(policy: Policy, sides: Column) -> Column:
     return F.when(F.col("set_aside").isNotNull(), aside).otherwise(others)
 
 
-def placement_problems(reason: Column, keeper: Column) -> Column:
-    """Array of `failure` of what speaks against a row where it was placed; `keeper` is the copy that stays."""
-    there = failure(reason, F.lit(None), F.lit(None), F.lit(None))
-    copy = failure(F.lit("duplicate_of_kept"), F.lit(None), keeper, F.lit(None))
-    return F.concat(_when(reason.isNotNull(), there), _when(keeper.isNotNull(), copy))
+def placement_problems(reason: Column, detail: Column) -> Column:
+    """Array of `failure` of what speaks against a row where it was placed; `detail` is what stands in its way."""
+    return _when(reason.isNotNull(), failure(reason, F.lit(None), detail, F.lit(None)))
 
 
 def sides_of(sides: Sequence[str]) -> Column:

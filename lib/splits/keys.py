@@ -10,11 +10,11 @@ from pyspark.sql import functions as F
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-# Kind of a link -> column that holds its value; a null value links nobody.
+# Kind of a link that every policy has -> column that holds its value; a null value links nobody.
 LINKS: Mapping[str, str] = {
     "speaker": "linked_speaker",
     "recording": "recording_id",
-    "duplicate": "linked_cluster",
+    "duplicate": "linked_overlap",
 }
 
 

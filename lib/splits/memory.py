@@ -36,23 +36,26 @@ def speaker_missing() -> Column:
     return F.col("speaker_id").isNull() & ~F.col("single_speaker")
 
 
-def with_remembered_side(rows: DataFrame, assignments: DataFrame) -> DataFrame:
-    """Add `own` and `remembered` (ranks or null) and `reason`, from published sides of link keys.
+def with_remembered_side(rows: DataFrame) -> DataFrame:
+    """Add `remembered` (a rank or null) and `reason`, from what `with_memory_of_keys` found.
 
     A row that was published (`own`) keeps its side; any other takes the highest remembered in its group.
-    `assignments` holds link_key and side of this scheme, one row per key. Reasons are `speaker_elsewhere`
-    (an evaluation row of a corpus that is train only), `speaker_unknown` (an evaluation row without a
-    speaker) and `bridges_splits` (shares a key directly with a row of a higher side).
+    Reasons are `speaker_elsewhere` (an evaluation row of a corpus that is train only), `speaker_unknown` (an
+    evaluation row without a speaker), `boilerplate` and `bridges_splits` (shares a key directly with a row of
+    a higher side).
     """
     return (
-        rows.transform(lambda frame: _with_memory_of_keys(frame, assignments))
-        .transform(_with_memory_of_group)
-        .withColumn("reason", _why_not_there(F.col("remembered")))
+        rows.transform(_with_memory_of_group)
+        .withColumn("reason", why_not_there(F.col("remembered")))
         .transform(_with_bridges)
     )
 
 
-def _with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+    """Add `own` and `highest`: ranks of a row's own published side, and of the highest of its link keys; or null.
+
+    `assignments` holds link_key and side of this scheme, as published, one row per key.
+    """
     keys = rows.select(
         "utterance_id", utterance_key().alias("own_key"), F.explode("link_keys").alias("link_key")
     )
@@ -75,10 +78,13 @@ def _with_memory_of_group(rows: DataFrame) -> DataFrame:
     return joined.withColumn("remembered", F.coalesce("own", "highest_in_group")).drop("highest")
 
 
-def _why_not_there(rank: Column) -> Column:
+def why_not_there(rank: Column) -> Column:
+    """Why a row cannot be on the side of `rank`, whatever it passes; null where nothing speaks against it."""
     evaluates = rank > RANKS["train"]
-    return F.when(evaluates & F.col("train_only"), F.lit("speaker_elsewhere")).when(
-        evaluates & speaker_missing(), F.lit("speaker_unknown")
+    return (
+        F.when(evaluates & F.col("train_only"), F.lit("speaker_elsewhere"))
+        .when(evaluates & speaker_missing(), F.lit("speaker_unknown"))
+        .when(evaluates & F.col("boilerplate"), F.lit("boilerplate"))
     )
 
 

@@ -97,9 +97,7 @@ def warnings(decided: DataFrame, policy: Policy) -> DataFrame:
     found = kept.groupBy("stratum").agg(*of_sides)
     said = F.array_compact(F.array(*(message for side in SIDES for message in _shortages(policy, side))))
     short = found.select(F.explode(said).alias("message"))
-    return (
-        short.unionByName(_unlinked(kept)).unionByName(_unknown_corpora(decided, policy)).orderBy("message")
-    )
+    return short.unionByName(_unlinked(kept)).unionByName(_unknown_corpora(decided, policy))
 
 
 def _unknown_corpora(decided: DataFrame, policy: Policy) -> DataFrame:

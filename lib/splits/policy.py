@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,12 +17,20 @@ from pydantic_core import PydanticCustomError
 from speechlake.config import Section, invalid, load
 from speechlake.ids import canonical_json
 from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
+from speechlake.splits.policy_links import (
+    PLACEMENT_REASONS,
+    Decontaminate,
+    Duplicates,
+    Links,
+    Lists,
+    Name,
+    Splits,
+)
 from speechlake.splits.policy_overrides import Override, whole_overrides
 from speechlake.splits.policy_rules import AnyRule, ErrorRate, SameLanguage, SignalRule, rule_meaning
 from speechlake.splits.policy_values import EVALUATION, SIDES, Languages, Side, Sides, as_tuple, plain
 from speechlake.splits.signals import EXTRACTORS
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
 TextSource = Annotated[
     str,
@@ -30,7 +38,6 @@ TextSource = Annotated[
         pattern=r"^(manifest(:[A-Za-z0-9_.-]{1,64})?|import:[a-z0-9_]{1,64}|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$"
     ),
 ]
-Share = Annotated[float, Field(gt=0, le=0.5)]
 
 # Reasons that are not rules: why a row is out although, or before, rules were asked.
 REASONS: tuple[str, ...] = (
@@ -41,10 +48,7 @@ REASONS: tuple[str, ...] = (
     "no_text",
     "machine_text",
     "caption_text",
-    "speaker_unknown",
-    "speaker_elsewhere",
-    "bridges_splits",
-    "duplicate_of_kept",
+    *PLACEMENT_REASONS,
     *CAP_REASONS,
 )
 
@@ -87,57 +91,6 @@ class Use(Section):
     languages: Languages | None = None
 
 
-class Duplicates(Section):
-    """Which copies count as duplicates, and which of them stays: the first in this order of preference."""
-
-    kinds: Annotated[tuple[Literal["exact"], ...], BeforeValidator(as_tuple), Field(min_length=1)] = (
-        "exact",
-    )
-    keep: Annotated[
-        tuple[Literal["text_kind", "duration", "error_rate"], ...],
-        BeforeValidator(as_tuple),
-        Field(min_length=1),
-    ] = ("text_kind", "duration")
-
-    later: ClassVar = {
-        "near": "near duplicates",
-        "contained": "contained audio",
-        "quality": "a quality signal",
-    }
-
-
-class Links(Section):
-    """What never sits on two sides."""
-
-    speaker: Literal["together"] = "together"
-    recording: Literal["together"] = "together"
-    duplicate: Literal["together"] = "together"
-
-    later: ClassVar = {"text": "text links", "session": "session links"}
-
-
-class Size(Section):
-    """How large an evaluation side is in each stratum: the smaller of `hours` and `max_share` of it."""
-
-    hours: Annotated[float, Field(gt=0)]
-    max_share: Share
-    min_speakers: Annotated[int, Field(ge=1)] | None = None
-
-
-class Splits(Section):
-    """Sides, their sizes, and the family of releases that shares them."""
-
-    scheme: Name
-    salt: int | str
-    test: Size | None = None
-    dev: Size | None = None
-    per: Annotated[tuple[Literal["language", "corpus"], ...], BeforeValidator(as_tuple)] = ("language",)
-
-    def size(self, side: Side) -> Size | None:
-        """Size of an evaluation side; null for a side that gets nothing new, and for train."""
-        return {"test": self.test, "dev": self.dev}.get(side)
-
-
 class Policy(Section):
     """A whole policy."""
 
@@ -150,9 +103,9 @@ class Policy(Section):
     weights: Weights | None = None
     duplicates: Duplicates = Duplicates()
     links: Links = Links()
+    decontaminate: Decontaminate = Decontaminate()
+    lists: Lists = Lists()
     splits: Splits
-
-    later: ClassVar = {"decontaminate": "evaluation corpora"}
 
     @field_validator("use", mode="before")
     @classmethod
@@ -206,6 +159,14 @@ class Policy(Section):
         for override in self.overrides:
             yield from override.keep
 
+    @model_validator(mode="after")
+    def _texts_to_link(self) -> Policy:
+        if self.text is None and self.links.text.mode != "off":
+            raise PydanticCustomError(
+                "links", "links.text needs a section 'text', which says what the text is"
+            )
+        return self
+
     def digest(self) -> str:
         """sha256 of what it means: its name, spelling, order of keys and comments do not matter."""
         return hashlib.sha256(canonical_json(self.meaning()).encode()).hexdigest()
@@ -229,7 +190,8 @@ class Policy(Section):
 
 def load_policy(path: str | Path) -> Policy:
     """The policy in a YAML file; ConfigError names the file, the field, and the nearest valid name."""
-    return load(path, Policy)
+    policy = load(path, Policy)
+    return policy.model_copy(update={"lists": policy.lists.beside(Path(path))})
 
 
 __all__ = [

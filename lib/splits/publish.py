@@ -6,17 +6,18 @@ completes the same build; rows of builds that were never published are invisible
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from speechlake.errors import LeakFound, UsageError
+from speechlake.errors import BuildRefused, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, SPLITS, Table
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import links, published_assignments
 from speechlake.splits.digest import build_id, rows_digest
-from speechlake.splits.gate import leaks
+from speechlake.splits.gate import Asked, leaks
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -25,18 +26,29 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 PARTS: Mapping[str, Table] = {"splits": SPLITS, "decisions": DECISIONS, "assignments": ASSIGNMENTS}
+# What the lists of a policy name: staged, so that whoever completes the build needs no list.
+LISTED = "listed"
 LEAKS_TOLD = 5
 
 
-def staged_build(hold: Hold, build: Build, note: Mapping[str, Any], digest: str) -> Stage:
+def staged_build(
+    hold: Hold, build: Build, note: Mapping[str, Any], digest: str, warnings: Sequence[str] = ()
+) -> Stage:
     """Compute every row of a build once, into one stage; the note gets its small summaries.
 
-    UsageError where there is no utterance to decide: an empty release would only use up its name.
+    `warnings` are told beside the build's own. UsageError where there is no utterance to decide: an empty
+    release would only use up its name. BuildRefused where the build passes a limit of its policy.
     """
+    refusals = [row.message for row in build.refusals.collect()]
+    if refusals:
+        raise BuildRefused(
+            f"release {note['release']!r} is not published: " + "; ".join(refusals),
+            hint="Raise the limit in the policy where this is meant, or take out what glues or repeats.",
+        )
     summary = {
         "counts": [row.asDict() for row in build.counts.collect()],
         "rules": [row.asDict() for row in build.rules.collect()],
-        "warnings": [row.message for row in build.warnings.collect()],
+        "warnings": sorted([*(row.message for row in build.warnings.collect()), *warnings]),
         "known_speakers": build.known_speakers.collect()[0].ratio,
     }
     if not summary["counts"]:
@@ -44,12 +56,8 @@ def staged_build(hold: Hold, build: Build, note: Mapping[str, Any], digest: str)
             f"the lake {hold.lake.root} holds no utterance: there is nothing to build",
             hint="Start with `speechlake ingest-manifests`, or look at `speechlake report`.",
         )
-    frames = [_packed(name, getattr(build, name)) for name in PARTS]
-    everything = (
-        frames[0]
-        .unionByName(frames[1], allowMissingColumns=True)
-        .unionByName(frames[2], allowMissingColumns=True)
-    )
+    frames = [_packed(name, getattr(build, name)) for name in (*PARTS, LISTED)]
+    everything = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
     return hold.staging.write(digest, hold.run_id, everything, {**note, **summary})
 
 
@@ -60,7 +68,9 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     never be published is not adopted again.
     """
     lake, note, release = hold.lake, stage.note, str(stage.note["release"])
-    rows = {name: _unpacked(hold.staging.read(stage), name) for name in PARTS}
+    staged = hold.staging.read(stage)
+    rows = {name: _unpacked(staged, name) for name in PARTS}
+    listed = _unpacked(staged, LISTED) if LISTED in staged.columns else None
     digest = rows_digest(rows["splits"], rows["decisions"])
     # With the numbers that its quantiles stand for, a policy is another than with others.
     meant = note.get("policy_pinned_sha256", note["policy_sha256"])
@@ -70,7 +80,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
             return None
         for name in ("splits", "decisions"):
             _append(hold, name, rows[name], build, stage.digest)
-        _gate(lake, build, note["scheme"])
+        _gate(lake, build, note, listed)
         _append(hold, "assignments", rows["assignments"], build, stage.digest)
         # Asked once more, because a build of another scheme may have taken the name by now.
         published = hold.insert_missing(
@@ -99,17 +109,28 @@ def _published(lake: Lake, release: str, build: str) -> bool:
     )
 
 
-def _gate(lake: Lake, build: str, scheme: str) -> None:
+def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | None) -> None:
     """LeakFound when anything of the written build sits where it must not."""
-    written = lake.read("splits").where(f"build_id = '{build}'")
-    found = leaks(written, links(lake), published_assignments(lake, scheme)).limit(LEAKS_TOLD + 1).collect()
-    if found:
-        told = "; ".join(f"{row.kind} {row.value} on {', '.join(row.sides)}" for row in found[:LEAKS_TOLD])
-        more = " and more" if len(found) > LEAKS_TOLD else ""
+    asked = Asked.of(note)
+    found = leaks(
+        lake.read("splits").where(f"build_id = '{build}'"),
+        links(lake, asked.decontaminate),
+        published_assignments(lake, note["scheme"]),
+        asked,
+        listed,
+    )
+    told = told_leaks(found)
+    if told:
         raise LeakFound(
-            f"build {build} is not published: {told}{more}",
-            hint="Look at `speechlake explain` of these rows.",
+            f"build {build} is not published: {told}", hint="Look at `speechlake explain` of these rows."
         )
+
+
+def told_leaks(found: DataFrame) -> str:
+    """The first leaks in a line; empty where there is none."""
+    rows = found.limit(LEAKS_TOLD + 1).collect()
+    told = "; ".join(f"{row.kind} {row.value} on {', '.join(row.sides)}" for row in rows[:LEAKS_TOLD])
+    return told + (" and more" if len(rows) > LEAKS_TOLD else "")
 
 
 def _append(hold: Hold, name: str, rows: DataFrame, build: str, digest: str) -> None:

@@ -21,6 +21,9 @@ _CORE = {
     "recording_state": "string", "content_sha256": "string", "single_speaker": "boolean", "role": "string",
     "text": "string", "text_source": "string", "text_kind": "string", "text_sha256": "string",
     "cluster_id": "string", "overlap_id": "string", "duplicate_kind": "string",
+    "source_id": "string", "manifest_uri": "string",
+    "speaker_namespace": "string", "evaluation_texts": "array<string>",
+    "listed": "string",
 }  # fmt: skip
 _SCORE = {
     f"score_{column.name}": column.type
@@ -51,6 +54,7 @@ def candidate(utterance_id: str, **said: Any) -> dict[str, Any]:
         "content_sha256": hashlib.sha256(utterance_id.encode()).hexdigest(),
     }
     own["overlap_id"] = said.get("cluster_id")
+    own["speaker_namespace"] = said.get("corpus", "c")
     return {**dict.fromkeys(COLUMNS), **_DEFAULTS, **own, **said}
 
 

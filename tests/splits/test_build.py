@@ -213,45 +213,6 @@ def test_a_build_is_named_after_policy_scheme_fingerprints_and_rows():
     )
 
 
-@pytest.mark.slow
-def test_rows_that_come_in_batches_never_move_and_never_leak(spark):
-    rng = random.Random(2)
-    corpus = [
-        candidate(
-            f"u{n}",
-            speaker_id=rng.choice([None, *(f"s{k}" for k in range(25))]),
-            recording_id=f"r{rng.randrange(50)}" if rng.random() < 0.5 else f"own {n}",
-            cluster_id=(cluster := f"k{rng.randrange(6)}" if rng.random() < 0.15 else None),
-            duplicate_kind=cluster and "exact",
-            audio_duration_s=rng.uniform(0.3, 6),
-            language=rng.choice(["en", "fr"]),
-        )
-        for n in range(60)
-    ]
-    assignments, sides, seen = unassigned(spark), {}, []
-    published_keys: dict[str, str] = {}
-    for first, last in ((0, 35), (35, 60)):
-        seen += corpus[first:last]
-        rng.shuffle(seen)
-        frame = candidates(spark, *seen, partitions=3)
-        result = build(frame, POLICY, assignments)
-        kept = {row["utterance_id"]: row["split"] for row in result.splits.collect()}
-        excluded = {row["utterance_id"] for row in result.decisions.collect()}
-        assert not kept.keys() & excluded
-        assert kept.keys() | excluded == {row["utterance_id"] for row in seen}
-        assert all(sides.get(name, side) == side for name, side in kept.items())
-        assert leaks(result.splits, frame, assignments).collect() == []
-        together = defaultdict(set)
-        for row in seen:
-            for kind in ("speaker_id", "recording_id", "cluster_id"):
-                if row["utterance_id"] in kept and row[kind]:
-                    together[kind, row[kind]].add(kept[row["utterance_id"]])
-        assert all(len(found) == 1 for found in together.values())
-        sides |= kept
-        published_keys |= {row["link_key"]: row["side"] for row in result.assignments.collect()}
-        assignments = spark.createDataFrame([*published_keys.items()], "link_key string, side string")
-
-
 # Parts of policies, to be put together at random.
 RULES = [
     {"rule": "decodes", "signal": "audio.error", "is": None},

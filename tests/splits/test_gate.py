@@ -22,7 +22,8 @@ FINE = dict.fromkeys("abcdefghijkl", "train")
 # What is where -> what the gate finds.
 FINDS = [
     ({}, set()),
-    ({"g": "test", "i": "dev"}, set()),  # boilerplate; one voice inside its corpus
+    ({"i": "dev"}, set()),  # one voice inside its corpus
+    ({"g": "test"}, {("boilerplate", "j", ("test",), 1)}),  # links nothing, and must not evaluate
     ({"b": "test"}, {("speaker", "s", ("test", "train"), 2)}),
     ({"c": "dev"}, {("recording", "r", ("dev", "train"), 2)}),
     ({"f": "dev"}, {("duplicate", "k", ("dev", "train"), 2)}),

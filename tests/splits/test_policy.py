@@ -182,10 +182,16 @@ REFUSED = {
     "key said twice": ("name: n\nname: m\n" + SPLITS, "line 2: key 'name' is said twice"),
     "an unreachable model": ("name: n\nuse: {whisper: [{model: a}, {model: b, languages: [en]}]}\n" + SPLITS, "never be reached"),
     "nothing for splits": ("name: n\n", "splits: Field required"),
-    "near duplicates": ("name: n\nduplicates: {kinds: [exact, near]}\n" + SPLITS, "'near' is not supported by this version"),
-    "keeping by quality": ("name: n\nduplicates: {keep: [quality]}\n" + SPLITS, "'quality' is not supported"),
-    "text links": ("name: n\nlinks: {text: {mode: exclude_from_train}}\n" + SPLITS, "'text' is not supported by this version .text links."),
-    "session links": ("name: n\nlinks: {session: together}\n" + SPLITS, "'session' is not supported"),
+    "an unknown kind of copies": ("name: n\nduplicates: {kinds: [exact, nearly]}\n" + SPLITS, r"kinds\[1\]: .*'near'.*found 'nearly'"),
+    "text that should be together": ("name: n\ntext: {prefer: [manifest]}\nlinks: {text: together}\n" + SPLITS, r"links\.text\.mode: .*'exclude_from_train' or 'off'"),
+    "text links without a text": ("name: n\nlinks: {text: exclude_from_train}\n" + SPLITS, "links.text needs a section 'text'"),
+    "an unknown mode": ("name: n\nlinks: {session: apart}\n" + SPLITS, r"links\.session\.mode: .*found 'apart'"),
+    "an unknown column as a link": ("name: n\nlinks: {columns: {sorce_id: together}}\n" + SPLITS, "unknown column 'sorce_id'; did you mean 'source_id'"),
+    "an identity as a link": ("name: n\nlinks: {columns: {utterance_id: together}}\n" + SPLITS, "unknown column 'utterance_id'"),
+    "an empty extra as a link": ("name: n\nlinks: {columns: {extras.: together}}\n" + SPLITS, "unknown column 'extras.'"),
+    "a list that is not there": ("name: n\nlists: {test: nowhere.txt}\n" + SPLITS, r"lists\.test: .*nowhere\.txt cannot be read"),
+    "a list of train": ("name: n\nlists: {train: ids.txt}\n" + SPLITS, "unknown key 'train'"),
+    "a group refused before it is told": ("name: n\nsplits: {scheme: m, salt: 1, refuse_group_share: 0.1}", "0.1 is below max_group_share, 0.2"),
     "links that may be split": ("name: n\nlinks: {speaker: apart}\n" + SPLITS, r"links\.speaker: .*'together'.*found 'apart'"),
     "another form of text": ("name: n\ntext: {prefer: [manifest], form: upper}\n" + SPLITS, r"text\.form"),
     "a medoid that is not preferred": ("name: n\ntext: {prefer: [manifest], medoid: {of: [a, b, c]}}\n" + SPLITS, "go together"),
@@ -225,6 +231,53 @@ def test_refuses_with_file_and_field(load, case):
     with pytest.raises(ConfigError, match=message) as caught:
         load(text)
     assert "policy.yaml" in str(caught.value)
+
+
+def test_links_are_a_mode_or_a_mode_with_its_limit(load):
+    text = """
+name: n
+text: {prefer: [manifest]}
+links:
+  session: off
+  text: {mode: exclude_from_train, min_words: 5, max_evicted_share: 0.1}
+  columns: {extras.book: together, manifest_uri: {mode: exclude_from_train, max_evicted_share: 0.2}}
+decontaminate: {corpora: [fleurs], min_words: 6}
+duplicates: {kinds: [exact, near, contained], keep: [quality, text_kind], boilerplate_copies: 0}
+"""
+    policy = load(text + SPLITS)
+    assert list(policy.links.of_mode("together")) == ["extras.book"]
+    assert {
+        name: link.max_evicted_share for name, link in policy.links.of_mode("exclude_from_train").items()
+    } == {"manifest_uri": 0.2}
+    assert (policy.links.session.mode, policy.links.text.min_words) == ("off", 5)
+    assert policy.decontaminate.corpora == ("fleurs",)
+    assert list(load("name: n\n" + SPLITS).links.of_mode("together")) == ["session"]
+
+
+def test_a_list_counts_by_its_content_not_by_its_place(load, tmp_path):
+    digests = []
+    for name, content in (("a.txt", "u1\nu2\n"), ("b.txt", "u1\nu2\n"), ("c.txt", "u1\n")):
+        (tmp_path / name).write_text(content)
+        digests.append(load(f"name: n\nlists: {{test: {name}}}\n{SPLITS}").digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_list_whose_content_is_pinned_to_another_digest_is_refused(load, tmp_path):
+    (tmp_path / "ids.txt").write_text("u1\n")
+    with pytest.raises(ConfigError, match="the policy says 00"):
+        load(f"name: n\nlists: {{test: {{file: ids.txt, sha256: '00'}}}}\n{SPLITS}")
+
+
+def test_an_id_on_two_lists_is_refused(load, tmp_path):
+    from speechlake.splits.lists import listed_ids
+
+    (tmp_path / "test.txt").write_text("# ids\nu1\n\n u2 \n")
+    (tmp_path / "dev.txt").write_text("u3\n")
+    policy = load(f"name: n\nlists: {{test: test.txt, dev: dev.txt}}\n{SPLITS}")
+    assert listed_ids(policy) == {"u1": "test", "u2": "test", "u3": "dev"}
+    (tmp_path / "dev.txt").write_text("u2\n")
+    with pytest.raises(ConfigError, match="'u2' is on the lists of test and of dev"):
+        listed_ids(policy)
 
 
 def test_on_and_no_are_words_here_and_not_booleans(load):

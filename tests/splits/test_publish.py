@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import Tables, tables
 
-from speechlake.errors import LeakFound, UsageError
+from speechlake.errors import BuildRefused, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.lake import Lake
@@ -47,7 +47,15 @@ def shared(spark: SparkSession, rows: Callable[..., Any], tmp_path_factory: pyte
 def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]:
     """`stage(hold, sides)`: a build that keeps the utterances of `sides` and excludes the others, staged."""
 
-    def made(hold: Hold, sides: Mapping[str, str] = SIDES, *, release: str) -> Stage:
+    def made(
+        hold: Hold,
+        sides: Mapping[str, str] = SIDES,
+        *,
+        release: str,
+        refused: Sequence[str] = (),
+        listed: Mapping[str, str] | None = None,
+    ) -> Stage:
+        listed = listed or {}
         keys = {make_id("utterance", u): side for u, side in sides.items()}
         keys |= {make_id("speaker", SPEAKERS[u]): side for u, side in sides.items()}
         scheme = hold.scope
@@ -67,6 +75,8 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
             rules=spark.createDataFrame([("decodes", 3, 1, 0, 0.0)], rules),
             warnings=spark.createDataFrame([("short of speakers",)], "message string"),
             known_speakers=spark.createDataFrame([(1.0,)], "ratio double"),
+            refusals=spark.createDataFrame([(message,) for message in refused], "message string"),
+            listed=spark.createDataFrame([*listed.items()], "utterance_id string, listed string"),
         )
         note = {"release": release, "policy": "name: p", "policy_sha256": "p", "scheme": scheme}
         more: dict[str, Any] = {"fingerprints": ["f"], "versions_read": {"utterances": 1}}
@@ -179,8 +189,8 @@ def test_a_used_name_is_refused_to_another_build_and_its_release_stays(shared, s
 def test_a_name_that_another_scheme_takes_at_the_same_moment_is_refused(shared, stage, monkeypatch):
     gate = publish._gate
 
-    def other_scheme_is_quicker(lake: Lake, build: str, scheme: str) -> None:
-        gate(lake, build, scheme)
+    def other_scheme_is_quicker(*asked: Any) -> None:
+        gate(*asked)
         monkeypatch.undo()
         with held(shared, "quick") as quick:
             commit_build(quick, stage(quick, release="wanted"))
@@ -205,6 +215,22 @@ def test_a_leak_stops_publishing_and_leaves_nothing_that_counts(shared, stage):
     assert shared.read("assignments").where("scheme = 'leaky'").isEmpty()
     with held(shared, "leaky", "r2") as hold:
         assert hold.adopt(lambda found: commit_build(hold, found)) == 0
+
+
+def test_a_list_that_the_written_rows_contradict_stops_publishing(shared, stage):
+    with held(shared, "listed") as hold:
+        staged = stage(hold, release="listed", listed={"u3": "dev"})
+        with pytest.raises(LeakFound, match="listed u3 on train"):
+            commit_build(hold, staged)
+    assert published(shared, "listed") == []
+
+
+def test_a_build_that_passes_a_limit_of_its_policy_is_never_staged(shared, stage):
+    with held(shared, "refused") as hold:
+        with pytest.raises(BuildRefused, match="takes too much"):
+            stage(hold, release="refused", refused=["text_in_evaluation takes too much"])
+        assert list(hold.staging.complete()) == []
+    assert published(shared, "refused") == []
 
 
 def test_sides_of_a_build_that_died_unpublished_bind_nobody(shared, stage):

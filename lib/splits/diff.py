@@ -1,0 +1,70 @@
+"""What differs between two releases, row by row, as one small frame of counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+ADDED, REMOVED, MOVED, NEW_TEXT, SAME = "added", "removed", "moved", "text changed", "same"
+# Why a row of the one release is not in the other, where that release says nothing of it.
+NOT_KNOWN = "not known to it"
+
+
+def changes(lake: Lake, before: str, after: str) -> DataFrame:
+    """(utterance_id, change, before, after, reason, corpus, language, duration_s) of every row that either build keeps.
+
+    `before` and `after` are sides. `reason` is the first reason of the build that excludes a row, of `after`
+    for what was removed, of `before` for what was added.
+    """
+    old, new = (_kept(lake, build, name) for build, name in ((before, "before"), (after, "after")))
+    joined = old.join(new, "utterance_id", how="full")
+    out = joined.join(_reasons(lake, before, "why_not_before"), "utterance_id", how="left").join(
+        _reasons(lake, after, "why_not_after"), "utterance_id", how="left"
+    )
+    change = _change()
+    reason = F.when(change == REMOVED, F.coalesce("why_not_after", F.lit(NOT_KNOWN))).when(
+        change == ADDED, F.coalesce("why_not_before", F.lit(NOT_KNOWN))
+    )
+    either = [F.coalesce(f"after_{c}", f"before_{c}").alias(c) for c in ("corpus", "language", "duration_s")]
+    return out.select(
+        "utterance_id", change.alias("change"), "before", "after", reason.alias("reason"), *either
+    )
+
+
+def counted(found: DataFrame) -> DataFrame:
+    """(change, before, after, reason, language, clips, hours): as many rows as sides, languages and reasons."""
+    return (
+        found.groupBy("change", "before", "after", "reason", "language")
+        .agg(F.count("*").alias("clips"), (F.sum("duration_s") / 3600).alias("hours"))
+        .orderBy("change", "before", "after", "reason", "language")
+    )
+
+
+def _change() -> Column:
+    same_text = F.col("before_text").eqNullSafe(F.col("after_text"))
+    return (
+        F.when(F.col("before").isNull(), ADDED)
+        .when(F.col("after").isNull(), REMOVED)
+        .when(F.col("before") != F.col("after"), MOVED)
+        .when(~same_text, NEW_TEXT)
+        .otherwise(SAME)
+    )
+
+
+def _kept(lake: Lake, build: str, name: str) -> DataFrame:
+    """Kept rows of a build; of texts their hash is enough."""
+    rows = lake.read("splits").where(F.col("build_id") == build)
+    own = [F.col(column).alias(f"{name}_{column}") for column in ("corpus", "language", "duration_s")]
+    text = F.sha2("text", 256).alias(f"{name}_text")
+    return rows.select("utterance_id", F.col("split").alias(name), text, *own)
+
+
+def _reasons(lake: Lake, build: str, name: str) -> DataFrame:
+    rows = lake.read("decisions").where(F.col("build_id") == build)
+    return rows.select("utterance_id", F.col("rule").alias(name))

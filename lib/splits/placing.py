@@ -1,0 +1,110 @@
+"""Where every row that is fit for some side belongs, and why it cannot be there.
+
+Linked and remembered; settled by lists and evaluation corpora; the rest in groups that fill sides; then train
+rows that give way to what evaluates, overlapping intervals, and copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits import benchmarks
+from speechlake.splits.assignment import group_table, with_side
+from speechlake.splits.components import Staged
+from speechlake.splits.eviction import evicted, evicting_columns
+from speechlake.splits.groups import link_value, with_link_group, with_linked_speaker, with_own_links
+from speechlake.splits.keepers import beaten_copies, without
+from speechlake.splits.keys import link_keys, utterance_key
+from speechlake.splits.memory import fits, rank_of, side_of, with_memory_of_keys, with_remembered_side
+from speechlake.splits.overlaps import overlapped
+from speechlake.splits.policy import SIDES, Policy
+from speechlake.splits.refusals import large_groups, too_much_evicted
+from speechlake.splits.settled import with_settled
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# What placing needs of a row, besides its links.
+_NEEDED = (
+    *("utterance_id", "corpus", "recording_id", "channel", "start_ms", "ms", "speaker_id", "single_speaker"),
+    *("cluster_id", "overlap_id", "duplicate_kind", "language", "listed", "text_kind"),
+    *("score_unit", "score_wer", "score_cer", "quality_ovrl", "fits_train", "fits_dev", "fits_test"),
+    *("linked_speaker", "linked_overlap", "train_only", "boilerplate"),
+)
+_PLACED = ("utterance_id", "side", "reason", "detail", "link_keys")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """`rows` holds utterance_id, side, reason, detail and link_keys; `warnings` and `refusals` a `message` each."""
+
+    rows: DataFrame
+    warnings: DataFrame
+    refusals: DataFrame
+
+
+def place(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Staged) -> Placed:
+    """Place the judged `rows`; those that are fit for no side are absent. Counts evaluation corpora, so it runs Spark."""
+    has_benchmarks = not rows.filter("decontaminates").isEmpty()
+    linked, links = _linked(rows, policy)
+    audio = benchmarks.audio(rows) if has_benchmarks else None
+    settled = with_memory_of_keys(linked, assignments).transform(
+        lambda frame: with_settled(frame, audio, policy)
+    )
+    settled = staged("settled", settled)
+    known = staged("remembered", _remembered(settled, links, staged))
+    groups = staged("groups", group_table(known, policy))
+    refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
+    kept_out = refused.select(*_PLACED)
+    sided = staged("sided", with_side(known, groups, policy))
+    out, refusals = _giving_way(sided, rows, policy, staged, has_benchmarks)
+    large = staged("large groups", large_groups(known, groups, links, policy))
+    placed = sided.drop("detail").join(out.withColumnRenamed("reason", "why"), "utterance_id", how="left")
+    placed = placed.withColumn("reason", F.coalesce("reason", "why")).select(*_PLACED).unionByName(kept_out)
+    refusing = large.filter("refuse").select("message")
+    return Placed(
+        placed,
+        large.select("message"),
+        reduce(lambda a, b: a.unionByName(b), refusals, refusing),
+    )
+
+
+def _linked(rows: DataFrame, policy: Policy) -> tuple[DataFrame, dict[str, str]]:
+    """Rows that are fit for some side, with their link columns and keys; kind of link -> column."""
+    fit = rows.filter(" OR ".join(f"fits_{side}" for side in SIDES))
+    own, links = with_own_links(with_linked_speaker(fit), policy.links)
+    evicting = evicting_columns(policy.links)
+    valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
+    columns = dict.fromkeys([*_NEEDED, *links.values(), *evicting.values()])
+    return valued.select(*columns).withColumn("link_keys", link_keys(links)), links
+
+
+def _remembered(settled: DataFrame, links: dict[str, str], staged: Staged) -> DataFrame:
+    """Rows that groups place, with what is remembered of them, and the listed rows as groups of their own."""
+    free = settled.filter(F.col("settled").isNull()).drop("reason")
+    fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
+    own = {"link_group": utterance_key(), "remembered": F.col("settled")}
+    remembered = with_remembered_side(with_link_group(free, links, staged=staged))
+    return remembered.unionByName(fixed.withColumns(own).drop("highest")).drop("own", "settled")
+
+
+def _giving_way(
+    sided: DataFrame, rows: DataFrame, policy: Policy, staged: Staged, has_benchmarks: bool
+) -> tuple[DataFrame, list[DataFrame]]:
+    """(utterance_id, reason, detail) of rows that give way to others, each once; and why that is too much."""
+    there = sided.filter(F.col("reason").isNull() & fits(rank_of(F.col("side"))))
+    found, refusals = [], []
+    train_loses = evicted(there, rows, policy, staged, benchmarks=has_benchmarks)
+    if train_loses is not None:
+        train_loses = staged("evicted", train_loses)
+        train = there.filter(F.col("side") == "train").select("utterance_id", "ms")
+        refusals.append(too_much_evicted(train, train_loses, rows, policy))
+        found.append(train_loses.select("utterance_id", "reason", "detail"))
+    overlaps = staged("overlapped", overlapped(without(there, *found), policy))
+    found.append(overlaps)
+    found.append(beaten_copies(without(there, *found), policy))
+    return reduce(lambda a, b: a.unionByName(b), found), refusals

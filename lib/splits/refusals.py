@@ -1,0 +1,120 @@
+"""Why a build must not be published although nothing in it leaks: links that take too much, groups too large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.eviction import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.splits.policy import Policy
+
+MS_PER_HOUR = 3_600_000
+# Of values, groups and what glues them: enough to see the cause.
+TOLD = 3
+TEXT_TOLD = 60
+
+
+def too_much_evicted(train: DataFrame, evicted: DataFrame, rows: DataFrame, policy: Policy) -> DataFrame:
+    """(message) per reason whose rows are more of train's hours than the policy allows.
+
+    `train` are the rows (utterance_id, ms) that would train otherwise, `evicted` those that give way
+    (`speechlake.splits.eviction`); `rows` holds texts. A row whose audio an evaluation corpus holds is out
+    before, and does not count.
+    """
+    sized = evicted.join(train, "utterance_id", how="inner")
+    total = train.agg(F.sum("ms").alias("total"))
+    taken = sized.groupBy("reason").agg(F.sum("ms").alias("ms"), F.count("*").alias("n"))
+    limit = F.coalesce(
+        *(F.when(F.col("reason") == reason, F.lit(most)) for reason, most in limits(policy).items())
+    )
+    share = F.col("ms") / F.col("total")
+    over = taken.crossJoin(F.broadcast(total)).withColumns({"share": share, "limit": limit})
+    over = over.filter(F.col("share") > F.col("limit"))
+    return over.join(_worst(sized, rows), "reason", how="left").select(_message().alias("message"))
+
+
+def _worst(sized: DataFrame, rows: DataFrame) -> DataFrame:
+    """(reason, worst): the shared values that take most, with the rows they take."""
+    from pyspark.sql import Window
+
+    each = sized.groupBy("reason", "source", "value").agg(F.sum("ms").alias("ms"), F.count("*").alias("n"))
+    place = F.row_number().over(Window.partitionBy("reason").orderBy(F.desc("ms"), "source"))
+    most = each.withColumn("place", place).filter(F.col("place") <= TOLD)
+    texts = rows.select(
+        F.col("utterance_id").alias("source"), F.coalesce("text", F.col("evaluation_texts")[0]).alias("said")
+    )
+    shown = F.coalesce("value", F.substring("said", 1, TEXT_TOLD), "source")
+    line = F.concat(
+        F.lit("'"), shown, F.lit("' of "), "source", F.lit(" ("), F.col("n").cast("string"), F.lit(" rows)")
+    )
+    named = most.join(texts, "source", how="left").select(
+        "reason", F.struct("place", line.alias("line")).alias("told")
+    )
+    worst = F.array_join(F.transform(F.array_sort(F.collect_list("told")), lambda t: t["line"]), "; ")
+    return named.groupBy("reason").agg(worst.alias("worst"))
+
+
+def _message() -> Column:
+    return F.concat(
+        F.col("reason"), F.lit(" takes "), F.col("n").cast("string"), F.lit(" rows, "),
+        percent(F.col("share")), F.lit(" of train's hours; max_evicted_share is "), percent(F.col("limit")),
+        F.lit(". Most is shared with "), F.col("worst"),
+    )  # fmt: skip
+
+
+def percent(share: Column) -> Column:
+    """A share as per cent with one decimal."""
+    return F.concat(F.round(share * 100, 1).cast("decimal(6,1)").cast("string"), F.lit(" %"))
+
+
+def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], policy: Policy) -> DataFrame:
+    """(message, refuse) per group with more of a stratum's hours than `max_group_share`, and what glued it together.
+
+    `known` has link_group and a column per link; `groups` one row per group (link_group, stratum, ms). A group
+    of one link alone, such as a speaker who is most of a language, is told too: it will not evaluate. A row
+    that is linked to nobody is no group.
+    """
+    strata = groups.groupBy("stratum").agg(F.sum("ms").alias("total"))
+    share = F.col("ms") / F.col("total")
+    large = (
+        groups.join(F.broadcast(strata), "stratum", how="inner")
+        .withColumn("share", share)
+        .filter(F.col("share") > policy.splits.max_group_share)
+        .select("link_group", "stratum", "share")
+    )
+    glue = _glue(known.join(F.broadcast(large), "link_group", how="inner"), links)
+    refused = policy.splits.refuse_group_share
+    refuse = F.lit(False) if refused is None else F.col("share") > refused
+    told = large.join(F.broadcast(glue), "link_group", how="inner")
+    message = F.concat(
+        F.lit("stratum '"), "stratum", F.lit("': one group of linked rows holds "), percent(F.col("share")),
+        F.lit(" of the hours, held together by "), "glue",
+    )  # fmt: skip
+    return told.select(message.alias("message"), refuse.alias("refuse"))
+
+
+def _glue(members: DataFrame, links: Mapping[str, str]) -> DataFrame:
+    """(link_group, glue): the values that most rows of a group share."""
+    from pyspark.sql import Window
+
+    pairs = F.array(
+        *(F.struct(F.lit(kind).alias("kind"), F.col(column).alias("value")) for kind, column in links.items())
+    )
+    each = members.select("link_group", F.explode(pairs).alias("link")).filter("link.value IS NOT NULL")
+    counted = (
+        each.groupBy("link_group", "link.kind", "link.value").agg(F.count("*").alias("n")).filter("n > 1")
+    )
+    order = Window.partitionBy("link_group").orderBy(F.desc("n"), "kind", "value")
+    most = counted.withColumn("place", F.row_number().over(order)).filter(F.col("place") <= TOLD)
+    line = F.concat("kind", F.lit(" '"), "value", F.lit("': "), F.col("n").cast("string"), F.lit(" rows"))
+    told = F.array_sort(F.collect_list(F.struct("place", line.alias("line"))))
+    return most.groupBy("link_group").agg(
+        F.array_join(F.transform(told, lambda t: t["line"]), ", ").alias("glue")
+    )

@@ -1,0 +1,89 @@
+"""What is settled before groups are made: evaluation sets by list, and audio that an evaluation corpus holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.memory import RANKS, fits, rank_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.splits.policy import Policy
+
+
+def with_settled(rows: DataFrame, evaluation: DataFrame | None, policy: Policy) -> DataFrame:
+    """Add `settled` (the rank of a side, null where groups decide), `reason` and `detail`.
+
+    Takes rows with own, listed, linked_overlap, boilerplate, link_keys and `fits_<side>`. `evaluation` holds
+    (overlap_id, corpus) of the audio of evaluation corpora; None where there is none. A row that is listed
+    is on its list's side or nowhere:
+    `published_before_listed` (a published row never moves), `boilerplate`, or `shares_with_fixed_set` (a row
+    of dev's list that shares a link with one of test's). A row that is not listed and shares a link directly
+    with one that is has that reason too, unless it was published on the same side; the rest of its group is
+    free. `in_evaluation_corpus` rows share audio with an evaluation corpus.
+    """
+    marked = _with_contaminant(rows, evaluation)
+    touched = _with_touching(marked) if policy.lists.named() else _untouched(marked)
+    listed = rank_of(F.col("listed"))
+    reason = _reason(listed)
+    elsewhere = reason == F.lit("published_before_listed")
+    there = F.when(reason.isNotNull(), F.coalesce("own", F.lit(RANKS["train"])))
+    settled = F.when(listed.isNotNull() & ~F.coalesce(elsewhere, F.lit(False)), listed).otherwise(there)
+    detail = F.when(reason == "in_evaluation_corpus", F.col("contaminant"))
+    return touched.withColumns({"settled": settled, "reason": reason, "detail": detail}).drop(
+        "contaminant", "lowest_touched", "highest_touched"
+    )
+
+
+def _reason(listed: Column) -> Column:
+    """Why a row is out before groups are made; null for all others."""
+    touched = F.col("highest_touched")
+    # Published on that side already, and touching no other: nothing leaks, and a row never moves.
+    at_home = (F.col("lowest_touched") == touched) & F.coalesce(F.col("own") == touched, F.lit(False))
+    shares = F.when(listed.isNotNull(), touched > listed).otherwise(touched.isNotNull() & ~at_home)
+    return (
+        F.when(F.col("contaminant").isNotNull(), F.lit("in_evaluation_corpus"))
+        .when(listed.isNotNull() & F.col("boilerplate"), F.lit("boilerplate"))
+        .when(listed.isNotNull() & (F.col("own") != listed), F.lit("published_before_listed"))
+        .when(shares, F.lit("shares_with_fixed_set"))
+    )
+
+
+def _with_contaminant(rows: DataFrame, evaluation: DataFrame | None) -> DataFrame:
+    """Add `contaminant`: the first evaluation corpus, by name, that holds audio of this row."""
+    if evaluation is None:
+        return rows.withColumn("contaminant", F.lit(None).cast("string"))
+    held = evaluation.groupBy(F.col("overlap_id").alias("linked_overlap")).agg(
+        F.min("corpus").alias("contaminant")
+    )
+    return rows.join(held, "linked_overlap", how="left")
+
+
+def _with_touching(rows: DataFrame) -> DataFrame:
+    """Add `lowest_touched` and `highest_touched`: sides of listed rows that share a link key with this one."""
+    listed = rank_of(F.col("listed"))
+    at_home = F.coalesce(F.col("own") == listed, F.lit(True))
+    good = fits(listed) & F.col("contaminant").isNull() & ~F.col("boilerplate") & at_home
+    fixed = rows.filter(listed.isNotNull() & good).select(
+        "utterance_id", F.explode("link_keys").alias("link_key"), listed.alias("rank")
+    )
+    # A row of dev's list that touches test's is out, and so in nobody's way.
+    highest = fixed.groupBy("link_key").agg(F.max("rank").alias("highest"))
+    losers = fixed.join(highest, "link_key", how="inner").filter("highest > rank").select("utterance_id")
+    staying = fixed.join(losers, "utterance_id", how="left_anti").groupBy("link_key")
+    keys = staying.agg(F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
+    touching = (
+        rows.select("utterance_id", F.explode("link_keys").alias("link_key"))
+        .join(keys, "link_key", how="inner")
+        .groupBy("utterance_id")
+        .agg(F.min("lowest").alias("lowest_touched"), F.max("highest").alias("highest_touched"))
+    )
+    return rows.join(touching, "utterance_id", how="left")
+
+
+def _untouched(rows: DataFrame) -> DataFrame:
+    nobody = F.lit(None).cast("int")
+    return rows.withColumns({"lowest_touched": nobody, "highest_touched": nobody})

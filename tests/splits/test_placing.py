@@ -1,0 +1,151 @@
+"""What placing does with lists, overlaps, boilerplate, parts of longer clips, and groups that are too large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from splits_tables import candidate, candidates, policy, unassigned
+
+from speechlake.ids import make_id
+from speechlake.splits.build import build
+from speechlake.splits.gate import Asked, leaks
+
+pytestmark = pytest.mark.slow
+
+
+def ends_of(built) -> dict[str, Any]:
+    """Utterance -> its split, or (side, first reason, value)."""
+    ends: dict[str, Any] = {row["utterance_id"]: row["split"] for row in built.splits.collect()}
+    for row in built.decisions.collect():
+        assert row["utterance_id"] not in ends
+        ends[row["utterance_id"]] = (row["side"], row["rule"], row["value"])
+    return ends
+
+
+def messages(frame) -> list[str]:
+    return [row["message"] for row in frame.collect()]
+
+
+def published(spark, **sides: str):
+    """Published sides of utterances, their ids spelled with underscores for spaces."""
+    keys = [(make_id("utterance", name.replace("_", " ")), side) for name, side in sides.items()]
+    return spark.createDataFrame(keys, "link_key string, side string")
+
+
+LISTED = policy(
+    text={"prefer": ["manifest"]},
+    keep=[{"rule": "length", "signal": "audio.duration_s", "between": [0.4, 30], "on": "eval"}],
+    lists={"test": {"file": "test.txt", "sha256": "0"}, "dev": {"file": "dev.txt", "sha256": "0"}},
+)
+LISTS = [
+    (candidate("fixed", listed="test", speaker_id="a"), "test"),
+    (candidate("fixed without a voice", listed="test", speaker_id=None), "test"),
+    (candidate("fixed in dev", listed="dev"), "dev"),
+    # What fails on its list's side is nowhere: it never trains.
+    (candidate("fixed but too long", listed="test", audio_duration_s=99.0), (None, "length", "99")),
+    (candidate("fixed but trained", listed="test"), ("train", "published_before_listed", None)),
+    (candidate("fixed in dev by a voice of test", listed="dev", speaker_id="a"), ("dev", "shares_with_fixed_set", None)),
+    # Not listed, but linked to what is: out; what is linked to them alone is free.
+    (candidate("same voice", speaker_id="a", recording_id="r"), ("train", "shares_with_fixed_set", None)),
+    (candidate("same recording as that", recording_id="r", start_ms=9000), "train"),
+    (candidate("same voice in test before", speaker_id="a"), "test"),
+    (candidate("same voice in train before", speaker_id="a"), ("train", "shares_with_fixed_set", None)),
+    (candidate("stranger"), "train"),
+]  # fmt: skip
+
+
+def test_a_list_is_a_side_and_what_shares_a_link_with_it_directly_is_out(spark):
+    before = published(
+        spark, fixed_but_trained="train", same_voice_in_test_before="test", same_voice_in_train_before="train"
+    )
+    frame = candidates(spark, *(row for row, _ in LISTS))
+    built = build(frame, LISTED, before)
+    assert ends_of(built) == {row["utterance_id"]: end for row, end in LISTS}
+    listed = {row["utterance_id"]: row["listed"] for row in built.listed.collect()}
+    assert listed == {"fixed": "test", "fixed without a voice": "test", "fixed in dev": "dev"}
+    assert leaks(built.splits, frame, before, Asked(), built.listed).collect() == []
+
+
+COPIES = policy(
+    duplicates={
+        "kinds": ["exact", "near", "contained"],
+        "keep": ["quality", "duration"],
+        "boilerplate_copies": 2,
+    }
+)
+
+
+def copy(name: str, kind: str, overlap: str, cluster: str | None = None, **said: Any) -> dict[str, Any]:
+    return candidate(
+        name, duplicate_kind=kind, overlap_id=overlap, cluster_id=cluster or f"cluster of {name}", **said
+    )
+
+
+# Two copies of the longest row, two parts of it; jingles; intervals of one recording.
+GIVING_WAY = [
+    (copy("whole", "near", "o", "w", audio_duration_s=9.0, quality_ovrl=2.0), ("train", "duplicate_of_kept", "whole and clean")),
+    (copy("whole and clean", "near", "o", "w", audio_duration_s=8.9, quality_ovrl=3.0), "train"),
+    (copy("part", "contained", "o", quality_ovrl=4.0), ("train", "contained_in_kept", "whole and clean")),
+    (copy("part of unknown quality", "exact", "o", "p"), ("train", "contained_in_kept", "whole and clean")),
+    *((copy(f"jingle {n}", "boilerplate", "j", "j", quality_ovrl=float(n)), end) for n, end in enumerate(
+        [("train", "boilerplate", "j"), "train", "train"])),
+    (candidate("said", recording_id="r", speaker_id="s", audio_duration_s=5.0), "train"),
+    (candidate("said again", recording_id="r", speaker_id="s", start_ms=1000), ("train", "overlaps_other_utterance", "said")),
+    (candidate("said by another", recording_id="r", speaker_id="t", start_ms=1000, audio_duration_s=4.0), "train"),
+    # Out for another reason, it is in nobody's way.
+    (candidate("retired and longer", recording_id="r", audio_duration_s=60.0, retired_in="m#2"), (None, "not_in_manifest", None)),
+]  # fmt: skip
+
+
+def test_of_copies_parts_jingles_and_overlaps_the_policy_s_best_stays(spark):
+    frame = candidates(spark, *(row for row, _ in GIVING_WAY))
+    assert ends_of(build(frame, COPIES, unassigned(spark))) == {
+        row["utterance_id"]: end for row, end in GIVING_WAY
+    }
+
+
+def test_more_of_train_than_allowed_is_refused_with_what_it_is_shared_with(spark):
+    common = "this is a recording that everybody makes in the public domain"
+    linked = policy(text={"prefer": ["manifest"]}, links={"text": "exclude_from_train"})
+    rows = [
+        candidate("t", text=common),
+        *(candidate(f"u{n}", text=common) for n in range(3)),
+        candidate("v", text="else"),
+    ]
+    built = build(candidates(spark, *rows), linked, published(spark, t="test"))
+    (told,) = messages(built.refusals)
+    assert told == (
+        "text_in_evaluation takes 3 rows, 75.0 % of train's hours; max_evicted_share is 5.0 %. "
+        f"Most is shared with '{common[:60]}' of t (3 rows)"
+    )
+
+
+def test_a_group_that_is_most_of_a_stratum_is_told_with_what_glued_it_together(spark):
+    limits = {"max_group_share": 0.5, "refuse_group_share": 0.7}
+    glued = [candidate(f"g{n}", speaker_id="s", session_id="c:x" if n else None) for n in range(4)]
+    rows = [*glued, candidate("alone"), candidate("also", language="fr"), candidate("other", language="fr")]
+    built = build(candidates(spark, *rows), policy(splits=limits), unassigned(spark))
+    told = "stratum 'en': one group of linked rows holds 80.0 % of the hours, held together by speaker 's': 4 rows, session 'c:x': 3 rows"
+    assert told in messages(built.warnings)
+    assert messages(built.refusals) == [told]
+    assert not [each for each in messages(built.warnings) if "stratum 'fr': one group" in each]
+
+
+def test_an_evaluation_corpus_says_what_it_cannot_keep_clean_of(spark):
+    bench = {"role": "evaluation", "evaluation_texts": ["a b c d"]}
+    heard = {"audio_samples_sha256": "h"}
+    rows = [
+        candidate("t", corpus="texts", **bench), candidate("w", corpus="whole", **bench, **heard),
+        candidate("a", corpus="audio", role="evaluation", **heard), candidate("n", corpus="nothing", role="evaluation"),
+        candidate("p1", corpus="parts", **bench, **heard), candidate("p2", corpus="parts", **bench),
+        candidate("ignored", corpus="unheeded", role="evaluation"), candidate("u"),
+    ]  # fmt: skip
+    named = policy(decontaminate={"corpora": ["audio", "nothing", "parts", "texts", "whole"]})
+    built = build(candidates(spark, *rows), named, unassigned(spark))
+    assert [each for each in messages(built.warnings) if each.startswith("evaluation corpus")] == [
+        "evaluation corpus 'audio' decontaminates by audio only: no text of it is known",
+        "evaluation corpus 'nothing' decontaminates by nothing: neither audio nor text of it is known",
+        "evaluation corpus 'parts' decontaminates by text only in 1 of 2 utterances: their audio is not measured",
+        "evaluation corpus 'texts' decontaminates by text only: no audio of it is measured",
+    ]

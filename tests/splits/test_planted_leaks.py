@@ -1,0 +1,232 @@
+"""Every kind of leak, planted: in candidates the build resolves it, in written rows the gate finds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from splits_tables import candidate, candidates, policy
+
+from speechlake.ids import make_id
+from speechlake.splits.build import build
+from speechlake.splits.gate import Asked, leaks
+
+pytestmark = pytest.mark.slow
+
+POLICY = policy(
+    text={"prefer": ["manifest"]},
+    duplicates={"kinds": ["exact"]},
+    links={
+        "text": {"mode": "exclude_from_train", "min_words": 4, "max_evicted_share": 1.0},
+        "columns": {
+            "extras.book": "together",
+            "manifest_uri": {"mode": "exclude_from_train", "max_evicted_share": 1.0},
+        },
+    },
+    decontaminate={"max_evicted_share": 1.0},
+)
+ASKED = Asked(POLICY.links, POLICY.decontaminate)
+LONG = "a sentence of nine words that nobody says twice"
+
+
+def row(utterance_id: str, **said: Any) -> dict[str, Any]:
+    """A candidate whose text is its own, and whose speaker is known, but trains unless it is linked."""
+    return candidate(utterance_id, **{"text": f"what {utterance_id} alone has said", **said})
+
+
+# name -> rows; published sides by utterance; where the build puts each; what the gate says were all written
+# where WRITTEN says. Every row that is named like its case and "test" was published in test.
+CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set[tuple[str, str]]]] = {
+    "speaker": (
+        [row("speaker test", speaker_id="s"), row("speaker new", speaker_id="s")],
+        {"speaker test": "test"},
+        {"speaker test": "test", "speaker new": "test"},
+        {("speaker", "s")},
+    ),
+    "namespace": (
+        # Two corpora of one namespace: the reader's name is the same in both.
+        [
+            row("namespace test", corpus="a", speaker_id="librivox:7", speaker_namespace="librivox"),
+            row("namespace new", corpus="b", speaker_id="librivox:7", speaker_namespace="librivox"),
+        ],
+        {"namespace test": "test"},
+        {"namespace test": "test", "namespace new": "test"},
+        {("speaker", "librivox:7")},
+    ),
+    "recording": (
+        [row("recording test", recording_id="r"), row("recording new", recording_id="r", start_ms=9000)],
+        {"recording test": "test"},
+        {"recording test": "test", "recording new": "test"},
+        {("recording", "r")},
+    ),
+    "session": (
+        [row("session test", session_id="c:1"), row("session new", session_id="c:1")],
+        {"session test": "test"},
+        {"session test": "test", "session new": "test"},
+        {("session", "c:1")},
+    ),
+    "column": (
+        [row("column test", extras={"book": "Emma"}), row("column new", extras={"book": "Emma"})],
+        {"column test": "test"},
+        {"column test": "test", "column new": "test"},
+        {("extras.book", "c:Emma")},
+    ),
+    "column of another namespace": (
+        [row("other test", extras={"book": "12"}), row("other new", corpus="b", extras={"book": "12"})],
+        {"other test": "test"},
+        {"other test": "test", "other new": "train"},
+        set(),
+    ),
+    "chain of three": (
+        [
+            row("chain test", speaker_id="c1"),
+            row("chain middle", speaker_id="c1", recording_id="c2"),
+            row("chain end", overlap_id="c3", cluster_id="c3", duplicate_kind="near", recording_id="c2", start_ms=9000),
+            row("chain last", overlap_id="c3", cluster_id="c3", duplicate_kind="near"),
+        ],
+        {"chain test": "test"},
+        dict.fromkeys(("chain test", "chain middle", "chain end", "chain last"), "test"),
+        {("speaker", "c1")},  # all but the first are written to train
+    ),
+    **{
+        kind: (
+            [
+                row(f"{kind} test", overlap_id=kind, cluster_id=f"{kind} cluster", duplicate_kind=kind),
+                row(f"{kind} new", overlap_id=kind, cluster_id=f"{kind} {copy}", duplicate_kind=kind),
+            ],
+            {f"{kind} test": "test"},
+            {f"{kind} test": end, f"{kind} new": "test"},
+            {("duplicate", kind), *([("duplicate", f"{kind} cluster")] if copy == "cluster" else [])},
+        )
+        for kind, copy, end in (
+            # `kinds` names exact alone: of others nothing is removed, and they are linked all the same.
+            ("exact", "cluster", ("test", "duplicate_of_kept", "exact new")),
+            ("near", "cluster", "test"),
+            ("contained", "part", "test"),
+        )
+    },
+    "text": (
+        [
+            row("text test", text=f"Well: {LONG}!"),
+            row("text new", text=f"{LONG.upper()}, they said"),
+            row("text short test", text="yes it is so"),
+            row("text short new", text="Yes, it is so."),
+            row("text shorter", text="yes it is"),
+            row("text of prompts", text=LONG, corpus="p", text_tags=["read", "prompts"]),
+        ],
+        {"text test": "test", "text short test": "test"},
+        {
+            "text test": "test",
+            "text short test": "test",
+            "text new": ("train", "text_in_evaluation", "text test"),
+            "text short new": ("train", "text_in_evaluation", "text short test"),
+            "text shorter": "train",
+            "text of prompts": "train",
+        },
+        {("text", "text new"), ("text", "text short new")},
+    ),
+    "exclude_from_train": (
+        [row("manifest test", manifest_uri="m.tsv"), row("manifest new", manifest_uri="m.tsv")],
+        {"manifest test": "test"},
+        {"manifest test": "test", "manifest new": ("train", "manifest_uri_in_evaluation", "manifest test")},
+        {("manifest_uri", "c:m.tsv")},
+    ),
+    "evaluation corpus": (
+        [
+            row("bench 1", corpus="bench", role="evaluation", overlap_id="b", cluster_id="b", duplicate_kind="near"),
+            row("bench 2", corpus="bench", role="evaluation", evaluation_texts=["Now every benchmark has long sentences as well"]),
+            row("bench copy", overlap_id="b", cluster_id="b2", duplicate_kind="contained"),
+            row("bench copy test", overlap_id="b", cluster_id="b3", duplicate_kind="near"),
+            row("bench text", text="(now) every benchmark has long sentences as well, yes"),
+            row("bench text test", text="now every benchmark has long sentences as well: test"),
+        ],
+        {"bench copy test": "test", "bench text test": "test"},
+        {
+            "bench 1": (None, "evaluation_corpus", None),
+            "bench 2": (None, "evaluation_corpus", None),
+            "bench copy": ("train", "in_evaluation_corpus", "bench"),
+            "bench copy test": ("test", "in_evaluation_corpus", "bench"),
+            "bench text": ("train", "in_evaluation_corpus", "bench"),
+            "bench text test": "test",
+        },
+        {
+            ("evaluation_corpus", "bench copy"), ("evaluation_corpus", "bench copy test"),
+            ("evaluation_corpus_text", "bench text"), ("text", "bench text"), ("duplicate", "b"),
+        },
+    ),
+    "boilerplate": (
+        [
+            row(f"jingle {name}", overlap_id="j", cluster_id="j", duplicate_kind="boilerplate")
+            for name in ("test", "new", "newer")
+        ],
+        {"jingle test": "test"},
+        {
+            "jingle test": ("test", "boilerplate", None),
+            "jingle new": "train",
+            "jingle newer": ("train", "boilerplate", "j"),
+        },
+        {("boilerplate", "j")},
+    ),
+    "a bridge added later": (
+        [
+            row("bridge test", speaker_id="b1"),
+            row("bridge train", recording_id="b2"),
+            row("bridge", speaker_id="b1", recording_id="b2", start_ms=9000),
+        ],
+        {"bridge test": "test", "bridge train": "train"},
+        {"bridge test": "test", "bridge": "test", "bridge train": ("train", "bridges_splits", None)},
+        {("speaker", "b1")},
+    ),
+    "two old rows linked by a corrected speaker": (
+        [row("corrected test", speaker_id="now"), row("corrected train", speaker_id="now")],
+        {"corrected test": "test", "corrected train": "train"},
+        {"corrected test": "test", "corrected train": ("train", "bridges_splits", None)},
+        {("speaker", "now")},
+    ),
+    "moved": (
+        [row("moved", speaker_id="m")],
+        {"moved": "dev"},
+        {"moved": "dev"},
+        {("moved", "moved")},
+    ),
+}  # fmt: skip
+
+ROWS = [planted for rows, *_ in CASES.values() for planted in rows]
+ENDS = {name: end for _, _, ends, _ in CASES.values() for name, end in ends.items()}
+FOUND = {leak for *_, found in CASES.values() for leak in found}
+# As if nobody had looked: what is named test is in test, everything else trains.
+WRITTEN = {
+    name: "test" if name.endswith("test") else "train" for name in ENDS if name not in ("bench 1", "bench 2")
+}
+
+
+@pytest.fixture(scope="module")
+def published(spark):
+    """Sides of the utterances that were published, and of nothing else: other links came later."""
+    sides = {name: side for _, known, *_ in CASES.values() for name, side in known.items()}
+    keys = [(make_id("utterance", name), side) for name, side in sides.items()]
+    return spark.createDataFrame(keys, "link_key string, side string")
+
+
+@pytest.fixture(scope="module")
+def planted(spark):
+    return candidates(spark, *ROWS)
+
+
+def test_the_build_resolves_every_leak_that_is_planted_in_candidates(spark, planted, published):
+    built = build(planted, POLICY, published)
+    ends: dict[str, Any] = {row["utterance_id"]: row["split"] for row in built.splits.collect()}
+    for row in built.decisions.collect():
+        ends[row["utterance_id"]] = (row["side"], row["rule"], row["value"])
+    assert ends == ENDS
+    assert leaks(built.splits, planted, published, ASKED).collect() == []
+
+
+def test_the_gate_finds_every_leak_that_is_planted_in_written_rows(spark, planted, published):
+    texts = {row["utterance_id"]: row["text"] for row in ROWS}
+    written = spark.createDataFrame(
+        [(name, side, texts[name]) for name, side in WRITTEN.items()],
+        "utterance_id string, split string, text string",
+    )
+    found = {(row["kind"], row["value"]) for row in leaks(written, planted, published, ASKED).collect()}
+    assert found == FOUND

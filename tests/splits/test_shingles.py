@@ -1,0 +1,46 @@
+"""When two texts count as the same for leak control."""
+
+from __future__ import annotations
+
+import pytest
+
+from speechlake.splits.shingles import text_keys
+
+NINE = "one two three four five six seven eight nine"
+# one text, another, do they share a stretch of speech
+PAIRS = [
+    ("Yes, it IS so.", "yes it is so", True),
+    ("don’t ask me why", "don't ask me why", True),
+    ("yes it is so", "yes it is so indeed", False),  # short texts: the whole, not a part
+    ("one two three", "one two three", False),  # too short to say anything
+    (NINE, f"and then {NINE[4:]}", True),
+    (NINE, "one two three four five six seven nine eight", False),
+    ("один два три четыре", "Один, два, три, четыре!", True),
+    ("今日はとてもいい天気ですね", "今日は、とてもいい天気ですね。", True),
+    ("今日は", "今日は", False),  # fewer than eight characters
+    ("今日はとてもいい天気ですね散歩に行きましょう", "さて今日はとてもいい天気ですね散歩に", True),
+    ("नमस्ते आप कैसे हैं", "नमस्ते आप कैसे है", False),  # vowel signs spell words
+    (None, None, False),
+    ("… —", "?!", False),
+]
+
+
+def test_texts_share_a_key_where_they_share_eight_words_or_are_equal(spark):
+    from pyspark.sql import functions as F
+
+    frame = spark.createDataFrame(
+        [(n, a, b) for n, (a, b, _) in enumerate(PAIRS)], "n int, a string, b string"
+    )
+    keys = {name: text_keys(F.col(name), 4) for name in ("a", "b")}
+    shared = (
+        frame.withColumns(keys).select("n", F.arrays_overlap("a", "b").alias("shared")).orderBy("n").collect()
+    )
+    assert [bool(row["shared"]) for row in shared] == [same for *_, same in PAIRS]
+
+
+@pytest.mark.parametrize(("words", "keys"), [(0, 0), (3, 0), (4, 1), (8, 1), (9, 2), (30, 23)])
+def test_a_text_has_a_key_per_eight_words_in_a_row(spark, words, keys):
+    from pyspark.sql import functions as F
+
+    text = " ".join(f"w{n}" for n in range(words))
+    assert spark.range(1).select(F.size(text_keys(F.lit(text), 4)).alias("n")).first()["n"] == keys
