@@ -15,34 +15,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from _tables import generated
 
 from speechlake.lake import Lake
 from speechlake.ledger import new_run_id
-from speechlake.schemas import TABLES
 from speechlake.session import spark_session
 from speechlake.signals import Audio, Speech
 from speechlake.signals.plan import totals, wanted_of
 from speechlake.signals.run import staged_plan
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 FOLDER = Path("build/bench/planning").absolute()
 UTTERANCES_PER_RECORDING = 4
-
-
-def generated(lake: Lake, name: str, count: int, said: dict[str, str]) -> DataFrame:
-    """`count` rows of a contract: columns of `said` by SQL over `id`, others null or empty."""
-    table = TABLES[name]
-    usual = {"string": "'x'", "bigint": "0L", "int": "0", "double": "0.0D", "boolean": "false"}
-    columns = []
-    for column in table.columns:
-        value = said.get(column.name)
-        if value is None:
-            value = "null" if column.nullable else usual.get(column.type, "map()")
-        columns.append(f"cast({value} as {column.type}) as `{column.name}`")
-    return lake.spark.range(count).selectExpr(*columns)
 
 
 def fill(lake: Lake, count: int, new: float) -> None:

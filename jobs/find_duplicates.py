@@ -1,7 +1,8 @@
-"""Find duplicates: signals of all corpora -> clusters of utterances with the same audio.
+"""Find duplicates: signals of all corpora -> who shares audio with whom, as copies or in part.
 
-Compares the whole lake, because a copy may have come in under another corpus. Running it again
-changes nothing.
+Compares the whole lake, because a copy may have come in under another corpus: exact copies by their samples,
+copies that were coded, cut or scaled, and common parts of 2 s and more, by their audio keys. New audio meets
+what was there before; running it again changes nothing.
 
     spark-submit --py-files dist/speechlake.zip jobs/find_duplicates.py --lake s3a://corpus/lake
 """
@@ -11,9 +12,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from speechlake import job
-from speechlake.duplicates.exact import current_duplicates
+from speechlake.duplicates.sampling import SAMPLING_VERSION
+from speechlake.duplicates.step import Looked, current_audio, current_duplicates, look_up
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -22,8 +25,14 @@ from speechlake.progress import Progress
 from speechlake.schemas import DUPLICATES
 from speechlake.staging import Stage
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 NAME = "find-duplicates"
-READS = ("utterances", "recordings", "content_hashes", "signals_audio", "profiles", "duplicates")
+READS = (
+    *("utterances", "recordings", "content_hashes", "signals_audio", "signals_audio_keys", "attempts"),
+    *("profiles", "key_buckets", "audio_pairs", "duplicates"),
+)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -34,32 +43,55 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
-    """Bring `duplicates` to what the samples of all current utterances say, and count the clusters."""
-    this = Run(NAME, "lake", {"kinds": ["exact"]})
+    """Look up what is new, bring `duplicates` to what is known now, and count who shares audio."""
+    this = Run(NAME, "lake", {"sampling": SAMPLING_VERSION})
     following = f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME"
+    looked = Looked()
     with lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
         hold.adopt(lambda stage: _commit(hold, stage))
         if hold.versions_written or not nothing_to_do(lake, this):
             this.reads(lake, READS)
-            stage = hold.staging.write(
-                this.digest[:16], this.run_id, current_duplicates(lake), {"run_id": this.run_id}
-            )
+            looked, stage = _found(hold, this)
             this.rows_out = _commit(hold, stage)
             hold.staging.delete(stage)
             if hold.versions_written:
-                this.counts = _counts(lake)
+                this.counts = {**_counts(lake), **vars(looked)}
                 this.finish(hold)
     if not hold.versions_written:
         progress.say("duplicates: nothing new")
         return Report(NAME, "nothing to do", this.run_id, {}, following)
-    progress.say(f"duplicates: {this.counts['utterances']} utterances in {this.counts['clusters']} clusters")
+    progress.say(
+        f"duplicates: {looked.looked_up} utterances looked up, {looked.pairs} new pairs; "
+        + ", ".join(f"{n} {kind}" for kind, n in _kinds(lake).items())
+    )
+    if not lake.exists("signals_audio_keys"):
+        progress.say("only exact copies: near ones take `speechlake extract-signals --extractor audio_keys`")
     return Report(NAME, "done", this.run_id, this.counts, following)
+
+
+def _found(hold: Hold, this: Run) -> tuple[Looked, Stage]:
+    """Look up what is new, and stage all duplicates; what is written on the way is of no use to a later run."""
+    stages: list[Stage] = []
+
+    def written(name: str, frame: DataFrame) -> DataFrame:
+        stages.append(hold.staging.write(f"{this.digest[:16]}-{name}", this.run_id, frame, {"part": name}))
+        return hold.staging.read(stages[-1])
+
+    current = written("current", current_audio(hold.lake))
+    looked = look_up(hold, current, written, this.digest[:16])
+    found = current_duplicates(hold.lake, current)
+    done = hold.staging.write(this.digest[:16], this.run_id, found, {"part": "duplicates"})
+    for stage in stages:
+        hold.staging.delete(stage)
+    return looked, done
 
 
 def _commit(hold: Hold, stage: Stage) -> int:
     """Bring the table to the staged rows: corpus by corpus, because every MERGE names its corpus."""
     from pyspark.sql import functions as F
 
+    if stage.note["part"] != "duplicates":
+        return 0
     found, lake = hold.staging.read(stage), hold.lake
     known = lake.read("duplicates")
     written = 0
@@ -83,6 +115,11 @@ def _counts(lake: Lake) -> dict[str, int]:
         .collect()[0]
     )
     return dict(row.asDict())
+
+
+def _kinds(lake: Lake) -> dict[str, int]:
+    counted = lake.read("duplicates").groupBy("kind").count().orderBy("kind").collect()
+    return {row.kind: row["count"] for row in counted} or {"duplicates": 0}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from speechlake.schemas.assignments import ASSIGNMENTS
 from speechlake.schemas.attempts import ATTEMPTS
+from speechlake.schemas.audio_pairs import AUDIO_PAIRS
 from speechlake.schemas.calibrations import CALIBRATIONS
 from speechlake.schemas.chunks import CHUNKS
 from speechlake.schemas.content_hashes import CONTENT_HASHES
@@ -9,6 +10,7 @@ from speechlake.schemas.corpora import CORPORA
 from speechlake.schemas.decisions import DECISIONS
 from speechlake.schemas.duplicates import DUPLICATES
 from speechlake.schemas.extractors import EXTRACTORS
+from speechlake.schemas.key_buckets import KEY_BUCKETS
 from speechlake.schemas.manifests import MANIFESTS
 from speechlake.schemas.profiles import PROFILES
 from speechlake.schemas.quarantine import QUARANTINE
@@ -57,6 +59,8 @@ TABLES: dict[str, Table] = {
         SIGNALS_ACOUSTICS,
         ATTEMPTS,
         SCORES,
+        KEY_BUCKETS,
+        AUDIO_PAIRS,
         DUPLICATES,
         ASSIGNMENTS,
         SPLITS,
@@ -71,6 +75,7 @@ TABLES: dict[str, Table] = {
 __all__ = [
     "ASSIGNMENTS",
     "ATTEMPTS",
+    "AUDIO_PAIRS",
     "CALIBRATIONS",
     "CHUNKS",
     "CONTENT_HASHES",
@@ -78,6 +83,7 @@ __all__ = [
     "DECISIONS",
     "DUPLICATES",
     "EXTRACTORS",
+    "KEY_BUCKETS",
     "MANIFESTS",
     "PROFILES",
     "QUARANTINE",

@@ -25,4 +25,4 @@ EXTRACTORS: Mapping[str, type[Extractor]] = {
 
 # What runs where nobody names extractors: what policies and releases need. The others cost more or serve
 # special ends, and run when they are asked for.
-DEFAULT_EXTRACTORS: tuple[str, ...] = ("audio", "speech", "whisper")
+DEFAULT_EXTRACTORS: tuple[str, ...] = ("audio", "speech", "whisper", "audio_keys")

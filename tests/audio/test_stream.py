@@ -35,7 +35,8 @@ FAST = speechlike(3.0, rate_hz=44_100)
 WAV = soundfile_bytes(speechlike(60.0), "WAV")
 LONGER = soundfile_bytes(speechlike(120.0), "WAV")
 BAD_CHILD = [sys.executable, str(Path(__file__).parent / "bad_child.py")]
-IMPATIENT = Limits(base_s=0.5)
+# Half a second, however long the file.
+IMPATIENT = Limits(base_s=0.5, bytes_per_s=1e9)
 
 FILES = {
     "wav": soundfile_bytes(LONG, "WAV"),

@@ -10,34 +10,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from key_tools import ALL, drawn, keys, noisy, sharing
 
 from speechlake.duplicates.keys import (
-    BLOCK_FRAMES,
+    LEAST_FRAMES,
+    LOOSE_FRAMES,
     SAME_BELOW,
-    Alignment,
     Keys,
-    best_alignment,
-    bit_error_rate,
+    Shared,
     pack,
+    shared,
     unpack,
 )
 from speechlake.signals.audio_keys import keys_of
 
 Samples = npt.NDArray[np.float32]
 HZ = 16_000
-ALL = 0xFFFFFFFF
-
-
-def keys(*bits: int, active: list[int] | None = None) -> Keys:
-    """Literal keys, all frames active unless told otherwise."""
-    flags = [1] * len(bits) if active is None else active
-    return Keys(np.array(bits, np.uint32), np.array(flags, bool))
-
-
-def drawn(count: int, seed: int) -> Keys:
-    """Random keys."""
-    bits = np.random.default_rng(seed).integers(0, ALL, count, dtype=np.uint32, endpoint=True)
-    return Keys(bits, np.ones(count, bool))
 
 
 def test_keys_are_stored_as_little_endian_words_and_a_bit_per_frame() -> None:
@@ -50,46 +38,84 @@ def test_keys_are_stored_as_little_endian_words_and_a_bit_per_frame() -> None:
     assert again.active.tolist() == one.active.tolist()
 
 
+def glued(*parts: Keys) -> Keys:
+    """Clips one after another."""
+    return Keys(np.concatenate([p.bits for p in parts]), np.concatenate([p.active for p in parts]))
+
+
+def silence(frames: int) -> Keys:
+    """Frames that are not active."""
+    return Keys(np.zeros(frames, np.uint32), np.zeros(frames, bool))
+
+
+SPOKEN = drawn(120, seed=1)
+
+
 @pytest.mark.parametrize(
-    ("one", "other", "alignment"),
+    ("other", "offset", "said"),
     [
-        (keys(1, 2, 3), keys(1, 2, 3), Alignment(0.0, 0, 3)),
-        (keys(1, 2, 3, 4), keys(9, 9, 1, 2, 3, 4), Alignment(0.0, 2, 4)),  # a lead
-        (keys(9, 9, 1, 2, 3, 4), keys(1, 2, 3, 4), Alignment(0.0, -2, 4)),  # a trim
-        (keys(0, 0), keys(ALL, ALL), Alignment(1.0, 0, 2)),
-        (keys(0, 0, 0, 0), keys(0, 0, 0, 0xFF), Alignment(0.0, -1, 3)),  # 3 of 4 frames are enough overlap
-        (keys(0, ALL), keys(1, ALL), Alignment(1 / 64, 0, 2)),
-        (keys(7, 1, 2), keys(8, 1, 2, 5), Alignment(4 / 96, 0, 3)),  # 2 of 3 would do better by less
+        (SPOKEN, 0, Shared("near", 0.0, 0, 120, 0, 120)),
+        (glued(silence(8), SPOKEN), 8, Shared("near", 0.0, 8, 120, 0, 120)),
+        (glued(silence(8), SPOKEN), 7, Shared("near", 0.0, 8, 120, 0, 120)),  # beside is looked at too
+        (
+            Keys(SPOKEN.bits[20:], SPOKEN.active[20:]),
+            -20,
+            Shared("near", 0.0, -20, 100, 20, 120),
+        ),  # half a second cut
+        (
+            Keys(SPOKEN.bits[31:], SPOKEN.active[31:]),
+            -31,
+            Shared("contained", 0.0, -31, 89, 31, 120),
+        ),  # more was cut
+        (glued(drawn(90, 2), SPOKEN, drawn(90, 3)), 90, Shared("contained", 0.0, 90, 120, 0, 120)),
+        (glued(drawn(90, 2), Keys(SPOKEN.bits[:79], SPOKEN.active[:79])), 90, None),  # less than two seconds
+        (drawn(120, 4), 0, None),
     ],
 )
-def test_the_best_offset_has_the_fewest_differing_bits_over_enough_frames(
-    one: Keys, other: Keys, alignment: Alignment
+def test_copies_are_near_a_common_part_of_two_seconds_is_contained(
+    other: Keys, offset: int, said: Shared | None
 ) -> None:
-    assert best_alignment(one, other) == alignment
+    found = shared(SPOKEN, other, offset)
+    assert found.kind is None if said is None else found == said
 
 
-def test_quiet_frames_do_not_count() -> None:
-    one, other = keys(0, ALL, 5), keys(0, 0, 5, active=[1, 0, 1])
-    assert best_alignment(one, other) == Alignment(0.0, 0, 2)
+def test_a_prompt_with_another_word_in_the_middle_is_no_copy_however_low_the_rate() -> None:
+    spoken = drawn(1000, seed=5)
+    other = glued(
+        Keys(spoken.bits[:500], spoken.active[:500]),
+        drawn(20, 6),
+        Keys(spoken.bits[520:], spoken.active[520:]),
+    )
+    found = shared(spoken, other, 0)
+    assert found.rate < 0.02
+    assert found.kind == "contained"
+    assert found.end - found.start == pytest.approx(506, abs=10)
 
 
-@pytest.mark.parametrize("none", [keys(), keys(1, 2, active=[0, 0])])
-def test_a_clip_without_active_frames_is_like_nothing(none: Keys) -> None:
-    assert bit_error_rate(none, keys(1, 2)) is None
-    assert bit_error_rate(keys(1, 2), none) is None
+def test_short_clips_must_agree_better() -> None:
+    long, short = drawn(60, seed=7), drawn(30, seed=8)
+    assert shared(long, noisy(long, 0.15, seed=1), 0).kind == "near"
+    assert shared(short, noisy(short, 0.15, seed=1), 0).kind is None
+    assert shared(short, noisy(short, 0.05, seed=1), 0).kind == "near"
 
 
-def test_frames_that_never_meet_in_number_are_like_nothing() -> None:
-    ends = [1] + [0] * 8 + [1]
-    assert bit_error_rate(keys(*range(10), active=ends), keys(4, 5), minimum_overlap=1.0) is None
+def test_quiet_frames_do_not_count_and_too_few_say_nothing() -> None:
+    flags = [1] * LEAST_FRAMES + [0] * 28
+    one, other = keys(*[5] * 40, active=flags), keys(*[5] * LEAST_FRAMES, *[ALL] * 28, active=flags)
+    assert shared(one, other, 0).rate == 0.0
+    assert shared(one, other, 0).frames == LEAST_FRAMES
+    assert shared(one, keys(*[5] * 11), 0).kind is None
+    assert shared(one, keys(), 0).kind is None
+    assert shared(one, other, 99).kind is None
 
 
-def test_the_rate_is_the_same_both_ways_and_across_blocks() -> None:
-    whole = drawn(3 * BLOCK_FRAMES + 7, seed=1)
-    part = Keys(whole.bits[100:1400], whole.active[100:1400])
-    assert best_alignment(part, whole) == Alignment(0.0, 100, 1300)
-    assert best_alignment(whole, part) == Alignment(0.0, -100, 1300)
-    assert bit_error_rate(whole, drawn(900, seed=2)) == bit_error_rate(drawn(900, seed=2), whole)
+def test_what_one_shares_with_the_other_the_other_shares_with_the_one() -> None:
+    whole = drawn(500, seed=9)
+    part = Keys(whole.bits[100:300], whole.active[100:300])
+    a, b = shared(part, whole, 100), shared(whole, part, -100)
+    assert (a.kind, a.rate, a.frames, a.start) == ("contained", 0.0, 200, 0)
+    assert (b.kind, b.rate, b.frames, b.start) == ("contained", 0.0, 200, 100)
+    assert LOOSE_FRAMES < 300
 
 
 def resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -147,13 +173,16 @@ def clips(speech: Path) -> list[Samples]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("copy", COPIES)
-def test_every_copy_of_sixty_clips_is_alike(clips: list[Samples], copy: str) -> None:
-    rates = [bit_error_rate(keys_of(clip), keys_of(COPIES[copy](clip))) for clip in clips]
-    assert max(1.0 if rate is None else rate for rate in rates) < SAME_BELOW
+def test_every_copy_of_sixty_clips_meets_its_clip_and_is_near(clips: list[Samples], copy: str) -> None:
+    made = [keys_of(clip) for clip in clips]
+    again = [keys_of(COPIES[copy](clip)) for clip in clips]
+    found = sharing(made + again)
+    missed = [n for n in range(len(made)) if (n, n + len(made)) not in found]
+    assert not missed
+    rates = [found[n, n + len(made)].rate for n in range(len(made))]
+    assert max(rates) < SAME_BELOW / 2
 
 
 @pytest.mark.slow
-def test_no_two_of_sixty_different_clips_are_alike(clips: list[Samples]) -> None:
-    made = [keys_of(clip) for clip in clips]
-    rates = [bit_error_rate(made[i], made[j]) for i in range(len(made)) for j in range(i)]
-    assert min(rate for rate in rates if rate is not None) > SAME_BELOW
+def test_no_two_of_sixty_different_clips_share_anything(clips: list[Samples]) -> None:
+    assert sharing([keys_of(clip) for clip in clips]) == {}

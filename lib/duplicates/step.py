@@ -1,0 +1,113 @@
+"""The step of `find-duplicates`: look up what is new, remember it, and say who shares audio now.
+
+Pairs are committed before the buckets that led to them: an utterance whose buckets are there was looked up.
+Killed in between, the next run looks it up again, and finds the same pairs, which are there by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from speechlake.duplicates.buckets import bucket_rows
+from speechlake.duplicates.clusters import duplicates
+from speechlake.duplicates.sampling import SAMPLING_VERSION
+from speechlake.duplicates.search import meetings, verified
+from speechlake.signals.catalogue import profile
+from speechlake.views import located_utterances, with_signals
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.hold import Hold
+    from speechlake.lake import Lake
+
+FILED = ("utterance_id", "content_sha256", "fingerprint")
+# Computes a frame once, and gives back what was written.
+Written = Callable[[str, "DataFrame"], "DataFrame"]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What one look-up found: utterances that were new, pairs, and samples in buckets too full to compare all."""
+
+    looked_up: int = 0
+    pairs: int = 0
+    hot_samples: int = 0
+
+
+def current_audio(lake: Lake) -> DataFrame:
+    """One row per utterance that is not retired: identity, place, content, hash of samples, length.
+
+    `fingerprint` says what made its keys and how they are sampled; null where there are none.
+    """
+    from pyspark.sql import functions as F
+
+    utterances = located_utterances(lake).where("retired_in IS NULL")
+    known = profile(lake)
+    frame = with_signals(utterances, lake, {name: known.get(name, ()) for name in ("audio", "audio_keys")})
+    usable = F.col("content_sha256").isNotNull() & (F.col("audio_keys_frames") > 0)
+    return frame.select(
+        *("corpus", "utterance_id", "recording_id", "channel", "start_ms", "end_ms", "content_sha256"),
+        *("audio_samples_sha256", F.col("audio_duration_s").alias("duration_s")),
+        F.when(usable, _version(F.col("audio_keys_fingerprint"))).alias("fingerprint"),
+    )
+
+
+def _version(fingerprint: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.concat(fingerprint, F.lit(f".{SAMPLING_VERSION}"))
+
+
+def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
+    """The rows that have keys, with `keys` and `active`."""
+    from pyspark.sql import functions as F
+
+    keys = lake.read("signals_audio_keys").select(
+        *("utterance_id", "content_sha256", "keys", "active"),
+        _version(F.col("fingerprint")).alias("fingerprint"),
+    )
+    return current.join(keys, on=[*FILED], how="inner")
+
+
+def look_up(hold: Hold, current: DataFrame, written: Written, digest: str) -> Looked:
+    """Let all keys that were not looked up yet meet all others; commit the pairs, then the buckets."""
+    from pyspark.sql import functions as F
+
+    lake = hold.lake
+    there = lake.read("key_buckets")
+    new = current.where("fingerprint IS NOT NULL").join(there.select(*FILED), on=[*FILED], how="left_anti")
+    fresh = written("fresh", bucket_rows(with_keys(lake, new)))
+    looked = pairs = hot = 0
+    for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
+        same = F.col("fingerprint") == row.fingerprint
+        # Of what was replaced or retired since, nothing is met.
+        known = there.where(same).join(current.select(*FILED), on=[*FILED], how="left_semi")
+        met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
+        hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
+        found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, current.where(same))))
+        pairs += hold.append_missing("audio_pairs", found, digest=digest)
+        looked += row.n
+    if looked:
+        hold.append_missing("key_buckets", fresh, digest=digest, fresh=True, expected=looked)
+    return Looked(looked, pairs, hot)
+
+
+def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
+    """Rows of `duplicates` as they should be now."""
+    from pyspark.sql import functions as F
+
+    here = current.select(*FILED)
+    other = here.select(
+        F.col("utterance_id").alias("other_id"),
+        F.col("content_sha256").alias("other_content_sha256"),
+        "fingerprint",
+    )
+    pairs = (
+        lake.read("audio_pairs")
+        .join(here, on=[*FILED], how="left_semi")
+        .join(other, on=["other_id", "other_content_sha256", "fingerprint"], how="left_semi")
+    )
+    return duplicates(current, pairs, lake.read("duplicates"))

@@ -1,0 +1,128 @@
+"""Pairs -> clusters: copies, parts, boilerplate, and names that last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from speechlake.duplicates.clusters import BOILERPLATE_RECORDINGS, duplicates, named, without_common_parts
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+CURRENT = (
+    "corpus string, utterance_id string, recording_id string, content_sha256 string, "
+    "audio_samples_sha256 string, duration_s double"
+)
+PAIRS = "utterance_id string, other_id string, kind string, bit_error_rate double, shared_s double"
+FORMER = "utterance_id string, cluster_id string, overlap_id string"
+
+
+def current(spark: SparkSession, samples: dict[str, str | None], **recordings: str) -> DataFrame:
+    """Utterances of ten seconds by their samples, each in a recording of its own unless told otherwise."""
+    rows = [("c", u, recordings.get(u, f"r-{u}"), f"content of {u}", s, 10.0) for u, s in samples.items()]
+    return spark.createDataFrame(rows, CURRENT)
+
+
+def pairs(spark: SparkSession, *literal: tuple[str, str, str, float]) -> DataFrame:
+    """(one, other, kind, bit error rate of near ones or shared seconds of contained ones)."""
+    rows = [
+        (a, b, kind, value if kind == "near" else 0.1, 10.0 if kind == "near" else value)
+        for a, b, kind, value in literal
+    ]
+    return spark.createDataFrame(rows, PAIRS)
+
+
+def told(frame: DataFrame) -> dict[str, Any]:
+    """By utterance: kind, similarity, and the first member of its cluster and of its overlap."""
+    rows = sorted(frame.collect(), key=lambda row: row.utterance_id)
+    first: dict[str, str] = {}
+    for row in rows:
+        for name in ("cluster_id", "overlap_id"):
+            first.setdefault(f"{name} {row[name]}", row.utterance_id)
+    return {
+        r.utterance_id: (
+            r.kind, round(r.similarity, 3), first[f"cluster_id {r.cluster_id}"], first[f"overlap_id {r.overlap_id}"]
+        )
+        for r in rows
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_copies_are_clusters_and_parts_only_overlap(spark):
+    samples = dict.fromkeys("abcdefghij", None) | {"a": "A", "b": "A", "h": "H", "i": "H"}
+    found = duplicates(
+        current(spark, samples),
+        pairs(
+            spark,
+            ("b", "c", "near", 0.04),  # a, b and c are copies of one another
+            ("c", "d", "contained", 2.5),
+            ("d", "e", "contained", 5.0),
+            ("f", "g", "near", 0.12),
+        ),
+        spark.createDataFrame([], FORMER),
+    )
+    assert told(found) == {
+        "a": ("exact", 1.0, "a", "a"),
+        "b": ("exact", 1.0, "a", "a"),
+        "c": ("near", 0.96, "a", "a"),
+        "d": ("contained", 0.5, "d", "a"),  # linked to all that c is a copy of
+        "e": ("contained", 0.5, "e", "a"),
+        "f": ("near", 0.88, "f", "f"),
+        "g": ("near", 0.88, "f", "f"),
+        "h": ("exact", 1.0, "h", "h"),
+        "i": ("exact", 1.0, "h", "h"),
+    }
+
+
+@pytest.mark.slow
+def test_a_cluster_over_more_than_twenty_recordings_is_boilerplate_and_links_nothing(spark):
+    jingle = {f"j{n:02}": "J" for n in range(BOILERPLATE_RECORDINGS + 1)}
+    one = {f"k{n:02}": "K" for n in range(BOILERPLATE_RECORDINGS + 1)}
+    frame = current(spark, {**jingle, **one, "x": None, "y": None}, k00="r-k01")
+    parts = pairs(spark, ("j00", "x", "contained", 4.0), ("j01", "y", "contained", 4.0))
+    found = told(duplicates(frame, parts, spark.createDataFrame([], FORMER)))
+    assert {found[name][0] for name in jingle} == {"boilerplate"}
+    assert {found[name][0] for name in one} == {"exact"}
+    # What only shares the jingle shares nothing.
+    assert {"x", "y"} & set(found) == set()
+
+
+def test_a_part_that_lies_in_more_than_twenty_recordings_is_left_out_and_what_goes_beyond_it_stays(spark):
+    names = [f"e{n:02}" for n in range(BOILERPLATE_RECORDINGS + 2)]
+    episodes = [(a, b, "contained", 3.0) for i, a in enumerate(names) for b in names[i + 1 :]]
+    again = [("e00", "e00 again", "contained", 8.0)]
+    few = [("p", "q", "contained", 3.0), ("q", "s", "contained", 3.0)]
+    frame = current(spark, dict.fromkeys([*names, "e00 again", "p", "q", "s"]))
+    kept = without_common_parts(pairs(spark, *episodes, *again, *few), frame)
+    assert {(row.utterance_id, row.other_id) for row in kept.collect()} == {
+        ("e00", "e00 again"), ("p", "q"), ("q", "s")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "former", "names"),
+    [
+        ({"a": "a", "b": "a"}, {}, "new new"),
+        ({"a": "a", "b": "a", "c": "a"}, {"b": "old", "c": "old"}, "old old old"),  # grew by a lower member
+        ({"a": "a", "b": "a"}, {"a": "old 2", "b": "old 1"}, "old 1,old 1"),  # grew together
+        (
+            {"a": "a", "b": "a", "c": "c", "d": "c"},
+            dict.fromkeys("abcd", "old"),
+            "old old new new",
+        ),  # fell apart
+    ],
+)
+def test_clusters_inherit_their_names(spark, labels, former, names):
+    frame = spark.createDataFrame([*labels.items()], "utterance_id string, label string")
+    before = spark.createDataFrame([*former.items()], "utterance_id string, id string")
+    found = {
+        row.utterance_id: row.id
+        for row in named(frame, current(spark, dict.fromkeys("abcd")), before, "x").collect()
+    }
+    asked = names.split("," if "," in names else " ")
+    said = [found[name] if found[name].startswith("old") else "new" for name in sorted(found)]
+    assert said == asked
+    fresh = {found[name] for name in found if not found[name].startswith("old")}
+    assert len(fresh) == ("new" in said)
