@@ -11,6 +11,7 @@ keys answer, and the saved answers come back by `speechlake import-signals --rev
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def run(
     rows = sample(lake, policy, rule, per_language=n, seed=seed)
     roots = {corpus: roots_of(lake, corpus) for corpus in sorted({row["corpus"] for row in rows})}
     items = list(with_sounds(rows, roots, max_mb=max_mb))
-    review = Review(lake.root, rule, policy.name, policy.digest(), said_by, seed)
+    review = Review(shlex.quote(lake.root), rule, policy.name, policy.digest(), said_by, seed)
     left_out = len(rows) - len(items)
     write_page(path, review_page(review, items, left_out=left_out))
     counts = {
@@ -78,7 +79,7 @@ def run(
         f"{path}: " + ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in counts.items())
     )
     following = (
-        f"speechlake import-signals --lake {lake.root} --name {review.import_name} --review ANSWERS.jsonl"
+        f"speechlake import-signals --lake {review.lake} --name {review.import_name} --review ANSWERS.jsonl"
     )
     return Report(NAME, counts=counts, next_step=following)
 

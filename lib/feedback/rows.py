@@ -180,11 +180,12 @@ def _problem(field: str, kind: str, *, is_text: bool) -> Column:
     if kind == "number":
         number = value.cast("double")
         finite = ~F.isnan(number) & (F.abs(number) < float("inf"))
-        exact = F.abs(number) <= float(EXACT_UP_TO)
-        whole = number == F.floor(number)
+        # A double is what it is; of whole and decimal numbers not all are doubles.
+        whole = F.abs(value.try_cast("decimal(38,0)"))
+        inexact = F.typeof(value).rlike("^(bigint|decimal)") & (whole > EXACT_UP_TO)
         return F.coalesce(
             told(~finite, "BAD_NUMBER", f"{field} is not a finite number"),
-            told(whole & ~exact, "BAD_NUMBER", f"{field} is beyond 2^53"),
+            told(inexact, "BAD_NUMBER", f"{field} is beyond 2^53"),
         )
     control = told(value.rlike(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), "CONTROL_CHARACTER", field)
     if is_text:

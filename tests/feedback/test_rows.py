@@ -129,29 +129,36 @@ def test_columns_of_parquet_become_values_and_what_is_no_value_is_refused(spark,
             ValueColumn("loss", "CE `loss`", "number"),
             ValueColumn("seen", "seen", "boolean"),
             ValueColumn("note", "note", "string"),
+            ValueColumn("rank", "rank", "number"),
         ),
     )
     data = [
-        ("u1", 1.5, True, "hard"),
-        ("u2", None, False, None),
-        ("u3", float("nan"), None, None),
-        ("u4", float("-inf"), None, None),
-        ("u5", None, None, "x" * 1001),
-        ("u6", None, None, "a\0b"),
-        ("u7", 1e300, None, None),
+        ("u1", 1.5, True, "hard", 2**53),
+        ("u2", None, False, None, None),
+        ("u3", float("nan"), None, None, 1),
+        ("u4", float("-inf"), None, None, 1),
+        ("u5", None, None, "x" * 1001, 1),
+        ("u6", None, None, "a\0b", 1),
+        ("u7", 1e300, None, None, None),
+        ("u8", None, None, None, 2**53 + 1),
     ]
-    frame = spark.createDataFrame(
-        data, "utterance_id string, `CE ``loss``` double, seen boolean, note string"
-    )
+    names = "utterance_id string, `CE ``loss``` double, seen boolean, note string, rank bigint"
+    frame = spark.createDataFrame(data, names)
     frame.coalesce(1).write.parquet(str(tmp_path / "p"))
     rows = source_rows(spark, spec, Source(str(tmp_path / "p"), "parquet", "s")).collect()
     found = {row.given: row.reason or [(v.field, v.number, v.flag, v.word) for v in row.said] for row in rows}
     assert found == {
-        "u1": [("CE `loss`", 1.5, None, None), ("seen", None, True, None), ("note", None, None, "hard")],
+        "u1": [
+            ("CE `loss`", 1.5, None, None),
+            ("seen", None, True, None),
+            ("note", None, None, "hard"),
+            ("rank", 2.0**53, None, None),
+        ],
         "u2": [("seen", None, False, None)],
         "u3": "BAD_NUMBER",
         "u4": "BAD_NUMBER",
         "u5": "TOO_LONG",
         "u6": "CONTROL_CHARACTER",
-        "u7": "BAD_NUMBER",
+        "u7": [("CE `loss`", 1e300, None, None)],
+        "u8": "BAD_NUMBER",
     }

@@ -43,6 +43,8 @@
     player(current)?.pause();
     current = n;
     draw();
+    // Only the clip that is shown is decoded, so that its length stands there.
+    player(n)?.setAttribute("preload", "metadata");
     if (play) player(n)?.play().catch(() => { /* the browser wants a click first */ });
   }
 
@@ -67,7 +69,8 @@
 
   function download() {
     const lines = cards.map((card) => answers[card.dataset.utterance_id]).filter(Boolean);
-    const text = lines.map((line) => JSON.stringify(line) + "\n").join("");
+    const name = reviewer.value.trim() || null;
+    const text = lines.map((line) => JSON.stringify({ ...line, reviewer: line.reviewer ?? name }) + "\n").join("");
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/x-ndjson" }));
     link.download = about.file;
