@@ -315,6 +315,10 @@ def test_report_counts_what_was_read_kept_and_excluded(story):
     assert ["error_rate", "1", "0.000"] in lines
     assert ["duplicate_of_kept", "1", "0.000"] in lines
     assert any(line[:5] == ["decodes", "7", "0", "0", "0.000"] for line in lines)
+    # a1 and b1: kind, clusters, clips, hours
+    assert ["exact", "1", "2", "0.000"] in lines
+    released = story.lake.read("releases").where("release = 'r1'").collect()[0]
+    assert f"digest of its rows: {released.rows_digest}" in text
     with pytest.raises(UsageError, match="no release 'nothing'"):
         report.run(story.lake, release="nothing")
 

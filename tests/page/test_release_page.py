@@ -95,7 +95,7 @@ def test_the_page_tells_the_release_and_where_its_hours_went(page):
         "length",
         "parrot",
         "16 kHz",
-        "4 of 5 clips",
+        "3 of 5 clips",
     ):
         assert part in page.seen.text
 
