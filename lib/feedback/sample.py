@@ -17,6 +17,7 @@ from speechlake.feedback.spec import sentence
 from speechlake.splits.candidates import candidates, english_only
 from speechlake.splits.judging import judged
 from speechlake.splits.keys import id_of, primary
+from speechlake.splits.pins import pinned, taken, with_numbers
 from speechlake.splits.rules import FAIL, PASS
 from speechlake.views import main_transcript
 
@@ -61,7 +62,9 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
     names = [each.rule for each in policy.keep]
     if rule not in names:
         raise UsageError(f"policy {policy.name!r} has no rule {rule!r}", hint=sentence(near(rule, names)))
-    rows = judged(candidates(lake, policy), policy, english_only(lake)).where(F.col("set_aside").isNull())
+    everything = candidates(lake, policy)
+    meant = with_numbers(policy, taken(everything, policy, pinned(lake, policy.splits.scheme)))
+    rows = judged(everything, meant, english_only(lake)).where(F.col("set_aside").isNull())
     said = rows.withColumn("said", F.filter("verdicts", lambda v: v["rule"] == rule)[0])
     decided = said.where(F.col("said.verdict").isin(PASS, FAIL) & F.col("said.reason").isNull())
     decision = F.when(F.col("said.verdict") == FAIL, REMOVED).otherwise(KEPT)

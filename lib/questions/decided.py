@@ -11,6 +11,7 @@ from speechlake.config import loads
 from speechlake.errors import ConfigError
 from speechlake.questions.releases import splits_of
 from speechlake.splits.candidates import candidates, english_only
+from speechlake.splits.pins import with_numbers
 from speechlake.splits.policy import Policy
 from speechlake.splits.rules import with_verdicts
 
@@ -32,9 +33,10 @@ _ASKS_NOTHING: Mapping[str, Any] = {
 
 
 def policy_of(release: Mapping[str, Any]) -> Policy | None:
-    """The policy of a row of `releases`; null where this version does not understand it."""
+    """The policy of a row of `releases`, with its pinned numbers; null where this version does not understand it."""
     try:
-        return loads(str(release["policy"]), f"release {release['release']}", Policy)
+        written = loads(str(release["policy"]), f"release {release['release']}", Policy)
+        return with_numbers(written, release["pinned"])
     except ConfigError:
         return None
 

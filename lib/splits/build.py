@@ -26,8 +26,11 @@ from speechlake.splits.weights import with_weights
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Read by rules at most; of a million rows they are gigabytes.
-_LARGE = ("speaker_embedding", "audio_keys_keys", "audio_keys_active")
+# No step after the rules reads them; of a million rows they are gigabytes.
+_LARGE = (
+    *("speaker_embedding", "audio_keys_keys", "audio_keys_active"),
+    *("whisper_segments", "whisper_words"),
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from speechlake.signals.catalogue import Profile, models, using
 from speechlake.splits.lists import with_listed
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
+from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.text import choose_text
 from speechlake.views import all_transcripts, located_utterances, with_score, with_signals
 
@@ -61,7 +62,7 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     frame = located_utterances(lake).join(F.broadcast(corpora), on="corpus", how="inner")
     frame = with_listed(frame, policy)
     signals = profile_of(lake, policy) if current is None else current
-    frame = with_signals(frame, lake, signals).drop("content_key")
+    frame = with_signals(frame, lake, _read_by(policy, signals)).drop("content_key")
     frame = with_imported(frame, lake, policy)
     heard = {model: fingerprint for model, (name, fingerprint) in models(lake).items() if name == "whisper"}
     texts = all_transcripts(lake).where("retired_in IS NULL")
@@ -72,6 +73,13 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     )
     frame = frame.join(clusters, on="utterance_id", how="left")
     return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))
+
+
+def _read_by(policy: Policy, signals: Profile) -> Profile:
+    """What a build looks at of a profile: each other extractor is a join of all utterances for nothing."""
+    read = {name for rule in policy.rules() for name in extractors_read(rule)}
+    always = {"audio", "whisper", "speaker"} | ({"quality"} & {*policy.duplicates.keep})
+    return {name: said for name, said in signals.items() if name in read | always}
 
 
 def evaluation_corpora(lake: Lake, decontaminate: Decontaminate) -> list[str]:
