@@ -22,7 +22,7 @@ SHORT := export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopA
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ demo: setup ## curate small corpora of real speech from manifests to a release, 
 	@echo '==> demo: running the pipeline into the lake $(LAKE)'
 	@$(JAVA) $(SHORT) $(VENV)/bin/speechlake pipeline --lake $(LAKE) --corpora build/demo/corpora.yaml \
 		--policy policies/small-corpus.yaml --release demo
+	@echo '==> demo: cutting the same corpora again under a stricter policy, and what that changes'
+	@$(JAVA) $(SHORT) $(VENV)/bin/speechlake build-splits --lake $(LAKE) --policy demo/strict.yaml --release strict
+	@$(JAVA) $(SHORT) $(VENV)/bin/speechlake diff-releases --lake $(LAKE) demo strict
 	@echo '==> demo: checking what the lake holds'
 	@$(PYTHON_HERE) demo/check.py $(LAKE)
 
@@ -84,6 +87,12 @@ bench-planning: setup ## how long it takes to find 1 % unmeasured among 1,000,00
 
 bench-whisper-details: setup ## windows, timestamps, batches, clip lengths, decoding, features: per CPU second
 	@$(PYTHON_HERE) benchmarks/whisper_details.py $(ARGS)
+
+bench-curation: setup ## duplicates among 1,000,000 clips, and 1,000,000 utterances cut again under a policy
+	@$(JAVA) $(PYTHON_HERE) benchmarks/curation.py $(ARGS)
+
+bench-near-duplicates: setup ## copies of real speech: how many are found, by coding and length
+	@$(PYTHON_HERE) benchmarks/near_duplicates.py $(ARGS)
 
 bench: setup ## all benchmarks, one after another
 	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(JAVA) $(PYTHON_HERE) $$file $(ARGS); done

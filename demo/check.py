@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from deltalake import DeltaTable
 
-RELEASE = "demo"
+RELEASE, RECUT = "demo", "strict"
 Finding = tuple[bool, str]
 
 
@@ -64,6 +64,13 @@ def signals(tables: Tables) -> Iterator[Finding]:
     exact = tables["duplicates"].query("kind == 'exact'")
     clusters = exact["cluster_id"].nunique()
     yield clusters >= 2, f"{clusters} clusters of exact copies, expected 2 or more"
+    pairs = tables["audio_pairs"]
+    near = int((pairs["kind"] == "near").sum())
+    rate = pairs.loc[pairs["kind"] == "near", "bit_error_rate"].max()
+    yield (
+        near >= 2,
+        f"{near} pairs of near copies, expected 2 or more; at most {rate:.1%} of their bits differ",
+    )
 
 
 def release(tables: Tables) -> Iterator[Finding]:
@@ -87,10 +94,25 @@ def release(tables: Tables) -> Iterator[Finding]:
     yield len(decisions) >= 1, f"{len(decisions)} utterances excluded, each with its reasons"
 
 
+def recut(tables: Tables) -> Iterator[Finding]:
+    """The second policy made a release of its own in seconds, and no clip changed sides."""
+    runs = tables["runs"]
+    cut = runs[(runs["job"] == "build-splits") & runs["arguments"].str.contains(f'"{RECUT}"')]
+    seconds = (cut["finished_at"] - cut["started_at"]).dt.total_seconds().max() if len(cut) else 0.0
+    yield len(cut) == 1, f"cut again under another policy in {seconds:.0f} s, without a model"
+    releases, splits = tables["releases"], tables["splits"]
+    sides = splits.merge(releases[["build_id", "release"]], on="build_id").pivot_table(
+        index="utterance_id", columns="release", values="split", aggfunc="first"
+    )
+    both = sides.dropna()
+    moved = int((both[RELEASE] != both[RECUT]).sum())
+    yield moved == 0, f"{moved} of {len(both)} clips of both releases changed sides, expected none"
+
+
 def main(lake: Path) -> int:
     """Print one line for each finding that fails, else one for all; 1 where any fails."""
     tables = Tables(lake)
-    findings = [*ingest(tables), *signals(tables), *release(tables)]
+    findings = [*ingest(tables), *signals(tables), *release(tables), *recut(tables)]
     failed = [text for holds, text in findings if not holds]
     for text in failed:
         print(f"    does not hold: {text}", file=sys.stderr)

@@ -134,15 +134,20 @@ def prompts(speech: Path) -> dict[str, Content]:
     lines: list[str | bytes] = []
     for voice, (language, speaker) in VOICES.items():
         source = clips(speech / voice, texts(speech / "texts" / f"{language}.txt"))
-        for clip in take(source, CLIPS_PER_VOICE):
+        taken = take(source, CLIPS_PER_VOICE)
+        for clip in taken:
             files[f"{voice}/{clip.name}.wav"] = clip.audio.read_bytes()
             lines.append(
                 json.dumps(row(f"{voice}/{clip.name}.wav", clip, language, speaker), ensure_ascii=False)
             )
         if voice == "en_US_f_Allison":
             first, spare = json.loads(str(lines[0])), take(source, 3)
+            longest = max(taken, key=lambda clip: clip.duration_s)
     bad_files, bad_rows = bad_audio(speech / "en_US_f_Allison", spare, files[first["audio_filepath"]])
     copies = [first | {"audio_filepath": f"copies/again.{suffix}"} for suffix in ("wav", "flac")]
+    for path, audio in near_copies(longest).items():
+        files[path] = audio
+        copies.append(row(path, longest, "en", "Allison"))
     lines += [json.dumps(line, ensure_ascii=False) for line in (*bad_rows, *copies, first)]
     lines += bad_lines(first)
     files |= bad_files
@@ -150,6 +155,16 @@ def prompts(speech: Path) -> dict[str, Content]:
         (line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines
     )
     return files
+
+
+def near_copies(clip: Clip) -> dict[str, Content]:
+    """The same speech through other codecs, the second without its first 0.3 s."""
+    samples, _ = soundfile.read(clip.audio, dtype="int16")
+    cut = samples[round(0.3 * RATE_HZ) :]
+    return {
+        "copies/coded.mp3": encoder(samples, RATE_HZ, "MP3", "MPEG_LAYER_III"),
+        "copies/cut.opus": encoder(cut, RATE_HZ, "OGG", "OPUS"),
+    }
 
 
 def bad_audio(
