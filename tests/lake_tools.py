@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,3 +88,16 @@ def default(kind: str) -> Any:
         return {}
     plain = {"string": "x", "bigint": 0, "int": 0, "double": 0.0, "boolean": False, "binary": b""}
     return {**plain, "timestamp": datetime(2026, 1, 1, tzinfo=UTC)}[kind]
+
+
+class Played(dict[str, Any]):
+    """What was after each step of a story; asked for a step, the story is played up to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: Iterator[object] = iter(())
+
+    def __missing__(self, step: str) -> Any:
+        while step not in self:
+            next(self.steps)
+        return self[step]

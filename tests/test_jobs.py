@@ -219,6 +219,7 @@ def test_the_same_command_after_a_kill_publishes_what_was_staged_and_then_has_no
     assert story.split("again") == story.split("r1")
 
 
+@pytest.mark.long
 def test_a_build_left_under_another_policy_takes_the_name_and_is_not_taken_for_this_one(story):
     story.left_behind("mine", policy_sha256="another")
     with pytest.raises(UsageError, match="release 'mine' is build"):
@@ -246,12 +247,14 @@ def test_simulate_says_what_build_splits_would_do_and_writes_nothing(story):
     assert "--policy b.yaml" in done.next_step
 
 
+@pytest.mark.long
 def test_simulating_one_policy_compares_nothing(story):
     text, done = printed(lambda out: simulate.run(story.lake, {"a.yaml": policy()}, out=out))
     assert done.counts.keys() == {"policies"}
     assert "elsewhere" not in text
 
 
+@pytest.mark.long
 def test_a_quantile_is_a_number_that_the_first_release_of_a_scheme_pins(story):
     quiet = (
         "{rule: not_quiet, signal: audio.rms_dbfs, at_least: {quantile: 0.5}, on: train, if_missing: pass}"

@@ -104,6 +104,7 @@ def test_a_driver_killed_while_it_measures_leaves_a_lake_that_the_same_command_c
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_sigterm_ends_a_measuring_driver_within_half_a_minute_and_the_same_command_completes(
     lake, corpus, undisturbed
 ):

@@ -50,7 +50,7 @@ def test_the_zip_holds_every_module_and_every_data_file(dist: Path) -> None:
         f"{name}/{file.relative_to(ROOT / folder)}"
         for folder, name in FOLDERS.items()
         for file in (ROOT / folder).rglob("*")
-        if file.suffix in {".py", ".yaml", ".properties"}
+        if file.suffix in {".py", ".yaml", ".properties", ".html", ".css", ".js"}
     }
     with zipfile.ZipFile(dist / "speechlake.zip") as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}

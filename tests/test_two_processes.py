@@ -60,6 +60,7 @@ def at_once(*commands: list[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_that_write_one_table_at_once_lose_nothing(lake: Lake) -> None:
     at_once(*(["-c", WRITER, lake.root, *who, str(COMMITS)] for who in (("a", "b"), ("b", "a"))))
     found = {row.recording_id: row.state for row in lake.read("recordings").collect()}

@@ -198,6 +198,7 @@ def test_crosstalk_and_overlapping_intervals_of_one_recording_are_no_pairs(lake,
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_between_pairs_and_buckets_the_same_command_finds_nothing_twice(lake, rows, monkeypatch):
     from speechlake.hold import Hold
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lake_tools import Tables, column, ingest, says, tables, wav, write_lines
+from lake_tools import Played, column, ingest, says, tables, wav, write_lines
 
 from speechlake.corpora import make_corpus
 from speechlake.manifests.gone import gone_versions
@@ -15,7 +16,6 @@ from speechlake.manifests.references import Roots
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from speechlake.job import Report
     from speechlake.lake import Lake
 
 
@@ -92,8 +92,7 @@ class Story:
     def __init__(self, lake: Lake, folder: Path) -> None:
         self.lake, self.folder = lake, folder
         self.one, self.two = folder / "one", folder / "two"
-        self.after: dict[str, Tables] = {}
-        self.reports: dict[str, Report] = {}
+        self.after, self.reports = Played(), Played()
 
     def line(self, name: str, text: str) -> bytes:
         return says(str(self.folder / "audio" / f"{name}.wav"), text)
@@ -120,6 +119,12 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
 
     folder = tmp_path_factory.mktemp("gone")
     told = Story(Lake(spark, folder / "lake"), folder)
+    told.after.steps = told.reports.steps = steps(told, folder)
+    return told
+
+
+def steps(told: Story, folder: Path) -> Iterator[None]:
+    """What happens to the manifests, one ingest after another."""
     for n, name in enumerate("abcde"):
         wav(folder / "audio" / f"{name}.wav", seed=n)
     first = told.one / "first.jsonl"
@@ -129,20 +134,26 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     write_lines(told.two / "other.jsonl", told.line("d", "four"))
     write_lines(told.two / "rest.jsonl", told.line("e", "five"))
     told.step("new")
+    yield
     first.unlink()
     told.step("deleted")
+    yield
     told.step("again")
+    yield
     write_lines(first, *lines)
     told.step("back")
+    yield
     first.unlink()
     write_lines(told.one / "renamed.jsonl", told.line("a", "ONE"), told.line("b", "two"))
     told.step("renamed")
+    yield
     (told.two / "other.jsonl").unlink()
     (told.two / "rest.jsonl").unlink()
     told.step("not named", told.one)
+    yield
     (told.one / "second.jsonl").rename(told.two / "second.jsonl")
     told.step("named")
-    return told
+    yield
 
 
 @pytest.mark.slow
@@ -169,12 +180,14 @@ def test_a_manifest_that_is_still_gone_is_nothing_to_do(story: Story) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_utterances_return_with_their_manifest(story: Story) -> None:
     assert story.retired("back") == set()
     assert story.now("back", "utterance_id") == story.now("new", "utterance_id")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_manifest_that_is_renamed_and_corrected_is_not_held_against_its_old_name(story: Story) -> None:
     assert story.reports["renamed"].refusal is None
     assert story.retired("renamed") == set()
@@ -184,12 +197,14 @@ def test_a_manifest_that_is_renamed_and_corrected_is_not_held_against_its_old_na
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_that_a_run_does_not_name_is_left_alone(story: Story) -> None:
     assert story.reports["not named"].outcome == "nothing to do"
     assert story.retired("not named") == set()
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_several_manifests_let_go_of_at_once_is_marked_with_its_own(story: Story) -> None:
     marks = {name: f"{story.two}/{name}.jsonl#2" for name in ("other", "rest")}
     assert {k: v for k, v in story.now("named").items() if v} == {"d": marks["other"], "e": marks["rest"]}
@@ -198,12 +213,14 @@ def test_what_several_manifests_let_go_of_at_once_is_marked_with_its_own(story: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_manifest_that_moves_from_one_named_folder_to_another_keeps_its_utterances(story: Story) -> None:
     assert story.now("named")["c"] is None
     assert story.now("named", "manifest_uri")["c"] == f"{story.two}/second.jsonl"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_manifest_read_with_other_options_repeats_what_it_says_now(lake: Lake, tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     line = says(str(wav(folder / "a.wav")), other=str(wav(folder / "b.wav", seed=1)))

@@ -169,12 +169,19 @@ def test_a_second_run_writes_no_version_of_any_table(hostile, manifest):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "killed_before",
+    [
+        ("utterances", "manifests"),
+        pytest.param(("recordings", "transcripts", "repeats", "quarantine"), marks=pytest.mark.long),
+    ],
+)
 def test_a_kill_before_any_tables_commit_leaves_the_same_tables_in_the_end(
-    hostile, manifest, spark, tmp_path_factory, monkeypatch
+    hostile, manifest, spark, tmp_path_factory, monkeypatch, killed_before
 ):
     lake = empty_lake(spark, tmp_path_factory)
     real = Hold.append_missing
-    for table in ("recordings", "utterances", "transcripts", "repeats", "quarantine", "manifests"):
+    for table in killed_before:
 
         def killed(self: Hold, name: str, *said: Any, table: str = table, **more: Any) -> int:
             if name == table:

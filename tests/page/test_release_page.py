@@ -120,11 +120,13 @@ def test_clips_at_the_margins_are_played_from_the_page_and_a_missing_one_says_so
     assert "No audio: MISSING" in page.seen.text
 
 
+@pytest.mark.long
 def test_the_same_lake_gives_the_same_page(page):
     page.made()
     assert page.file.read_text(encoding="utf-8") == page.html
 
 
+@pytest.mark.long
 def test_a_page_may_be_made_without_examples_and_with_a_price(page):
     page.made(examples=0, price_per_device_hour=2.5)
     seen = Seen(page.file.read_text(encoding="utf-8"))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from lake_tools import QUIET, Tables, column, ingest, says, tables, write_lines
+from lake_tools import QUIET, Played, column, ingest, says, tables, write_lines
 from long_audio import conversation, prompts, silence, write
 
 from speechlake.hold import Hold
-from speechlake.job import Report
 from speechlake.jobs import segment_recordings
 from speechlake.segments.segmenter import Segmenter
 
@@ -35,9 +35,13 @@ class Story:
     def __init__(self, lake: Lake, folder: Path) -> None:
         self.lake, self.folder = lake, folder
         self.audio, self.manifest = folder / "audio", folder / "m.jsonl"
-        self.after: dict[str, Tables] = {}
-        self.reports: dict[str, Report] = {}
-        self.versions: dict[str, dict[str, int]] = {}
+        self.after, self.reports, self.versions = Played(), Played(), Played()
+
+    def played(self, steps: Iterator[object]) -> Story:
+        """The same, that goes through `steps` as far as it is asked for."""
+        for each in (self.after, self.reports, self.versions):
+            each.steps = steps
+        return self
 
     def lines(self, *lines: bytes) -> None:
         """Write the manifest and ingest it."""
@@ -116,23 +120,35 @@ def story(
     places += fill(told.audio, speech)
     told.lines(TALK, *OTHERS)
     shutil.copytree(folder / "lake", folder / "ingested")
+    return told.played(steps(told, speech))
+
+
+def steps(told: Story, speech: Path) -> Iterator[None]:
+    """What happens to the corpus, one run of the job after another."""
     told.segment("first")
+    yield
     told.segment("again")
+    yield
     told.lines(
         says("talk.wav", note="kept", lang="en", speaker="ann"), *OTHERS, says("short.wav", offset=0.1)
     )
     told.remember("line changed, ingested")
     told.segment("line changed")
+    yield
     told.lines(*OTHERS)
     told.remember("dropped")
+    yield
     told.lines(TALK, *OTHERS)
     told.segment("returned")
+    yield
     write(told.audio / "talk.wav", conversation(prompts(speech, 14), 4.0)[0])
     told.lines(TALK, *OTHERS)
     told.segment("audio changed")
+    yield
     told.segment("other limits", Segmenter(max_s=15))
+    yield
     told.segment("text discarded", Segmenter(max_s=15), discard_text=True)
-    return told
+    yield
 
 
 def test_a_long_recording_is_cut_at_its_pauses_and_every_prompt_lies_in_one_piece(
@@ -229,6 +245,7 @@ def test_the_next_run_passes_on_what_the_line_says_now_and_hears_nothing(story: 
     assert (counts["segmented"], counts["utterances"], counts["utterances_changed"]) == (0, 0, changed)
 
 
+@pytest.mark.long
 def test_a_dropped_recording_takes_its_segments_along(story: Story) -> None:
     marks = {r["retired_in"] for r in story.utterances("dropped", "talk")}
     assert [mark.split("#")[1] for mark in marks] == ["3"]
@@ -238,6 +255,7 @@ def test_a_dropped_recording_takes_its_segments_along(story: Story) -> None:
     assert story.current("dropped", "parts") == story.current("first", "parts")
 
 
+@pytest.mark.long
 def test_a_recording_that_returns_has_its_segments_again_unheard(story: Story) -> None:
     assert story.current("returned", "talk") == story.current("first", "talk")
     assert story.marks("returned", "talk") == {CUT}
@@ -246,6 +264,7 @@ def test_a_recording_that_returns_has_its_segments_again_unheard(story: Story) -
     assert {r["speaker_id"] for r in story.utterances("returned", "talk")} == {None}
 
 
+@pytest.mark.long
 def test_changed_audio_is_cut_anew_and_the_old_generation_is_retired(story: Story) -> None:
     new, old = story.current("audio changed", "talk"), story.current("returned", "talk")
     assert len(new) == 14
@@ -255,6 +274,7 @@ def test_changed_audio_is_cut_anew_and_the_old_generation_is_retired(story: Stor
     assert {r["retired_in"] for r in gone} == {CUT}
 
 
+@pytest.mark.long
 def test_other_parameters_are_another_generation(story: Story) -> None:
     other = Segmenter(max_s=15).identity().fingerprint
     rows = story.utterances("other limits", "talk")
@@ -263,6 +283,7 @@ def test_other_parameters_are_another_generation(story: Story) -> None:
     assert all((end or 0) - start <= 15_000 for start, end in story.current("other limits", "talk"))
 
 
+@pytest.mark.long
 def test_a_text_stands_against_cutting_until_it_may_be_discarded(story: Story) -> None:
     assert story.current("other limits", "told") == [(0, None)]
     assert len(story.current("text discarded", "told")) > 5
@@ -270,7 +291,9 @@ def test_a_text_stands_against_cutting_until_it_may_be_discarded(story: Story) -
     assert (counts["segmented"], counts["refused_with_text"]) == (2, 0)
 
 
+@pytest.mark.long
 def test_explain_and_the_view_show_segments(story: Story) -> None:
+    assert story.after["text discarded"]
     from speechlake.trace import sections
     from speechlake.views import utterances_now
 
