@@ -28,8 +28,10 @@ from speechlake.lake import Lake
 from speechlake.ledger import new_run_id
 from speechlake.progress import Progress
 from speechlake.session import spark_session
+from speechlake.signals.plan import inputs_hash
 from speechlake.splits.policy import load_policy
 from speechlake.text.normalisers import DEFAULT_NORMALISER, NORMALISER_BY_PRIMARY
+from speechlake.views import extractor_inputs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,11 +45,12 @@ NOISE = 0.05
 MOST_MOVED = 12
 ID = "substring(sha2(concat('u', id), 256), 1, 32)"
 ADDED = 10_000
+LANGUAGE = "element_at(array('en', 'de', 'fr', 'es'), cast((id div 20) % 4 + 1 as int))"
 
 
 def clip(number: int) -> Keys:
     """The keys of a clip, the same for the same number: every COPY_EVERY-th is a copy of the one before."""
-    if number % COPY_EVERY:
+    if number % COPY_EVERY or not number:
         return _drawn(number)
     whole = _drawn(number - 1)
     rng = np.random.default_rng([2, number])
@@ -153,7 +156,7 @@ def fill_measured(lake: Lake, count: int) -> None:
                 "start_ms": "(id % 2) * 20000",
                 "end_ms": "(id % 2) * 20000 + 15000",
                 "speaker_id": "concat('bench/', id div 20)",
-                "language": "element_at(array('en', 'de', 'fr', 'es'), cast((id div 20) % 4 + 1 as int))",
+                "language": LANGUAGE,
             },
         ),
         "transcripts": (count, {"utterance_id": ID, "source": "'manifest'", "kind": "'human'", **heard}),
@@ -173,7 +176,7 @@ def fill_measured(lake: Lake, count: int) -> None:
         "signals_whisper": (
             count,
             {**filed, "fingerprint": "'whisper-1'", **heard, "compression_ratio": "1.3", "truncated": "false",
-             "language": "'en'", "language_probability": "0.5", "decoded_language": "'en'"},
+             "language": LANGUAGE, "language_probability": "0.9", "decoded_language": LANGUAGE},
         ),
         "scores": (
             count,
@@ -194,6 +197,9 @@ def fill_measured(lake: Lake, count: int) -> None:
     with lake.hold("bench", "bench", new_run_id()) as hold:
         for name, (rows, said) in tables.items():
             frame = generated(lake, name, rows, {"corpus": "'bench'", **said})
+            if name == "signals_whisper":
+                # The language it heard is the declared one, which is its input.
+                frame = frame.withColumn("inputs_hash", inputs_hash(extractor_inputs("whisper")))
             hold.append_missing(name, frame, fresh=True, expected=rows)
         hold.append_missing("corpora", generated(lake, "corpora", 1, CORPUS))
         for n, name in enumerate(("audio", "speech", "whisper"), start=1):
@@ -217,8 +223,7 @@ def _normaliser() -> str:
     cases = " ".join(
         f"when '{language}' then '{name}'" for language, name in sorted(NORMALISER_BY_PRIMARY.items())
     )
-    language = "element_at(array('en', 'de', 'fr', 'es'), cast((id div 20) % 4 + 1 as int))"
-    return f"case {language} {cases} else '{DEFAULT_NORMALISER}' end"
+    return f"case {LANGUAGE} {cases} else '{DEFAULT_NORMALISER}' end"
 
 
 def recut(folder: Path, count: int) -> None:
