@@ -17,7 +17,7 @@ class AllSpeech:
     """Voice activity that finds speech everywhere."""
 
     name: ClassVar[str] = "speech"
-    version: ClassVar[str] = "fake"
+    version: ClassVar[str] = "all-speech"
     inputs: ClassVar[tuple[str, ...]] = ()
 
     def identity(self) -> Identity:
@@ -37,7 +37,7 @@ class Parrot:
     """Recognition that says `HEARD` of every clip."""
 
     name: ClassVar[str] = "whisper"
-    version: ClassVar[str] = "fake"
+    version: ClassVar[str] = "parrot"
     inputs: ClassVar[tuple[str, ...]] = ("language",)
 
     def identity(self) -> Identity:

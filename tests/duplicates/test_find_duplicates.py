@@ -180,6 +180,7 @@ def test_new_audio_meets_what_was_there_and_names_last(lake, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_crosstalk_and_overlapping_intervals_of_one_recording_are_no_pairs(lake, rows):
     base = drawn(300, seed=1)
     keyed(lake, rows, "c", {"a0": drawn(50, seed=7)})

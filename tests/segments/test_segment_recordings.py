@@ -227,6 +227,7 @@ def test_a_second_run_does_nothing_and_writes_no_version(story: Story) -> None:
     assert story.versions["again"] == story.versions["first"]
 
 
+@pytest.mark.long
 def test_ingest_of_a_changed_manifest_neither_retires_segments_nor_brings_the_whole_back(
     story: Story,
 ) -> None:
@@ -235,6 +236,7 @@ def test_ingest_of_a_changed_manifest_neither_retires_segments_nor_brings_the_wh
         assert story.marks("line changed, ingested", stem) == story.marks("first", stem)
 
 
+@pytest.mark.long
 def test_the_next_run_passes_on_what_the_line_says_now_and_hears_nothing(story: Story) -> None:
     rows = story.utterances("line changed", "talk")
     assert {r["speaker_id"] for r in rows} == {"c:ann"}
@@ -346,6 +348,7 @@ def test_a_run_killed_between_any_two_commits_is_mended_by_running_again(
 # --- refused -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_where_every_long_recording_has_a_text_the_job_is_refused_and_says_how_to_go_on(
     lake: Lake, tmp_path: Path, story: Story
 ) -> None:

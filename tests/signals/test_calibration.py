@@ -191,6 +191,7 @@ def calibrated(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_calibration_measures_both_ways_and_stores_what_it_found_once(calibrated: Any) -> None:
     lake, found = calibrated
     (row,) = lake.read("calibrations").collect()
@@ -203,6 +204,7 @@ def test_a_calibration_measures_both_ways_and_stores_what_it_found_once(calibrat
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_a_calibration_measured_is_not_measured_again(calibrated: Any) -> None:
     lake, found = calibrated
     counted = lake.read("signals_whisper").groupBy("fingerprint").count().collect()
@@ -211,6 +213,7 @@ def test_what_a_calibration_measured_is_not_measured_again(calibrated: Any) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_promoting_makes_current_what_was_measured_for_each_language(calibrated: Any) -> None:
     lake, found = calibrated
     current = {(row.language, row.fingerprint) for row in lake.read("profiles").collect()}

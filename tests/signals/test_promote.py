@@ -101,6 +101,7 @@ def test_the_profile_is_listed_with_models_and_rows(two):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_model_counts_for_a_language_once_it_is_promoted_for_it(two):
     assert heard(two) == {"u1": "a", "u2": "a", "u3": "a"}
     assert promoted(two, "whisper-large-v3", "de") == "done"

@@ -186,6 +186,7 @@ def test_a_used_name_is_refused_to_another_build_and_its_release_stays(shared, s
     assert sides(shared, "used") == SIDES
 
 
+@pytest.mark.long
 def test_a_name_that_another_scheme_takes_at_the_same_moment_is_refused(shared, stage, monkeypatch):
     gate = publish._gate
 
