@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.text.flags import plain
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -22,12 +24,6 @@ CHARACTERS_PER_WORD = 2
 
 # Java's names of the scripts whose languages count characters (`CHARACTER_LANGUAGES` of speechlake.text).
 _UNSPACED = r"[\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}\p{IsLao}\p{IsKhmer}\p{IsMyanmar}\p{IsTibetan}]"
-
-
-def plain(text: Column) -> Column:
-    """Lower-case letters, marks and digits, words parted by single spaces; null for null."""
-    spoken = F.regexp_replace(F.lower(text), r"['’ʼ]", "")
-    return F.trim(F.regexp_replace(spoken, r"[^\p{L}\p{M}\p{N}]+", " "))
 
 
 def text_keys(text: Column, min_words: int) -> Column:
