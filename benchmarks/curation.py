@@ -136,15 +136,15 @@ def _judge(lake: Lake, count: int, what: str, seconds: float) -> None:
     )
 
 
-def fill_measured(lake: Lake, count: int) -> None:
-    """Everything that a policy reads, of `count` utterances in four languages, 20 to a speaker, 2 to a recording."""
+def measured_tables(count: int) -> dict[str, tuple[int, dict[str, str]]]:
+    """Rows and columns, as SQL over `id`, of each table that a policy reads."""
     recording, content = "substring(sha2(concat('r', id div 2), 256), 1, 32)", "concat('c', id div 2)"
     text = "concat('these are the words of clip ', id)"
     filed = {"utterance_id": ID, "content_sha256": content, "inputs_hash": "''"}
     draw = "(cast(conv(substring(sha2(cast(id as string), 256), 1, 8), 16, 10) as double) / 4294967296)"
     per_recording = {"recording_id": "substring(sha2(concat('r', id), 256), 1, 32)", "listing_key": "'1'"}
     heard = {"text": text, "text_sha256": f"sha2({text}, 256)"}
-    tables: dict[str, tuple[int, dict[str, str]]] = {
+    return {
         "recordings": (count // 2, {**per_recording, "state": "'present'", "path": "concat(id, '.flac')"}),
         "content_hashes": (count // 2, {**per_recording, "content_sha256": "concat('c', id)"}),
         "utterances": (
@@ -194,8 +194,12 @@ def fill_measured(lake: Lake, count: int) -> None:
             },
         ),
     }  # fmt: skip
+
+
+def fill_measured(lake: Lake, count: int) -> None:
+    """Everything that a policy reads, of `count` utterances in four languages, 20 to a speaker, 2 to a recording."""
     with lake.hold("bench", "bench", new_run_id()) as hold:
-        for name, (rows, said) in tables.items():
+        for name, (rows, said) in measured_tables(count).items():
             frame = generated(lake, name, rows, {"corpus": "'bench'", **said})
             if name == "signals_whisper":
                 # The language it heard is the declared one, which is its input.

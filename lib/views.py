@@ -222,6 +222,15 @@ def latest_decisions(lake: Lake) -> DataFrame:
     )
 
 
+def shared_audio(lake: Lake) -> DataFrame:
+    """(utterance_id, cluster_id, overlap_id, duplicate_kind) of the utterances that share audio with others."""
+    from pyspark.sql import functions as F
+
+    return lake.read("duplicates").select(
+        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
+    )
+
+
 def utterances_now(lake: Lake) -> DataFrame:
     """Every utterance that is not retired, exactly one row, with all that is current of it."""
     from pyspark.sql import functions as F
@@ -230,10 +239,7 @@ def utterances_now(lake: Lake) -> DataFrame:
     frame = with_signals(frame, lake, profile(lake)).drop("content_key")
     frame = frame.join(main_transcript(lake), on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
-    clusters = lake.read("duplicates").select(
-        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
-    )
-    frame = frame.join(clusters, on="utterance_id", how="left").join(
+    frame = frame.join(shared_audio(lake), on="utterance_id", how="left").join(
         latest_decisions(lake), on="utterance_id", how="left"
     )
     return frame.withColumns(derived_columns())

@@ -34,13 +34,11 @@ def meetings(fresh: DataFrame, known: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     new = fresh.agg(F.coalesce(F.sum("samples"), F.lit(0)).alias("n")).collect()[0].n
-    wanted, before = None, known
-    if new <= FILTERED_BELOW:
-        wanted = bucket_filter(fresh)
+    wanted = bucket_filter(fresh) if new <= FILTERED_BELOW else None
     old = known.agg(F.coalesce(F.sum("samples"), F.lit(0)).alias("n")).collect()[0].n
     expected = new + (old if wanted is None else min(old, new))
     parts = max(fresh.sparkSession.sparkContext.defaultParallelism, -(-expected // SAMPLES_PER_PARTITION))
-    samples = exploded(fresh, fresh=True).unionByName(exploded(before, fresh=False, wanted=wanted))
+    samples = exploded(fresh, fresh=True).unionByName(exploded(known, fresh=False, wanted=wanted))
     met = samples.repartition(parts, "bucket").mapInArrow(_meet, MET_DDL)
     at = met.groupBy("one", "other", "offset").agg(F.sum("votes").alias("votes"), F.sum("hot").alias("hot"))
     best = F.max(F.struct("votes", (-F.abs("offset")).alias("near"), "offset")).alias("best")

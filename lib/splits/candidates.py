@@ -15,7 +15,7 @@ from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
 from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.text import choose_text
-from speechlake.views import all_transcripts, located_utterances, with_score, with_signals
+from speechlake.views import all_transcripts, located_utterances, shared_audio, with_score, with_signals
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -68,10 +68,7 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     texts = all_transcripts(lake).where("retired_in IS NULL")
     frame = frame.join(choose_text(texts, policy, heard), on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
-    clusters = lake.read("duplicates").select(
-        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
-    )
-    frame = frame.join(clusters, on="utterance_id", how="left")
+    frame = frame.join(shared_audio(lake), on="utterance_id", how="left")
     return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))
 
 
@@ -115,13 +112,10 @@ def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
 
     declared = ("single_speaker", "role", "speaker_namespace", "text_tags")
     corpora = lake.read("corpora").select("corpus", *declared)
-    clusters = lake.read("duplicates").select(
-        "utterance_id", "cluster_id", "overlap_id", F.col("kind").alias("duplicate_kind")
-    )
     linked = lake.read("utterances").join(F.broadcast(corpora), on="corpus", how="inner")
     heeded = decontaminate or Decontaminate()
     return _with_evaluation_texts(
-        linked.join(clusters, on="utterance_id", how="left"), lake, evaluation_corpora(lake, heeded)
+        linked.join(shared_audio(lake), on="utterance_id", how="left"), lake, evaluation_corpora(lake, heeded)
     )
 
 
