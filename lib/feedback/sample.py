@@ -15,10 +15,10 @@ from speechlake.config import near
 from speechlake.errors import UsageError
 from speechlake.feedback.spec import sentence
 from speechlake.splits.candidates import candidates, english_only
-from speechlake.splits.judging import judged
+from speechlake.splits.judging import set_aside
 from speechlake.splits.keys import id_of, primary
 from speechlake.splits.pins import pinned, taken, with_numbers
-from speechlake.splits.rules import FAIL, PASS
+from speechlake.splits.rules import FAIL, PASS, with_verdicts
 from speechlake.views import main_transcript
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
         raise UsageError(f"policy {policy.name!r} has no rule {rule!r}", hint=sentence(near(rule, names)))
     everything = candidates(lake, policy)
     meant = with_numbers(policy, taken(everything, policy, pinned(lake, policy.splits.scheme)))
-    rows = judged(everything, meant, english_only(lake)).where(F.col("set_aside").isNull())
+    rows = with_verdicts(everything.where(set_aside().isNull()), meant, english_only(lake))
     said = rows.withColumn("said", F.filter("verdicts", lambda v: v["rule"] == rule)[0])
     decided = said.where(F.col("said.verdict").isin(PASS, FAIL) & F.col("said.reason").isNull())
     decision = F.when(F.col("said.verdict") == FAIL, REMOVED).otherwise(KEPT)

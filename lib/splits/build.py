@@ -21,16 +21,20 @@ from speechlake.splits.forms import with_forms
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
 from speechlake.splits.placing import Placed, place
 from speechlake.splits.policy import SIDES, Policy
+from speechlake.splits.signals import EXTRACTORS, SIGNALS
 from speechlake.splits.weights import with_weights
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# No step after the rules reads them; of a million rows they are gigabytes.
-_LARGE = (
-    *("speaker_embedding", "audio_keys_keys", "audio_keys_active"),
-    *("whisper_segments", "whisper_words"),
-)
+# Of what was measured, all that a step after the rules reads. The rest would be copied with each of them.
+_READ_LATER = {
+    "audio_duration_s",
+    "audio_error",
+    "audio_attempt_code",
+    "audio_samples_sha256",
+    "quality_ovrl",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def build(
     marked = candidates.transform(lambda frame: judged(frame, policy, english_only)).transform(
         lambda frame: benchmarks.with_marks(frame, policy)
     )
-    rows = staged("judged", marked.transform(_off_other_sides).drop(*_LARGE))
+    rows = staged("judged", marked.transform(_off_other_sides).drop(*_read_by_rules()))
     placed = place(rows, policy, assignments, staged)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, staged)
     told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)
@@ -82,12 +86,17 @@ def build(
         decisions=outcome.decisions(decided),
         assignments=outcome.assignments(decided, assignments, policy),
         counts=outcome.counts(decided),
-        rules=outcome.rules(decided),
+        rules=outcome.rules(decided, policy),
         warnings=told.orderBy("message"),
         known_speakers=outcome.known_speakers(decided),
         refusals=placed.refusals,
         listed=decided.filter("kept AND listed IS NOT NULL").select("utterance_id", "listed"),
     )
+
+
+def _read_by_rules() -> set[str]:
+    measured = {f"{signal.extractor}_{signal.column}" for signal in SIGNALS.values()}
+    return measured.union(f"{name}_attempt_code" for name in EXTRACTORS) - _READ_LATER
 
 
 def _finished(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from speechlake.manifests.listed import is_segmented
 from speechlake.splits.policy import SIDES, Policy
-from speechlake.splits.rules import FAIL, failure, rule_failures, with_verdicts
+from speechlake.splits.rules import failure, has_failed, rule_failures, with_said
 from speechlake.splits.text import is_blank
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] = ()) -> DataFrame:
-    """Add `verdicts`, `set_aside`, `ms` and, per side, `fits_<side>`: nothing stands against the row there."""
+    """Add `said`, `failed`, `set_aside`, `ms` and, per side, `fits_<side>`: nothing stands against the row there."""
     measured = (
-        candidates.transform(lambda frame: with_verdicts(frame, policy, english_only))
+        candidates.transform(lambda frame: with_said(frame, policy, english_only))
         .withColumn("set_aside", set_aside())
         .withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
     )
@@ -28,16 +28,13 @@ def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] 
 
 def _fits(policy: Policy, side: str) -> Column:
     """Whether `problems` of a side are none, without spelling them out: that takes most of the time of judging."""
-    failed = F.exists(
-        "verdicts", lambda v: (v["verdict"] == FAIL) & F.array_contains(v["sides"], F.lit(side))
-    )
     measured = F.col("ms").isNotNull() & F.col("content_sha256").isNotNull()
     told = F.lit(True)
     if policy.text is not None:
         told = ~is_blank(F.col("text"))
         if side in policy.text.human_only:
             told = told & (F.coalesce("text_kind", F.lit("machine")) == "human")
-    return F.col("set_aside").isNull() & measured & told & ~failed
+    return F.col("set_aside").isNull() & measured & told & ~has_failed(policy, side)
 
 
 def problems(policy: Policy, sides: Column) -> Column:

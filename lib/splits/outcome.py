@@ -11,6 +11,7 @@ from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import MS_PER_HOUR, stratum
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
+from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -61,24 +62,27 @@ def counts(decided: DataFrame) -> DataFrame:
     )
 
 
-def rules(decided: DataFrame) -> DataFrame:
+def rules(decided: DataFrame, policy: Policy) -> DataFrame:
     """Rows of `releases.rules` in policy order, over the rows that are not set aside.
 
     `hours_alone` are the hours of rows that this rule excludes and nothing else does.
     """
     alone = F.when(F.size("failures") == 1, F.col("failures")[0]["rule"])
-    asked = decided.filter(F.col("set_aside").isNull())
-    single = asked.select("ms", alone.alias("alone"), F.posexplode("verdicts").alias("position", "said"))
-    verdicts = {"passed": "pass", "failed": "fail", "not_applicable": "not_applicable"}
-    return (
-        single.groupBy("position", F.col("said.rule").alias("rule"))
-        .agg(
-            *(F.count_if(F.col("said.verdict") == word).alias(name) for name, word in verdicts.items()),
-            _hours(F.col("alone") == F.col("said.rule")).alias("hours_alone"),
+    asked = decided.filter(F.col("set_aside").isNull()).select("ms", "said", alone.alias("alone"))
+    counted = {"passed": PASS, "failed": FAIL, "not_applicable": NOT_APPLICABLE}
+    # One row of aggregates, and no row per rule of each row.
+    each = [
+        F.struct(
+            F.lit(rule.rule).alias("rule"),
+            *(F.count_if(F.col("said")[n] == verdict).alias(name) for name, verdict in counted.items()),
+            _hours(F.col("alone") == rule.rule).alias("hours_alone"),
         )
-        .orderBy("position")
-        .drop("position")
-    )
+        for n, rule in enumerate(policy.keep)
+    ]
+    return asked.agg(F.array(*each).cast(_RULES).alias("rules")).select(F.inline("rules"))
+
+
+_RULES = "array<struct<rule:string,passed:bigint,failed:bigint,not_applicable:bigint,hours_alone:double>>"
 
 
 def known_speakers(decided: DataFrame) -> DataFrame:

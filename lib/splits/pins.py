@@ -20,7 +20,7 @@ from speechlake.splits.keys import primary
 from speechlake.splits.policy import ErrorRate, Policy, SignalRule
 from speechlake.splits.policy_rules import AnyOf, AnyRule, Check, with_checks
 from speechlake.splits.policy_values import Quantile
-from speechlake.splits.rules import scored_rate
+from speechlake.splits.rules import scored_rate, with_derived
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -95,7 +95,8 @@ def taken(candidates: DataFrame, policy: Policy, known: Numbers) -> dict[str, fl
     asked = quantiles(policy)
     whole = [one for one in asked if one.language == "default" and one.key(one.language_key) not in known]
     by_language = [one for one in asked if one.language != "default" and not _is_known(one, known)]
-    rows = candidates.filter(set_aside().isNull()).withColumn("primary", primary(F.col("language")))
+    rows = with_derived(candidates, policy).filter(set_aside().isNull())
+    rows = rows.withColumn("primary", primary(F.col("language")))
     found: dict[str, float] = {}
     if whole:
         row = rows.agg(*(_percentile(one).alias(str(n)) for n, one in enumerate(whole))).collect()[0]

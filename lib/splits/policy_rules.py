@@ -224,15 +224,16 @@ def _in_order(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
     return sorted((check.meaning() for check in checks), key=canonical_json)
 
 
+def checks_of(rule: AnyRule) -> tuple[Check, ...]:
+    """Every condition that the rule names, those of its `when` first."""
+    own = (rule,) if isinstance(rule, SignalRule) else rule.any_of if isinstance(rule, AnyOf) else ()
+    return (*(rule.when or ()), *own)
+
+
 def extractors_read(rule: AnyRule) -> set[str]:
     """Names of the extractors whose measurements the rule reads."""
-    checks = [*(rule.when or ())]
-    if isinstance(rule, SignalRule):
-        checks.append(rule)
-    elif isinstance(rule, AnyOf):
-        checks += rule.any_of
     own = {"whisper"} if isinstance(rule, SameLanguage | ErrorRate) else set[str]()
-    return own | {name for check in checks for name in check.measured.needs}
+    return own | {name for check in checks_of(rule) for name in check.measured.needs}
 
 
 def with_checks(rule: AnyRule, change: Callable[[Check], Check]) -> AnyRule:
@@ -263,6 +264,7 @@ __all__ = [
     "Sides",
     "SignalRule",
     "as_tuple",
+    "checks_of",
     "extractors_read",
     "rule_meaning",
     "with_checks",

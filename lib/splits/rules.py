@@ -7,6 +7,9 @@ without audio, model or Python. Nothing here drops a row.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, fields
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -24,7 +27,8 @@ from speechlake.splits.checks import (
 from speechlake.splits.keys import primary
 from speechlake.splits.operators import OPERATORS, by_language, number, number_text
 from speechlake.splits.policy import AnyRule, ErrorRate, Policy, SameLanguage
-from speechlake.splits.policy_rules import AnyOf
+from speechlake.splits.policy_rules import AnyOf, checks_of
+from speechlake.splits.signals import derived_columns
 from speechlake.splits.text import is_blank
 from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING
 
@@ -46,17 +50,57 @@ def with_verdicts(candidates: DataFrame, policy: Policy, english_only: Collectio
     Where the policy overrides a rule, the verdict is that of the changed one, with its threshold. Quantiles
     must have been replaced by their numbers.
     """
-    verdicts = [_of_row(rule, policy, english_only) for rule in policy.keep]
-    empty = F.array().cast(f"array<{_STRUCT}>")
-    chosen = candidates.withColumn("override", _override(policy))
-    return chosen.withColumn("verdicts", F.array(*verdicts) if verdicts else empty).drop("override")
+    said = [_of_row(rule, policy, english_only) for rule in policy.keep]
+    verdicts = [_struct(rule, each, each.verdict) for rule, each in zip(policy.keep, said, strict=True)]
+    return (
+        _ready(candidates, policy)
+        .withColumn("verdicts", F.array(*verdicts) if verdicts else F.array().cast(_VERDICTS))
+        .drop("override")
+    )
+
+
+def with_said(candidates: DataFrame, policy: Policy, english_only: Collection[str] = ()) -> DataFrame:
+    """Add `said`, the bare verdict of each rule in policy order, and `failed`: `verdicts` of those that failed.
+
+    What a build needs: what speaks of a rule is spelled for the few rows that it fails, not for all.
+    """
+    said = {f"said_{n}": (r, _of_row(r, policy, english_only)) for n, r in enumerate(policy.keep)}
+    none = F.array().cast(_VERDICTS)
+    # Functions of higher order (array_compact is one) interpret what they are given: three times as slow.
+    failed = (
+        F.when(F.col(name) == FAIL, F.array(_struct(rule, each, F.lit(FAIL)))).otherwise(none)
+        for name, (rule, each) in said.items()
+    )
+    return (
+        _ready(candidates, policy)
+        .withColumns({name: each.verdict for name, (_, each) in said.items()})
+        .withColumns({"said": F.array(*said).cast("array<string>"), "failed": F.concat(none, *failed)})
+        .drop("override", *said)
+    )
+
+
+def _ready(candidates: DataFrame, policy: Policy) -> DataFrame:
+    return with_derived(candidates, policy).withColumn("override", _override(policy))
+
+
+def with_derived(rows: DataFrame, policy: Policy) -> DataFrame:
+    """Add the derived values that the policy reads and `rows` lacks: a rule that names one computes it thrice."""
+    names = {check.measured.name for rule in policy.rules() for check in checks_of(rule)}
+    columns = derived_columns(sorted(names))
+    return rows.withColumns({name: value for name, value in columns.items() if name not in rows.columns})
+
+
+def has_failed(policy: Policy, side: str) -> Column:
+    """Whether any rule that counts for the side failed, of a row with `said`."""
+    counting = [n for n, rule in enumerate(policy.keep) if side in rule.on]
+    return reduce(or_, (F.col("said")[n] == FAIL for n in counting), F.lit(False))
 
 
 def rule_failures(sides: Column) -> Column:
-    """Array of `failure` of the rules that failed and count for any of `sides`, in policy order."""
-    failed = F.filter("verdicts", lambda v: (v["verdict"] == FAIL) & F.arrays_overlap(v["sides"], sides))
+    """Array of `failure` of the rules that `failed` and count for any of `sides`, in policy order."""
+    counting = F.filter("failed", lambda v: F.arrays_overlap(v["sides"], sides))
     return F.transform(
-        failed, lambda v: failure(F.coalesce(v["reason"], v["rule"]), v["rule"], v["value"], v["threshold"])
+        counting, lambda v: failure(F.coalesce(v["reason"], v["rule"]), v["rule"], v["value"], v["threshold"])
     )
 
 
@@ -66,7 +110,17 @@ def failure(reason: Column, rule: Column, value: Column, threshold: Column) -> C
     return F.struct(*(column.cast("string").alias(name) for name, column in fields.items()))
 
 
-_STRUCT = "struct<rule:string,verdict:string,reason:string,value:string,threshold:string,sides:array<string>>"
+_VERDICTS = "array<struct<rule:string,verdict:string,reason:string,value:string,threshold:string,sides:array<string>>>"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a rule says of a row."""
+
+    verdict: Column
+    reason: Column
+    value: Column
+    threshold: Column
 
 
 def _override(policy: Policy) -> Column:
@@ -83,40 +137,44 @@ def _override(policy: Policy) -> Column:
     return rows
 
 
-def _of_row(rule: AnyRule, policy: Policy, english_only: Collection[str]) -> Column:
-    """The verdict of a rule, or of what the row's override makes of it."""
-    verdict = _verdict(rule, _finding(rule, english_only))
+def _of_row(rule: AnyRule, policy: Policy, english_only: Collection[str]) -> Said:
+    """What a rule says, or what the row's override makes of it."""
+    said = _said(rule, _finding(rule, english_only))
     for n, override in enumerate(policy.overrides):
         changed = {other.rule: other for other in override.keep}.get(rule.rule)
         if rule.rule in override.drop_rules:
-            other = _said(rule, F.lit(NOT_APPLICABLE), F.lit("override"), F.lit(None), F.lit(None))
+            other = Said(F.lit(NOT_APPLICABLE), F.lit("override"), F.lit(None), F.lit(None))
         elif changed is not None:
-            other = _verdict(changed, _finding(changed, english_only))
+            other = _said(changed, _finding(changed, english_only))
         else:
             continue
-        verdict = F.when(F.col("override") == n, other).otherwise(verdict)
-    return verdict
+        said = _where(F.col("override") == n, other, said)
+    return said
 
 
-def _verdict(rule: AnyRule, found: Finding) -> Column:
-    def said(verdict: Column, reason: Column) -> Column:
-        return _said(rule, verdict, reason, found.value, found.threshold)
-
-    missing = said(F.lit(rule.if_missing), F.concat(F.lit("missing:"), found.missing))
-    return (
-        F.when(found.silent.isNotNull(), said(F.lit(NOT_APPLICABLE), found.silent))
-        .when(found.missing.isNotNull(), missing)
-        .otherwise(said(F.when(found.holds, PASS).otherwise(FAIL), F.lit(None)))
+def _said(rule: AnyRule, found: Finding) -> Said:
+    verdict = (
+        F.when(found.silent.isNotNull(), NOT_APPLICABLE)
+        .when(found.missing.isNotNull(), rule.if_missing)
+        .when(found.holds, PASS)
+        .otherwise(FAIL)
     )
+    reason = F.coalesce(found.silent, F.concat(F.lit("missing:"), found.missing))
+    return Said(verdict, reason, found.value, found.threshold)
 
 
-def _said(rule: AnyRule, verdict: Column, reason: Column, value: Column, threshold: Column) -> Column:
+def _where(condition: Column, yes: Said, no: Said) -> Said:
+    parts = (F.when(condition, getattr(yes, f.name)).otherwise(getattr(no, f.name)) for f in fields(Said))
+    return Said(*parts)
+
+
+def _struct(rule: AnyRule, said: Said, verdict: Column) -> Column:
     return F.struct(
         F.lit(rule.rule).alias("rule"),
         verdict.alias("verdict"),
-        reason.cast("string").alias("reason"),
-        value.cast("string").alias("value"),
-        threshold.cast("string").alias("threshold"),
+        said.reason.cast("string").alias("reason"),
+        said.value.cast("string").alias("value"),
+        said.threshold.cast("string").alias("threshold"),
         F.array(*(F.lit(side) for side in rule.on)).alias("sides"),
     )
 

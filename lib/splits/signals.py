@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +52,10 @@ class Signal:
         return self
 
     def value(self) -> Column:
-        """The value in a frame of candidates, where measured columns are `<extractor>_<column>`."""
+        """The value in a frame of candidates with what a policy derives: its column is `<extractor>_<column>`."""
         from pyspark.sql import functions as F
 
-        derived = DERIVED.get(self.name)
-        return derived.value() if derived else F.col(f"{self.extractor}_{self.column}")
+        return F.col(f"{self.extractor}_{self.column}")
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,9 @@ DERIVED: Mapping[str, Derived] = {
 }
 
 
-def derived_columns() -> dict[str, Column]:
-    """Every derived value by the name of its column in `utterances_now`: `<extractor>_<column>`."""
-    return {name.replace(".", "_"): derived.value() for name, derived in DERIVED.items()}
+def derived_columns(names: Collection[str] = tuple(DERIVED)) -> dict[str, Column]:
+    """Derived values (of `names`, those that are derived) by the name of their column: `<extractor>_<column>`."""
+    return {name.replace(".", "_"): DERIVED[name].value() for name in names if name in DERIVED}
 
 
 def _measured() -> list[Signal]:

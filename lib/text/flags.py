@@ -69,35 +69,36 @@ def chars_per_second(text: Column, seconds: Column) -> Column:
 
 def compression_excess(text: Column, ratio: Column) -> Column:
     """Whisper's compression ratio minus the limit of the text's script: above 0, text compresses too well."""
+    return ratio - _of_plain(text, lambda _, characters: _compression_limit(characters))
+
+
+def _compression_limit(characters: Column) -> Column:
     from pyspark.sql import functions as F
 
-    def of(_: Column, characters: Column) -> Column:
-        limits = COMPRESSION_LIMITS.items()
-        fitting = [F.when(_mostly(characters, script), F.lit(limit)) for limit, script in limits]
-        return F.coalesce(*fitting, F.lit(DEFAULT_COMPRESSION_LIMIT))
-
-    return ratio - _of_plain(text, of)
+    limits = COMPRESSION_LIMITS.items()
+    fitting = [F.when(_mostly(characters, script), F.lit(limit)) for limit, script in limits]
+    return F.coalesce(*fitting, F.lit(DEFAULT_COMPRESSION_LIMIT))
 
 
 def runaway(text: Column, ratio: Column, truncated: Column) -> Column:
     """Whether the text should not be believed as it is, as `is_runaway` says; null for no text."""
     from pyspark.sql import functions as F
 
-    squeezed = F.coalesce(compression_excess(text, ratio) > 0, F.lit(False))
-    return F.when(text.isNotNull(), F.coalesce(truncated, F.lit(False)) | squeezed | _has_loop(text))
-
-
-def _has_loop(text: Column) -> Column:
-    from pyspark.sql import functions as F
-
     def of(said: Column, characters: Column) -> Column:
-        return (
-            F.when(_mostly(characters, SPARSE), characters.rlike(chars_loop(dense=False)))
-            .when(_mostly(characters, SPARSE + DENSE), characters.rlike(chars_loop(dense=True)))
-            .otherwise(said.rlike(words_loop()))
-        )
+        squeezed = F.coalesce(ratio > _compression_limit(characters), F.lit(False))
+        return F.coalesce(truncated, F.lit(False)) | squeezed | _has_loop(said, characters)
 
     return _of_plain(text, of)
+
+
+def _has_loop(said: Column, characters: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return (
+        F.when(_mostly(characters, SPARSE), characters.rlike(chars_loop(dense=False)))
+        .when(_mostly(characters, SPARSE + DENSE), characters.rlike(chars_loop(dense=True)))
+        .otherwise(said.rlike(words_loop()))
+    )
 
 
 def _of_plain(text: Column, body: Callable[[Column, Column], Column]) -> Column:
@@ -113,10 +114,12 @@ def _of_plain(text: Column, body: Callable[[Column, Column], Column]) -> Column:
 
 
 def _mostly(characters: Column, script: str) -> Column:
+    """Whether more than half is of a script, none of which is written in ASCII: that is seen at once."""
     from pyspark.sql import functions as F
 
     inside = F.length(F.regexp_replace(characters, f"[^{script}]+", ""))
-    return 2 * inside > F.length(characters)
+    foreign = F.octet_length(characters) > F.length(characters)
+    return foreign & (2 * inside > F.length(characters))
 
 
 def _most_times(said: Column, longest: int, *, words: bool) -> Column:
