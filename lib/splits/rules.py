@@ -48,7 +48,7 @@ def with_verdicts(candidates: DataFrame, policy: Policy, english_only: Collectio
     """
     verdicts = [_of_row(rule, policy, english_only) for rule in policy.keep]
     empty = F.array().cast(f"array<{_STRUCT}>")
-    chosen = candidates.withColumn("override", _override(policy))
+    chosen = candidates.withColumn("override", override_of(policy))
     return chosen.withColumn("verdicts", F.array(*verdicts) if verdicts else empty).drop("override")
 
 
@@ -69,7 +69,7 @@ def failure(reason: Column, rule: Column, value: Column, threshold: Column) -> C
 _STRUCT = "struct<rule:string,verdict:string,reason:string,value:string,threshold:string,sides:array<string>>"
 
 
-def _override(policy: Policy) -> Column:
+def override_of(policy: Policy) -> Column:
     """Number of the first override that is for the row; null where none is."""
     rows: Column = F.lit(None).cast("int")
     for n, override in reversed([*enumerate(policy.overrides)]):
