@@ -79,6 +79,7 @@ def build(
     placed = place(rows, policy, assignments, staged, forms)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
     told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)
+    told = told.unionByName(benchmarks.shared_speakers(decided))
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
