@@ -152,7 +152,7 @@ def test_the_same_again_is_nothing_to_do(calls):
     assert calls.reports["again"].outcome == "nothing to do"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_audio_that_appears_is_asked_for_its_channels(calls):
     assert calls.ids("appeared") == dict.fromkeys([*NEW, of("later.wav", "1")])
     retired = column(calls.after["appeared"]["transcripts"], "text", "retired_in")
