@@ -108,7 +108,7 @@ def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> 
         "scheme": policy.splits.scheme,
         "fingerprints": fingerprints(profile_of(lake, policy)),
         "versions_read": this.versions_read,
-        **Asked(policy.links, policy.decontaminate).note(),
+        **Asked.by(policy).note(),
     }
     warned = [*oddities(lake, policy), *alike_voices(said.rows, said.build.splits)]
     stage = staged_build(hold, said.build, note, this.digest[:16], warned)

@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--single-speaker", action="store_true", help="the corpus has one speaker: speaker links are off"
     )
-    made.add_argument("--channels", default="auto", help="mix, auto, or a channel counted from 0")
+    made.add_argument("--channels", default="auto", help="auto, mix, each, or a channel counted from 0")
     made.add_argument(
         "--ids",
         default="interval",
@@ -135,6 +135,7 @@ def _counts(result: IngestResult) -> dict[str, int]:
         "recordings_changed": result.relisted,
         "recordings_missing": result.missing,
         "speaker_placeholders": said.speaker_placeholders,
+        "texts_of_several_channels": result.texts_aside,
     }
 
 
@@ -157,6 +158,11 @@ def _warnings(result: IngestResult) -> Iterator[str]:
         yield (
             f"{result.unlisted} file(s) or folder(s) under the roots cannot be looked at, or have names that no "
             f"table can hold; first {result.first_unlisted}. Recordings there stay as they were last seen."
+        )
+    if result.texts_aside:
+        yield (
+            f"{result.texts_aside} line(s) have one text for a recording of several channels, and nobody knows who "
+            "said which words: it is no utterance's, and stands in extras['text_of_all_channels']."
         )
 
 

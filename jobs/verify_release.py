@@ -1,7 +1,8 @@
 """Verify a release: its rows, its sides and a sample of its files are what was published.
 
-Recomputes the digest of the stored rows, asks the gate anew by all that is known now, and reads files at
-their present place to compare their bytes. What differs is told, with exit code 3.
+Recomputes the digest of the stored rows, asks the gate anew by all that is known now, lists of
+evaluation sets included, and reads files at their present place to compare their bytes. What differs is told,
+with exit code 3. A list that changed since, or is gone, is told too: the release has what it named.
 
     spark-submit --py-files dist/speechlake.zip jobs/verify_release.py --lake s3a://corpus/lake 2026-11 --sample 500
 """
@@ -18,6 +19,7 @@ from speechlake.errors import ReleaseDiffers
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.questions import release_named
+from speechlake.splits.lists import lists_now
 from speechlake.splits.publish import told_leaks
 from speechlake.splits.verify import digest_now, files_read, leaks_now
 from speechlake.terminal import console, show
@@ -67,6 +69,8 @@ def _sides(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:
     out.print(f"sides: {told or 'nothing leaks'}")
     if note:
         out.print(f"  note: {note}")
+    for each in lists_now(lake, release["build_id"]):
+        out.print(f"list of {each.side}: {each.utterances} utterances, {each.state}")
     return [f"the gate finds {told}"] if told else []
 
 

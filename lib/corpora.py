@@ -39,7 +39,7 @@ class Corpus(Section):
     language: str | None = None
     speaker_namespace: Name | None = None
     single_speaker: bool = False
-    channels: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^(mix|auto|[0-9]+)$")] = "auto"
+    channels: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^(mix|auto|each|[0-9]+)$")] = "auto"
     ids: Literal["interval", "source"] = "interval"
     text_tags: Strings = ()
     role: Literal["training", "evaluation"] = "training"

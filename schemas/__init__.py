@@ -10,6 +10,7 @@ from speechlake.schemas.corpora import CORPORA
 from speechlake.schemas.decisions import DECISIONS
 from speechlake.schemas.duplicates import DUPLICATES
 from speechlake.schemas.extractors import EXTRACTORS
+from speechlake.schemas.fixed_sets import FIXED_SETS
 from speechlake.schemas.import_refusals import IMPORT_REFUSALS
 from speechlake.schemas.key_buckets import KEY_BUCKETS
 from speechlake.schemas.manifests import MANIFESTS
@@ -69,6 +70,7 @@ TABLES: dict[str, Table] = {
         ASSIGNMENTS,
         SPLITS,
         DECISIONS,
+        FIXED_SETS,
         RELEASES,
         RUNS,
         CHUNKS,
@@ -87,6 +89,7 @@ __all__ = [
     "DECISIONS",
     "DUPLICATES",
     "EXTRACTORS",
+    "FIXED_SETS",
     "IMPORT_REFUSALS",
     "KEY_BUCKETS",
     "MANIFESTS",

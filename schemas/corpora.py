@@ -32,7 +32,7 @@ CORPORA = Table(
             "Declared to hold one speaker: speaker links are off inside it.",
             nullable=False,
         ),
-        Column("channels", "string", "mix, auto, or a channel number counted from 0.", nullable=False),
+        Column("channels", "string", "mix, auto, each, or a channel number counted from 0.", nullable=False),
         Column("ids", "string", "interval, or source: source_id is part of utterance_id.", nullable=False),
         Column(
             "text_tags", "array<string>", "What the texts are, e.g. read, prompts, verbatim.", nullable=False

@@ -23,7 +23,7 @@ MANIFESTS = Table(
         Column(
             "parser_version",
             "string",
-            "Version of the parser that read it, and a digest of the options that change what a line yields.",
+            "Version of the parser that read it, a digest of the options that change what a line yields, and with `channels: each` how often its audio was asked.",
             nullable=False,
         ),
         Column("format", "string", "Name of the manifest format.", nullable=False),

@@ -13,7 +13,8 @@ REPEATS = Table(
         Column("byte_offset", "bigint", "Where the line starts.", nullable=False),
         Column("utterance_id", "string", "Utterance that the line repeats.", nullable=False),
     ),
-    key=("corpus", "uri", "sha256", "parser_version", "byte_offset"),
+    # A line of a corpus with `channels: each` has an utterance per channel.
+    key=("corpus", "uri", "sha256", "parser_version", "byte_offset", "utterance_id"),
     references={"utterance_id": "utterances.utterance_id"},
     partition_by=("corpus",),
 )

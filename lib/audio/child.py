@@ -7,11 +7,13 @@ socket it says `ready` once, then answers requests: a JSON message of Limits wit
 audio and an empty memory file for the samples. The answer is one JSON message: what was decoded, an
 `error` code of CODES, or `broken` when this installation cannot decode at all. With `stream` in the
 request, the second descriptor is a pipe, and a message that says rate, channels, container and codec
-comes before the first sample. It never sees a name. It ends at end of file and when its parent dies.
+comes before the first sample. With `header`, nothing is written: the answer is how the audio begins. It never
+sees a name. It ends at end of file and when its parent dies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import math
@@ -28,7 +30,7 @@ from speechlake.audio.errors import AudioError
 from speechlake.audio.limits import Limits
 from speechlake.audio.pipe_sink import Abandoned, PipeSink, Start
 from speechlake.audio.reading import Header
-from speechlake.audio.sink import MemorySink, Sink
+from speechlake.audio.sink import Enough, FirstBlock, MemorySink, Sink
 
 MESSAGE_BYTES = 8192
 READY = b'{"ready": true}'
@@ -87,12 +89,14 @@ def _send(channel: socket.socket, message: dict[str, Any]) -> None:
 def _answer(
     request: dict[str, Any], audio_fd: int, samples_fd: int, *, say: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    start = request.pop("stream", None)
+    start, header_only = request.pop("stream", None), request.pop("header", False)
     limits = Limits(**request)
     try:
         _allow(limits, os.fstat(audio_fd).st_size)
         if start is not None:
             return _stream(audio_fd, samples_fd, limits, Start(**start), say)
+        if header_only:
+            return _begins(audio_fd, limits)
         return _decode(audio_fd, samples_fd, limits)
     except Abandoned:
         return {"abandoned": True}
@@ -135,6 +139,14 @@ def _data_bytes() -> int:
 def _decode(audio_fd: int, samples_fd: int, limits: Limits) -> dict[str, Any]:
     sink = MemorySink(samples_fd, limits)
     return _told(readers.read(audio_fd, sink), sink)
+
+
+def _begins(audio_fd: int, limits: Limits) -> dict[str, Any]:
+    """What is known at the first sample: a header alone may claim what no decoder finds."""
+    sink = FirstBlock(limits)
+    with contextlib.suppress(Enough):
+        readers.read(audio_fd, sink)
+    return {"channels": sink.channels, "sample_rate_hz": sink.rate_hz}
 
 
 def _stream(

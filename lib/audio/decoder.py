@@ -105,6 +105,23 @@ class Decoder:
             self.close()
             return self._decode_once(fd, limits)
 
+    def channels(self, fd: int, *, limits: Limits | None = None) -> int:
+        """How many channels the regular file behind `fd` has; only its beginning is decoded.
+
+        AudioError as `decode` raises it, for what shows at the beginning.
+        """
+        limits = limits or STREAM_LIMITS
+        if os.fstat(fd).st_size == 0:
+            raise AudioError("EMPTY")
+        with self._lock:
+            try:
+                return self._channels_once(fd, limits)
+            except AudioError as error:
+                if error.code not in TRY_AGAIN:
+                    raise
+            self.close()
+            return self._channels_once(fd, limits)
+
     @contextmanager
     def stream(self, fd: int, *, limits: Limits | None = None, start_s: float = 0.0) -> Iterator[Stream]:
         """Decode the regular file behind `fd` block by block from `start_s` on: the samples of `decode`.
@@ -148,6 +165,16 @@ class Decoder:
         finally:
             os.close(samples_fd)
 
+    def _channels_once(self, fd: int, limits: Limits) -> int:
+        request = json.dumps({**vars(limits), "header": True}).encode()
+        try:
+            # The child expects two descriptors; nothing is written to either.
+            answer = self._ready_child().ask(request, (fd, fd), limits.deadline_s(os.fstat(fd).st_size))
+            return _channels(answer, limits)
+        except Lost as lost:
+            self.close()
+            raise AudioError(lost.code, lost.detail) from lost
+
     def _ready_child(self) -> ChildProcess:
         if self._child is not None and (not self._child.usable() or self._child.asked >= REQUESTS_PER_CHILD):
             self.close()
@@ -160,11 +187,23 @@ def _request(limits: Limits) -> bytes:
     return json.dumps(vars(limits)).encode()
 
 
-def _decoded(answer: dict[str, Any], samples_fd: int, limits: Limits) -> Decoded:
-    """What the child says, believed only where the memory file agrees."""
+def _refuse_error(answer: dict[str, Any]) -> None:
     if "error" in answer:
         code = answer["error"] if answer["error"] in CODES else "DECODER_CRASHED"
         raise AudioError(code, str(answer.get("detail", "")))
+
+
+def _channels(answer: dict[str, Any], limits: Limits) -> int:
+    _refuse_error(answer)
+    found = answer.get("channels")
+    if not isinstance(found, int) or not 1 <= found <= limits.max_channels:
+        raise Lost("DECODER_CRASHED", f"answered nonsense: {found} channels")
+    return found
+
+
+def _decoded(answer: dict[str, Any], samples_fd: int, limits: Limits) -> Decoded:
+    """What the child says, believed only where the memory file agrees."""
+    _refuse_error(answer)
     try:
         frames, channels, rate = (int(answer[k]) for k in ("frames", "channels", "sample_rate_hz"))
         claimed = answer["header_duration_s"]

@@ -73,6 +73,17 @@ class Sink:
         """Do with a checked block what this sink is for; `frames` is the count with it."""
 
 
+class Enough(Exception):
+    """What was asked of the audio is known; the rest need not be decoded."""
+
+
+class FirstBlock(Sink):
+    """Stops its reader at the first block: rate and channels are those of decoded samples by then."""
+
+    def _keep(self, block: Block, frames: int) -> None:
+        raise Enough
+
+
 class MemorySink(Sink):
     """Appends interleaved samples to a memory file, which holds the whole recording at the end."""
 

@@ -14,7 +14,7 @@ from speechlake.feedback.identity import identity_of, text_identity_of
 from speechlake.feedback.rows import ACCEPTED, REFUSED, counts
 from speechlake.feedback.spec import Import, import_of
 from speechlake.hold import Hold
-from speechlake.manifests.commit import changed_rows
+from speechlake.manifests.table_rows import changed_rows
 from speechlake.schemas import IMPORT_REFUSALS, SIGNALS_IMPORTED, TRANSCRIPTS
 from speechlake.signals.catalogue import numbered, profile, register_identities
 from speechlake.signals.extractor import Identity

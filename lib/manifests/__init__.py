@@ -25,12 +25,15 @@ def read(
     itself, or the folder of the file. `options` are those of `ParseOptions`, `columns` as a mapping.
     Columns: `parsed.PARSED_DDL`; refused lines have a `reason`.
     """
+    from speechlake.errors import UsageError
     from speechlake.manifests.detect import detect
-    from speechlake.manifests.options import ParseOptions
+    from speechlake.manifests.options import EACH, ParseOptions
     from speechlake.manifests.parse import parsed_lines
     from speechlake.manifests.places import entry_of
     from speechlake.manifests.references import DEFAULT_ROOT, Roots
 
+    if options.get("channels") == EACH:
+        raise UsageError("channels=each asks the audio", hint="Only `speechlake ingest-manifests` reads it.")
     sources = detect(path, format)
     found = entry_of(path)
     folder = path if found is not None and found.is_folder else sources[0].uri.rsplit("/", 1)[0]

@@ -9,7 +9,7 @@ replaced.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Verdict:
     repeats: int
     quarantined: int
     speaker_placeholders: int = 0
+    rows: int = field(default=0, compare=False)
+    """Utterances: a line of `channels: each` may be several."""
 
     def acceptable(self, max_reject: float) -> bool:
         """True when something was accepted and not more than `max_reject` of the lines was refused."""
@@ -96,16 +98,26 @@ def with_class(lines: DataFrame, first: DataFrame, current: DataFrame | None) ->
     )
 
 
-def verdicts(classified: DataFrame, uris: Iterable[str]) -> list[Verdict]:
-    """Counts per manifest version; a manifest without lines counts zero."""
+def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = False) -> list[Verdict]:
+    """Counts of lines per manifest version; a manifest without lines counts zero.
+
+    `several`: a line may be several rows, and counts as the best of them.
+    """
     from pyspark.sql import functions as F
+
+    made = F.count_if(F.col("class") == "utterance")
+    if several:
+        # By luck of the alphabet: refused, repeat, utterance.
+        best = [F.max(name).alias(name) for name in ("class", "speaker_placeholder")]
+        classified = classified.groupBy("manifest_uri", "byte_offset").agg(*best, made.alias("rows"))
+        made = F.sum("rows")
 
     def count(kind: str) -> Column:
         return F.count_if(F.col("class") == kind).alias(kind)
 
     placeholders = F.count_if("speaker_placeholder").alias("placeholders")
     counted = classified.groupBy("manifest_uri").agg(
-        count("utterance"), count("repeat"), count("refused"), placeholders
+        count("utterance"), count("repeat"), count("refused"), placeholders, made.alias("rows")
     )
     found = {
         row.manifest_uri: Verdict(
@@ -115,6 +127,7 @@ def verdicts(classified: DataFrame, uris: Iterable[str]) -> list[Verdict]:
             repeats=row.repeat,
             quarantined=row.refused,
             speaker_placeholders=row.placeholders,
+            rows=row.rows,
         )
         for row in counted.collect()
     }

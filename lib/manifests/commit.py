@@ -16,6 +16,7 @@ from speechlake.manifests.classify import Verdict, first_of_several, verdicts, w
 from speechlake.manifests.declared import known_corpus, upsert_corpus
 from speechlake.manifests.gone import is_gone
 from speechlake.manifests.listed import is_listed, with_cuts_kept
+from speechlake.manifests.options import EACH
 from speechlake.manifests.retire import (
     retired_recordings,
     retired_transcripts,
@@ -66,7 +67,8 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
     parsed = hold.staging.read(stage)
     if len(pending) < len(stage.note["manifests"]):
         parsed = parsed.where(parsed.manifest_uri.isin(list(pending)))
-    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus)
+    several = stage.note["corpus"]["channels"] == EACH
+    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, several=several)
     accepted = [v.uri for v in judged if _accepts(pending, v)]
     generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
     written = 0
@@ -78,10 +80,10 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
         written += _commit_accepted(hold, stage, classified, good, generations, listing, is_new=is_new)
     written += hold.append_missing(
         "quarantine",
-        rows.quarantine_rows(classified, corpus),
+        rows.quarantine_rows(classified, corpus, several=several),
         within=_here(corpus),
         digest=stage.digest,
-        expected=sum(v.quarantined for v in judged),
+        expected=None if several else sum(v.quarantined for v in judged),
     )
     versions = _manifest_rows(hold, stage, judged, pending, generations)
     written += _commit_manifests(hold, stage, versions)
@@ -89,7 +91,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
     good = [v for v in judged if v.uri in accepted]
     return Ingested(
         lines=sum(v.lines for v in judged),
-        utterances=sum(v.utterances for v in good),
+        utterances=sum(v.rows for v in good),
         repeats=sum(v.repeats for v in good),
         quarantined=sum(v.quarantined for v in judged),
         speaker_placeholders=sum(v.speaker_placeholders for v in good),
@@ -129,7 +131,13 @@ def _here(corpus: str) -> Column:
 
 
 def _judge(
-    lake: Lake, parsed: DataFrame, pending: Mapping[str, Any], newest: Mapping[str, Any], corpus: str
+    lake: Lake,
+    parsed: DataFrame,
+    pending: Mapping[str, Any],
+    newest: Mapping[str, Any],
+    corpus: str,
+    *,
+    several: bool,
 ) -> tuple[list[Verdict], DataFrame, Callable[[], object]]:
     """Verdicts of all pending manifests, their classified lines, and how to let go of what was kept for them.
 
@@ -145,7 +153,7 @@ def _judge(
         # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
         said_twice.count()
         classified = with_class(lines, said_twice, _owned_by_others(lake, corpus, good) if others else None)
-        judged = verdicts(classified, good)
+        judged = verdicts(classified, good, several=several)
         worse = {v.uri: v for v in judged if not _accepts(pending, v)}
         if not worse:
             break
@@ -204,7 +212,7 @@ def _commit_accepted(
     )
     winners = lines.where("class = 'utterance'")
     utterances, transcripts = rows.utterance_rows(winners, corpus), rows.transcript_rows(winners, corpus)
-    counted = sum(v.utterances for v in accepted)
+    counted = sum(v.rows for v in accepted)
 
     def append(name: str, frame: DataFrame, expected: int | None = None) -> int:
         return hold.append_missing(
@@ -222,7 +230,10 @@ def _commit_accepted(
     if not is_new:
         retired = retired_recordings(lake, corpus, labels)
         written += hold.merge("recordings", retired, corpus=corpus, digest=stage.digest)
-    return written + append("repeats", rows.repeat_rows(lines, corpus), sum(v.repeats for v in accepted))
+    # Where a line is several rows, one of an utterance's line may be a repeat.
+    several = stage.note["corpus"]["channels"] == EACH
+    repeats = None if several else sum(v.repeats for v in accepted)
+    return written + append("repeats", rows.repeat_rows(lines, corpus), repeats)
 
 
 def _merge_changed(
@@ -238,37 +249,15 @@ def _merge_changed(
     known = lake.read("utterances").where(f"corpus = '{corpus}'")
     if lake.exists("segmentations"):
         utterances = with_cuts_kept(utterances, known)
-    changed = changed_rows(known, utterances, UTTERANCES.column_names)
+    changed = rows.changed_rows(known, utterances, UTTERANCES.column_names)
     gone = retired_utterances(lake, corpus, lines, labels)
-    said = changed_rows(
+    said = rows.changed_rows(
         lake.read("transcripts").where(f"corpus = '{corpus}'"), transcripts, TRANSCRIPTS.column_names
     )
     unsaid = retired_transcripts(lake, corpus, lines, transcripts, labels)
     # Transcripts first: which were said is told through the utterances' owners, not yet moved.
     written = hold.merge("transcripts", said.unionByName(unsaid), corpus=corpus, digest=stage.digest)
     return written + hold.merge("utterances", changed.unionByName(gone), corpus=corpus, digest=stage.digest)
-
-
-def changed_rows(known: DataFrame, said: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """Rows of `said` whose key `known` has with other values. Maps are compared as sorted entries."""
-    from pyspark.sql import functions as F
-
-    key = ["utterance_id", *(name for name in ("source", "text_sha256") if name in columns)]
-
-    def values(prefix: str) -> Column:
-        flat = [
-            F.to_json(F.array_sort(F.map_entries(f"{prefix}.{name}")))
-            if name == "extras"
-            else F.col(f"{prefix}.{name}")
-            for name in columns
-            if name not in key
-        ]
-        return F.struct(*[column.alias(f"c{i}") for i, column in enumerate(flat)])
-
-    both = said.alias("s").join(known.alias("k"), on=key, how="inner")
-    return both.where(~values("s").eqNullSafe(values("k"))).select(
-        *[name if name in key else F.col(f"s.{name}") for name in columns]
-    )
 
 
 def _manifest_rows(

@@ -10,11 +10,12 @@ from speechlake.corpora import Corpus
 from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
 from speechlake.ids import make_id
+from speechlake.manifests.channels import Heard, as_heard, each_channel, marked_failed, relisted_manifests
 from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version
 from speechlake.manifests.contract import Source
 from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
 from speechlake.manifests.gone import gone_versions, is_gone
-from speechlake.manifests.options import PARSER_VERSION, ParseOptions
+from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
 from speechlake.staging import Stage
@@ -38,11 +39,14 @@ class IngestResult:
     first_unlisted: str | None = None
     relisted: int = 0
     missing: int = 0
+    texts_aside: int = 0
     refusal: SpeechlakeError | None = None
 
 
 def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     """Bring the tables to what `corpus`'s manifests and roots say now."""
+    from speechlake.manifests.parse import parsed_lines
+
     lake = hold.lake
     result = IngestResult()
     # First of all: what an earlier run staged may be what the lake knows of this corpus.
@@ -56,12 +60,22 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     listing = _staged_listing(hold, row)
     newest = newest_manifests(lake, corpus.name)
     versions = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
+    if corpus.channels == EACH:
+        relisted = relisted_manifests(lake, corpus.name, listing) if known else ()
+        versions = as_heard(versions, newest, relisted)
     changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
     gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
     committed = Ingested()
     if changed or gone:
-        stage = _staged_parse(hold, corpus, row, roots, changed, gone)
+        lines = parsed_lines(
+            lake.spark, [Source(**v["source"]) for v in changed], roots=roots, options=_options(corpus)
+        )
+        if corpus.channels == EACH and changed:
+            heard = _heard(hold, corpus, row, lines, listing)
+            lines, result.texts_aside = heard.lines, heard.texts_aside
+            changed = marked_failed(changed, newest, heard.failed)
+        stage = _staged_parse(hold, corpus, row, lines, changed, gone)
         committed = commit_parse(hold, stage, listing, newest)
         hold.staging.delete(stage)
     result.ingested.add(committed)
@@ -102,7 +116,7 @@ def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: In
 
 def _manifest_versions(
     hold: Hold, corpus: Corpus, roots: Roots, sources: Sequence[Source]
-) -> list[dict[str, Any]]:
+) -> list[Mapping[str, Any]]:
     """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
     from speechlake.manifests.hashing import hashes
 
@@ -132,11 +146,18 @@ def _options(corpus: Corpus) -> ParseOptions:
     return ParseOptions.of(corpus.name, columns=corpus.columns, **said)
 
 
+def _heard(hold: Hold, corpus: Corpus, row: Mapping[str, Any], lines: DataFrame, listing: DataFrame) -> Heard:
+    """A row per channel of lines that stand for all of them."""
+    places = {root["name"]: root["uri"] for root in row["roots"]}
+    folder = f"{_listing_folder(hold)}/channels.{hold.run_id}"
+    return each_channel(lines, listing, places, folder, source_ids=corpus.ids == "source")
+
+
 def _staged_parse(
     hold: Hold,
     corpus: Corpus,
     row: Mapping[str, Any],
-    roots: Roots,
+    lines: DataFrame,
     changed: Sequence[Mapping[str, Any]],
     gone: Sequence[Mapping[str, Any]],
 ) -> Stage:
@@ -144,17 +165,13 @@ def _staged_parse(
     from pyspark.sql import functions as F
 
     from speechlake.manifests.hashing import line_number
-    from speechlake.manifests.parse import parsed_lines
 
-    spark = hold.lake.spark
-    sources = [Source(**v["source"]) for v in changed]
-    lines = parsed_lines(spark, sources, roots=roots, options=_options(corpus))
     ddl = (
         "uri string, manifest_uri string, manifest_sha256 string, parser_version string, "
         "ranges array<struct<range_start:bigint,lines_before:bigint>>"
     )
     named = [(v["source"]["uri"], v["uri"], v["sha256"], v["parser_version"], v["ranges"]) for v in changed]
-    versions = F.broadcast(spark.createDataFrame(named, ddl))
+    versions = F.broadcast(hold.lake.spark.createDataFrame(named, ddl))
     number = line_number(F.col("ranges"), F.col("range_start"), F.col("line_in_range"))
     speaker = F.when(F.col("speaker").isNotNull(), F.concat(F.lit(f"{corpus.namespace}:"), "speaker"))
     staged = (

@@ -15,6 +15,7 @@ PARSER_VERSION: Final = "2"
 RELATIVE_TO: Final = ("auto", "manifest", "root")
 QUOTING: Final = ("auto", "csv", "none")
 IDS: Final = ("interval", "source")
+EACH: Final = "each"
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class ParseOptions:
     """Options of one corpus; JSON-able, so that they travel to executors and into digests.
 
     `language`: canonical default for lines that name none. `ids`: `source` adds the line's own id to
-    `utterance_id`. `channels`: mix, auto (the line's, else mix) or a number from 0; `each` needs the
-    files' headers and is resolved by the caller before parsing. `columns`: pairs (role, field name)
+    `utterance_id`. `channels`: mix, auto (the line's, else mix), each (the line's, else every one of the
+    file, which `channels.with_each_channel` makes of the line) or a number from 0. `columns`: pairs (role, field name)
     that overrule the recognised names; roles are those of `roles.ROLES`, `text` among them.
     `suffix`: of audio that a line names without one (`.flac`). `relative_to`: what a relative
     reference is relative to; auto is the convention of the format. `quoting` of tables with a
@@ -43,8 +44,9 @@ class ParseOptions:
         _one_of("ids", self.ids, IDS)
         _one_of("relative_to", self.relative_to, RELATIVE_TO)
         _one_of("quoting", self.quoting, QUOTING)
-        if self.channels not in ("mix", "auto") and not (self.channels.isascii() and self.channels.isdigit()):
-            raise UsageError(f"channels {self.channels!r}: expected mix, auto or a number from 0")
+        named = self.channels in ("mix", "auto", EACH)
+        if not named and not (self.channels.isascii() and self.channels.isdigit()):
+            raise UsageError(f"channels {self.channels!r}: expected mix, auto, each or a number from 0")
         object.__setattr__(self, "columns", tuple(sorted((role, name) for role, name in self.columns)))
 
     def as_json(self) -> str:

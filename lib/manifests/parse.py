@@ -12,7 +12,7 @@ from speechlake import ids
 from speechlake.manifests.contract import BYTE_ORDER_MARK, Context, Format, Source
 from speechlake.manifests.formats import FORMATS
 from speechlake.manifests.lines import RANGE_BYTES
-from speechlake.manifests.options import ParseOptions
+from speechlake.manifests.options import EACH, ParseOptions
 from speechlake.manifests.parsed import PARSED_DDL, Rows
 from speechlake.manifests.record import Record, Refusal, Refused
 from speechlake.manifests.references import Located, Roots, base_of, resolve_from
@@ -34,6 +34,7 @@ def parsed_lines(
 ) -> DataFrame:
     """One row per line of `sources` that is neither header nor blank, columns `PARSED_DDL`.
 
+    With `channels` each, a line that names no channel has channel `each` and an id of no utterance yet.
     Lazy, and dear: stage it once, then read the stage. Speakers are without namespace. Repeats and
     `SAME_INTERVAL` need other lines, and are the caller's. `range_bytes` is how much one task reads; `hashes` must be given the same.
     """
@@ -147,6 +148,8 @@ class _Manifest:
 
     def _channel(self, record: Record) -> str:
         wanted = self.options.channels
+        if wanted == EACH:
+            return record.channel or EACH
         return (record.channel or ids.WHOLE_MIX) if wanted == "auto" else wanted
 
     def _recording_id(self, at: Located) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.schemas import QUARANTINE, RECORDINGS, REPEATS, UTTERANCES
@@ -123,14 +124,42 @@ def transcript_rows(accepted: DataFrame, corpus: str) -> DataFrame:
     )
 
 
+def changed_rows(known: DataFrame, said: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Rows of `said` whose key `known` has with other values. Maps are compared as sorted entries."""
+    from pyspark.sql import functions as F
+
+    key = ["utterance_id", *(name for name in ("source", "text_sha256") if name in columns)]
+
+    def values(prefix: str) -> Column:
+        flat = [
+            F.to_json(F.array_sort(F.map_entries(f"{prefix}.{name}")))
+            if name == "extras"
+            else F.col(f"{prefix}.{name}")
+            for name in columns
+            if name not in key
+        ]
+        return F.struct(*[column.alias(f"c{i}") for i, column in enumerate(flat)])
+
+    both = said.alias("s").join(known.alias("k"), on=key, how="inner")
+    return both.where(~values("s").eqNullSafe(values("k"))).select(
+        *[name if name in key else F.col(f"s.{name}") for name in columns]
+    )
+
+
 def repeat_rows(lines: DataFrame, corpus: str) -> DataFrame:
     """Rows of `repeats`."""
     return _of_manifest(lines.where("class = 'repeat'"), corpus).select(*REPEATS.column_names)
 
 
-def quarantine_rows(lines: DataFrame, corpus: str) -> DataFrame:
-    """Rows of `quarantine`."""
-    return _of_manifest(lines.where("class = 'refused'"), corpus).select(*QUARANTINE.column_names)
+def quarantine_rows(lines: DataFrame, corpus: str, *, several: bool = False) -> DataFrame:
+    """Rows of `quarantine`. `several`: of the refused rows of a line the first channel's stands for it."""
+    from pyspark.sql import functions as F
+
+    rows = _of_manifest(lines.where("class = 'refused'"), corpus)
+    if several:
+        rest = F.struct("channel", *(name for name in QUARANTINE.column_names if name not in QUARANTINE.key))
+        rows = rows.groupBy(*QUARANTINE.key).agg(F.min(rest).alias("r")).select(*QUARANTINE.key, "r.*")
+    return rows.select(*QUARANTINE.column_names)
 
 
 def _of_manifest(lines: DataFrame, corpus: str) -> DataFrame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from speechlake import __version__, questions
+from speechlake.feedback.precision import has_reviews, reviews, rule_precision
 from speechlake.page import release_charts as charts
 from speechlake.page.release_examples import examples_of, roots_of, texts_of
 from speechlake.page.release_rows import corpora, funnel, rules
@@ -84,7 +85,7 @@ def _of_rows(
     return {
         "corpora": corpora(found, models, CORPORA_SHOWN),
         "funnel": funnel(found["funnel"], [row["rule"] for row in release["rules"]]),
-        "rules": rules(release["rules"], found["not_applicable"]),
+        "rules": rules(release["rules"], found["not_applicable"], _reviewed(lake)),
         "charts": charts.charts(found, policy),
         "examples": examples_of(
             nearest, [r["rule"] for r in release["rules"]], texts, roots_of(lake), models
@@ -137,6 +138,11 @@ def _of_tables(lake: Lake, release: Mapping[str, Any], price: float | None) -> d
         "price": price,
         "prices": [] if price is None else collected(questions.price_by_release(lake, price)),
     }
+
+
+def _reviewed(lake: Lake) -> Rows:
+    """How often each rule is right, by all reviews that were imported so far; nothing before the first."""
+    return collected(rule_precision(reviews(lake))) if has_reviews(lake) else []
 
 
 def collected(frame: DataFrame) -> Rows:

@@ -131,9 +131,13 @@ def _drawn(steps: Rows, whole: float) -> Rows:
     return steps
 
 
-def rules(told: Rows, silent: Rows) -> Rows:
-    """The rules of a release with a bar of the hours that each removes alone, and why some could not be asked."""
+def rules(told: Rows, silent: Rows, heard: Rows) -> Rows:
+    """The rules of a release with a bar of the hours that each removes alone, and why some could not be asked.
+
+    `heard` are rows of `rule_precision`: what reviewers said of a rule, under `heard`; null where nobody did.
+    """
     most = max((rule["hours_alone"] for rule in told), default=0.0)
+    by_rule = {row["rule"]: row for row in heard}
     why: dict[str, list[str]] = {}
     for row in silent:
         why.setdefault(row["rule"], []).append(f"{row['reason']} {row['clips']:,}")
@@ -141,6 +145,7 @@ def rules(told: Rows, silent: Rows) -> Rows:
         {
             **rule,
             "why": ", ".join(why.get(rule["rule"], [])),
+            "heard": by_rule.get(rule["rule"]),
             "bar": span(0.0, _ratio(rule["hours_alone"], most) or 0.0, "removed"),
         }
         for rule in told

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechlake.hold import Hold
-from speechlake.manifests.commit import changed_rows
 from speechlake.manifests.listed import MANIFEST, SEGMENTED, is_listed, is_segment, segments_of
+from speechlake.manifests.table_rows import changed_rows
 from speechlake.schemas import UTTERANCES
 
 if TYPE_CHECKING:

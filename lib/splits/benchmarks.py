@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Corpora whose texts are said by many on purpose: a shared text there is no sign of a copy.
 PROMPTS = "prompts"
+# Of speakers that an evaluation corpus shares with train: enough to look them up.
+EXAMPLES = 3
 
 
 def with_marks(judged: DataFrame, policy: Policy) -> DataFrame:
@@ -35,6 +37,43 @@ def audio(rows: DataFrame) -> DataFrame:
 def is_boilerplate() -> Column:
     """True where the audio is heard in many recordings. Never null."""
     return F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
+
+
+def shared_speakers(decided: DataFrame) -> DataFrame:
+    """(message) per evaluation corpus of whose speakers some train too: by name, in namespaces that are shared.
+
+    `decided` are decided rows with `decontaminates`. Copies and texts of evaluation corpora leave train, speakers
+    do not: many benchmarks are made of the corpus whose rest trains.
+    """
+    known = decided.filter(F.col("speaker_id").isNotNull())
+    held = known.filter("decontaminates").select("corpus", "speaker_id").distinct()
+    # Sent to where the rows are: evaluation corpora have few speakers.
+    names = F.broadcast(held.select("speaker_id").distinct())
+    train = known.filter("kept AND side = 'train'").select("speaker_id", "ms")
+    heard = train.join(names, "speaker_id", how="left_semi").groupBy("speaker_id")
+    trained = heard.agg(F.count("*").alias("utterances"), F.sum("ms").alias("ms"))
+    both = held.join(trained, "speaker_id", how="left").groupBy("corpus")
+    found = both.agg(
+        F.count("*").alias("speakers"),
+        F.count("utterances").alias("shared"),
+        F.sum("utterances").alias("utterances"),
+        F.sum("ms").alias("ms"),
+        F.array_sort(F.collect_set(F.when(F.col("utterances").isNotNull(), F.col("speaker_id")))).alias(
+            "names"
+        ),
+    )
+    hours = F.format_number(F.col("ms") / 3_600_000, 2)
+    message = F.concat(
+        F.lit("evaluation corpus '"), "corpus", F.lit("': "), _number("shared"), F.lit(" of its "),
+        _number("speakers"), F.lit(" speakers train too, in "), _number("utterances"), F.lit(" utterances ("),
+        hours, F.lit(" h): "), F.array_join(F.slice("names", 1, EXAMPLES), ", "),
+        F.when(F.size("names") > EXAMPLES, F.lit(", …")).otherwise(F.lit("")),
+    )  # fmt: skip
+    return found.filter("shared > 0").select(message.alias("message"))
+
+
+def _number(column: str) -> Column:
+    return F.col(column).cast("string")
 
 
 def told(rows: DataFrame) -> DataFrame:

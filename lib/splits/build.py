@@ -17,8 +17,9 @@ from pyspark.sql import functions as F
 from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.components import Staged, checkpointed
-from speechlake.splits.forms import with_forms
+from speechlake.splits.forms import formed, with_forms
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
+from speechlake.splits.lists import with_lists
 from speechlake.splits.placing import Placed, place
 from speechlake.splits.policy import SIDES, Policy
 from speechlake.splits.signals import EXTRACTORS, SIGNALS
@@ -43,8 +44,8 @@ class Build:
 
     `counts` and `rules` are rows of the arrays in `releases`, `warnings` has a `message` per row, and
     `known_speakers` one row with `ratio`. All four are small: as many rows as corpora, languages and rules.
-    `refusals` has a `message` per reason why this must not be published. `listed` holds (utterance_id, listed)
-    of kept rows that a list names.
+    `refusals` has a `message` per reason why this must not be published. `listed` holds kept rows that a list
+    names: (corpus, utterance_id, listed, file, sha256).
     """
 
     splits: DataFrame
@@ -78,9 +79,11 @@ def build(
         lambda frame: benchmarks.with_marks(frame, policy)
     )
     rows = staged("judged", marked.transform(_off_other_sides).drop(*_read_by_rules()))
-    placed = place(rows, policy, assignments, staged)
-    decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, staged)
+    forms = formed(rows, policy, staged)
+    placed = place(rows, policy, assignments, staged, forms)
+    decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
     told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)
+    told = told.unionByName(benchmarks.shared_speakers(decided))
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
@@ -90,7 +93,7 @@ def build(
         warnings=told.orderBy("message"),
         known_speakers=outcome.known_speakers(decided),
         refusals=placed.refusals,
-        listed=decided.filter("kept AND listed IS NOT NULL").select("utterance_id", "listed"),
+        listed=with_lists(decided.filter("kept AND listed IS NOT NULL"), policy),
     )
 
 
@@ -99,10 +102,9 @@ def _read_by_rules() -> set[str]:
     return measured.union(f"{name}_attempt_code" for name in EXTRACTORS) - _READ_LATER
 
 
-def _finished(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
+def _finished(decided: DataFrame, policy: Policy, forms: DataFrame | None, staged: Staged) -> DataFrame:
     """Decided rows with the form of their text and their weight, without what is above a cap."""
-    formed = with_forms(decided, policy, staged)
-    capped = with_caps(formed, policy, staged)
+    capped = with_caps(with_forms(decided, policy, forms, staged), policy, staged)
     return with_weights(capped, policy)
 
 

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from speechlake.splits.benchmarks import is_boilerplate
 from speechlake.splits.components import Staged
+from speechlake.splits.forms import normalised
 from speechlake.splits.policy_links import Links
 from speechlake.splits.policy_values import EVALUATION
 from speechlake.splits.shingles import text_keys
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from speechlake.splits.policy import Policy
 
-# Up to so many keys of evaluation rows are sent to every task, 100 to 200 MB there; more are shuffled.
+# Up to so many keys, or ids, of evaluation rows are sent to every task, 100 to 200 MB there; more are shuffled.
 BROADCAST_KEYS = 1_000_000
 
 _COLUMNS = ("utterance_id", "reason", "detail", "source", "value")
@@ -45,19 +46,31 @@ def limits(policy: Policy) -> Mapping[str, float]:
 
 
 def evicted(
-    placed: DataFrame, rows: DataFrame, policy: Policy, staged: Staged, *, benchmarks: bool
+    placed: DataFrame,
+    rows: DataFrame,
+    policy: Policy,
+    staged: Staged,
+    *,
+    benchmarks: bool,
+    forms: DataFrame | None = None,
 ) -> DataFrame | None:
     """(utterance_id, reason, detail, source, value) of the train rows that give way; None where no link asks for it.
 
     `placed` are the rows that stay where they are so far (utterance_id, side, `evicting_columns`); `rows` holds
     the text of every row, and of evaluation corpora, if there are `benchmarks`. `detail` names the evaluation
-    row or corpus, `source` is an evaluation row, `value` what is shared, where it is no text.
+    row or corpus, `source` is an evaluation row, `value` what is shared, where it is no text. Texts are shared
+    as they were written, or in the form of `forms` (utterance_id, form_text): either counts.
     """
     found = [_by_value(placed, name, column) for name, column in evicting_columns(policy.links).items()]
-    keys = [_keys_of_sides(placed, rows, policy)] if policy.links.text.mode != "off" else []
-    keys += [_keys_of_benchmarks(rows, policy)] if benchmarks and policy.decontaminate.text else []
+    said = _said(rows, forms)
+    keys = [_keys_of_sides(placed, said, policy)] if policy.links.text.mode != "off" else []
+    keys += (
+        [_keys_of_benchmarks(rows, policy, forms is not None)]
+        if benchmarks and policy.decontaminate.text
+        else []
+    )
     if keys:
-        found.append(_by_text(placed, rows, staged("text keys", _united(keys)), policy))
+        found.append(_by_text(placed, said, staged("text keys", _united(keys))))
     if not found:
         return None
     order = F.coalesce(*(F.when(F.col("reason") == reason, n) for n, reason in enumerate(limits(policy))))
@@ -76,47 +89,74 @@ def _by_value(placed: DataFrame, name: str, column: str) -> DataFrame:
     return hits.withColumns(told).select(*_COLUMNS)
 
 
-def _by_text(placed: DataFrame, rows: DataFrame, keys: DataFrame, policy: Policy) -> DataFrame:
+def _said(rows: DataFrame, forms: DataFrame | None) -> DataFrame:
+    """What texts are looked at: utterance_id, prompts, set_aside, text, and form_text, null where there is none."""
+    columns = ("utterance_id", "prompts", "set_aside", "text")
+    if forms is None:
+        return rows.select(*columns, F.lit(None).cast("string").alias("form_text"))
+    form = forms.select("utterance_id", "form_text")
+    return rows.select(*columns).join(form, "utterance_id", how="left")
+
+
+def _by_text(placed: DataFrame, said: DataFrame, keys: DataFrame) -> DataFrame:
     """Train rows whose text has one of `keys`, once per key.
 
     How short a text may be was settled when keys were made: texts of different lengths share no key.
     """
-    asked = F.broadcast(keys) if keys.count() <= BROADCAST_KEYS else keys
-    texts = rows.filter(~F.col("prompts") & F.col("set_aside").isNull()).select(
-        "utterance_id", F.explode(text_keys(F.col("text"), 1)).alias("key")
+    asked = _sent(keys)
+    texts = said.filter(~F.col("prompts") & F.col("set_aside").isNull()).select(
+        "utterance_id", _exploded(_either(1))
     )
     train = placed.filter(F.col("side") == "train").select("utterance_id")
     hits = texts.join(asked, "key", how="inner").join(train, "utterance_id", how="left_semi")
     return hits.withColumn("value", F.lit(None).cast("string")).select(*_COLUMNS)
 
 
-def _keys_of_sides(placed: DataFrame, rows: DataFrame, policy: Policy) -> DataFrame:
+def _sent(few: DataFrame) -> DataFrame:
+    return F.broadcast(few) if few.count() <= BROADCAST_KEYS else few
+
+
+def _keys_of_sides(placed: DataFrame, said: DataFrame, policy: Policy) -> DataFrame:
     """(key, reason, detail, source) of the texts of rows that evaluate, one row per key."""
-    there = placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id")
-    texts = rows.filter(~F.col("prompts")).join(there, "utterance_id", how="left_semi")
-    keys = texts.select("utterance_id", _exploded(F.col("text"), policy.links.text.min_words))
+    # Sent to where the texts are: else all texts, train's too, would be moved to meet a few ids.
+    there = _sent(placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id"))
+    texts = said.filter(~F.col("prompts")).join(there, "utterance_id", how="left_semi")
+    keys = texts.select("utterance_id", _exploded(_either(policy.links.text.min_words)))
     first = keys.groupBy("key").agg(F.min("utterance_id").alias("source"))
     return first.select(
         "key", F.lit("text_in_evaluation").alias("reason"), F.col("source").alias("detail"), "source"
     )
 
 
-def _keys_of_benchmarks(rows: DataFrame, policy: Policy) -> DataFrame:
-    """The same of the texts of evaluation corpora; `detail` is the corpus."""
-    texts = (
-        rows.filter(F.col("decontaminates") & ~F.col("prompts") & ~is_boilerplate())
-        .select("corpus", "utterance_id", F.explode("evaluation_texts").alias("text"))
-        .select("corpus", "utterance_id", _exploded(F.col("text"), policy.decontaminate.min_words))
-    )
-    first = texts.groupBy("key").agg(F.min(F.struct("corpus", "utterance_id")).alias("first"))
+def _keys_of_benchmarks(rows: DataFrame, policy: Policy, in_form: bool) -> DataFrame:
+    """The same of the texts of evaluation corpora, as they were written and `in_form`; `detail` is the corpus."""
+    held = rows.filter(F.col("decontaminates") & ~F.col("prompts") & ~is_boilerplate())
+    told = held.select("corpus", "utterance_id", "language", F.explode("evaluation_texts").alias("text"))
+    keys = told.select("corpus", "utterance_id", _exploded(_keys("text", policy.decontaminate.min_words)))
+    if in_form:
+        forms = normalised(told).join(held.select("corpus", "utterance_id"), "utterance_id", how="inner")
+        formed = _exploded(_keys("form_text", policy.decontaminate.min_words))
+        keys = keys.unionByName(forms.select("corpus", "utterance_id", formed))
+    first = keys.groupBy("key").agg(F.min(F.struct("corpus", "utterance_id")).alias("first"))
     reason = F.lit("in_evaluation_corpus").alias("reason")
     return first.select(
         "key", reason, F.col("first.corpus").alias("detail"), F.col("first.utterance_id").alias("source")
     )
 
 
-def _exploded(text: Column, min_words: int) -> Column:
-    return F.explode(text_keys(text, min_words)).alias("key")
+def _either(min_words: int) -> Column:
+    """The keys of a row's text, and of its form where that says more."""
+    same = F.col("form_text").isNull() | (F.col("form_text") == F.col("text"))
+    written, formed = _keys("text", min_words), _keys("form_text", min_words)
+    return F.when(same, written).otherwise(F.array_union(written, formed))
+
+
+def _keys(column: str, min_words: int) -> Column:
+    return text_keys(F.col(column), min_words)
+
+
+def _exploded(keys: Column) -> Column:
+    return F.explode(keys).alias("key")
 
 
 def _united(frames: Sequence[DataFrame]) -> DataFrame:

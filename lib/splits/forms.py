@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.policy import Policy
+from speechlake.splits.policy import SIDES, Policy
 from speechlake.splits.rules import failure
 from speechlake.text.score import normaliser_of
 
@@ -17,19 +17,30 @@ if TYPE_CHECKING:
     from speechlake.splits.components import Staged
 
 
-def with_forms(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
+NORMALISED = "normalised"
+
+
+def formed(rows: DataFrame, policy: Policy, staged: Staged) -> DataFrame | None:
+    """The `normalised` texts of judged rows that are fit for some side; None where the policy wants no such form."""
+    if policy.text is None or policy.text.form != NORMALISED:
+        return None
+    fit = rows.filter(" OR ".join(f"fits_{side}" for side in SIDES))
+    return staged("forms", normalised(fit))
+
+
+def with_forms(decided: DataFrame, policy: Policy, forms: DataFrame | None, staged: Staged) -> DataFrame:
     """Add `form_text` and `text_form` of kept rows: the text in the policy's form, and the form's own name.
 
-    Scores, rules and links are of the text as it is stored; the form is what trainers get. A row whose text
-    is empty in its form ("[laughter]") is excluded as `no_text`.
+    `forms` are those of `formed`. Scores and rules are of the text as it is stored; the form is what trainers
+    get. A row whose text is empty in its form ("[laughter]") is excluded as `no_text`.
     """
     if policy.text is None:
         nothing = F.lit(None).cast("string")
         return decided.withColumns({"form_text": nothing, "text_form": nothing})
-    if policy.text.form != "normalised":
+    if forms is None:
         text = F.lower("text") if policy.text.form == "lower" else F.col("text")
         return decided.withColumns({"form_text": text, "text_form": F.lit(policy.text.form)})
-    joined = decided.join(staged("forms", normalised(decided.filter("kept"))), "utterance_id", how="left")
+    joined = decided.join(forms, "utterance_id", how="left")
     empty = F.col("kept") & (F.col("form_text") == "")
     nothing = failure(F.lit("no_text"), F.lit(None), F.col("text"), F.col("text_form"))
     failures = F.when(empty, F.array(nothing)).otherwise(F.col("failures"))

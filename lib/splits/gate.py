@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.splits import gate_texts
+from speechlake.splits.components import Staged, checkpointed
 from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.splits.policy import Policy
+
+VERBATIM = "verbatim"
+# What is looked at of an utterance, besides the sessions and columns that a policy links.
+_LINKED = (
+    *("utterance_id", "corpus", "single_speaker", "speaker_id", "recording_id", "text_tags"),
+    *("overlap_id", "cluster_id", "duplicate_kind"),
+)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -28,18 +38,26 @@ class Asked:
 
     links: Links = field(default_factory=Links)
     decontaminate: Decontaminate = field(default_factory=Decontaminate)
+    form: str = VERBATIM
+
+    @classmethod
+    def by(cls, policy: Policy) -> Asked:
+        """As a policy says."""
+        return cls(policy.links, policy.decontaminate, policy.text.form if policy.text else VERBATIM)
 
     @classmethod
     def of(cls, note: Mapping[str, object]) -> Asked:
         """As a note keeps it; the defaults where it says nothing."""
         links, decontaminate = note.get("links") or {}, note.get("decontaminate") or {}
-        return cls(Links.model_validate(links), Decontaminate.model_validate(decontaminate))
+        form = str(note.get("form", VERBATIM))
+        return cls(Links.model_validate(links), Decontaminate.model_validate(decontaminate), form)
 
     def note(self) -> dict[str, object]:
         """For a note."""
         return {
             "links": self.links.model_dump(mode="json"),
             "decontaminate": self.decontaminate.model_dump(mode="json"),
+            "form": self.form,
         }
 
 
@@ -49,6 +67,7 @@ def leaks(
     assignments: DataFrame,
     asked: Asked | None = None,
     listed: DataFrame | None = None,
+    staged: Staged = checkpointed,
 ) -> DataFrame:
     """(kind, value, sides, utterances) of everything that sits where it must not; no rows: publish.
 
@@ -61,12 +80,17 @@ def leaks(
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `speaker` (unless all
     its rows are in one corpus declared `single_speaker`), sessions and columns that the policy links, `text`,
     `evaluation_corpus`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
-    list's), and `moved` (its published side is another).
+    list's), and `moved` (its published side is another). Rows meet their links once, and pass through `staged`.
     """
     wanted = asked or Asked()
-    rows = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "text_form")).join(
-        links.withColumn("known", F.lit(True)).drop("text", "text_form"), "utterance_id", how="left"
+    together, excluding = wanted.links.of_mode("together"), wanted.links.of_mode("exclude_from_train")
+    values = {name: f"value_{n}" for n, name in enumerate([*together, *excluding])}
+    known = links.select(
+        *_LINKED, F.lit(True).alias("known"), *(_value(name).alias(column) for name, column in values.items())
     )
+    written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text"))
+    # Each kind of leak is a query of its own: without this, each would join all rows with all utterances again.
+    rows = staged("gate", written.join(known, "utterance_id", how="left"))
     benchmarks = _benchmarks(links, wanted)
     inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
     found = [
@@ -78,12 +102,9 @@ def leaks(
         _moved(rows, assignments),
         _boilerplate(rows),
         _audio_of_benchmarks(rows, benchmarks),
-        *(_on_two_sides(rows, name, _value(name)) for name in wanted.links.of_mode("together")),
-        *(
-            _train_and_evaluation(rows, name, _value(name))
-            for name in wanted.links.of_mode("exclude_from_train")
-        ),
-        *gate_texts.leaks(rows, benchmarks, wanted.links, wanted.decontaminate),
+        *(_on_two_sides(rows, name, F.col(values[name])) for name in together),
+        *(_train_and_evaluation(rows, name, F.col(values[name])) for name in excluding),
+        *gate_texts.leaks(rows, benchmarks, wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
     ]
     return reduce(lambda one, other: one.unionByName(other), found)

@@ -7,33 +7,42 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.policy_links import Decontaminate, Links
+from speechlake.splits.forms import NORMALISED, normalised
 from speechlake.splits.shingles import text_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.splits.gate import Asked
 
-def leaks(
-    rows: DataFrame, benchmarks: DataFrame, links: Links, decontaminate: Decontaminate
-) -> Iterator[DataFrame]:
+
+def leaks(rows: DataFrame, benchmarks: DataFrame, asked: Asked) -> Iterator[DataFrame]:
     """Frames of (kind, value, sides, utterances): train rows by utterance_id.
 
-    Only texts that are written verbatim are compared: another form may make two texts equal that nobody said
-    alike, and the build compared what was said.
+    Texts are compared as they were written, for that is what a trainer reads: in a form that is not verbatim, two
+    may be the same that nobody said alike ("twenty one" and "21"). Those of evaluation corpora, which nobody
+    writes, are taken verbatim and in the form.
     """
     if "text" not in rows.columns:
         return
+    links, decontaminate = asked.links, asked.decontaminate
     written = rows.filter(_no_prompts())
-    if "text_form" in rows.columns:
-        written = written.filter(F.coalesce("text_form", F.lit("verbatim")) == "verbatim")
     train = written.filter(F.col("split") == "train")
     if links.text.mode != "off":
         evaluates = written.filter(F.col("split") != "train")
         yield _shared(train, _keys(evaluates, F.col("text"), links.text.min_words), "text")
     if decontaminate.text:
-        told = benchmarks.filter(_no_prompts()).select(F.explode("evaluation_texts").alias("said"))
-        yield _shared(train, _keys(told, F.col("said"), decontaminate.min_words), "evaluation_corpus_text")
+        told = _told(benchmarks.filter(_no_prompts()), asked.form)
+        yield _shared(train, _keys(told, F.col("text"), decontaminate.min_words), "evaluation_corpus_text")
+
+
+def _told(benchmarks: DataFrame, form: str) -> DataFrame:
+    """(text) of evaluation corpora. Lower case is not asked for: it is the same to whoever compares."""
+    texts = benchmarks.select("utterance_id", "language", F.explode("evaluation_texts").alias("text"))
+    verbatim = texts.select("text")
+    if form != NORMALISED:
+        return verbatim
+    return verbatim.unionByName(normalised(texts).select(F.col("form_text").alias("text")))
 
 
 def _shared(train: DataFrame, keys: DataFrame, kind: str) -> DataFrame:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechlake.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from speechlake.lake import Lake
     from speechlake.splits.policy import Policy
@@ -58,6 +59,42 @@ def with_listed(utterances: DataFrame, policy: Policy) -> DataFrame:
         utterances = utterances.join(F.broadcast(named), column, how="left")
     listed = F.coalesce("by_utterance_id", "by_source_id")
     return utterances.withColumn("listed", listed).drop("by_utterance_id", "by_source_id")
+
+
+def with_lists(listed: DataFrame, policy: Policy) -> DataFrame:
+    """(corpus, utterance_id, listed, file, sha256) of rows that have `listed`: which list it was that named them."""
+    from pyspark.sql import functions as F
+
+    nothing = F.lit(None).cast("string")
+    file, sha256 = nothing, nothing
+    for side, fixed in policy.lists.named().items():
+        mine = F.col("listed") == side
+        file = F.when(mine, F.lit(fixed.file)).otherwise(file)
+        sha256 = F.when(mine, F.lit(fixed.sha256)).otherwise(sha256)
+    return listed.select("corpus", "utterance_id", "listed", file.alias("file"), sha256.alias("sha256"))
+
+
+def lists_now(lake: Lake, build: str) -> list[Row]:
+    """(side, file, sha256, utterances, state) of each list that the build read; `state` is told for people.
+
+    A list is no part of a release: the rows that it named are, and stay when it changes or goes.
+    """
+    from pyspark.sql import Row
+    from pyspark.sql import functions as F
+
+    rows = lake.read("fixed_sets").where(F.col("build_id") == build)
+    read = rows.groupBy("side", "file", "sha256").agg(F.count("*").alias("utterances"))
+    found = read.orderBy("side", "file").collect()
+    return [Row(**row.asDict(), state=_state(row.file, row.sha256)) for row in found]
+
+
+def _state(file: str, sha256: str) -> str:
+    try:
+        with Path(file).open("rb") as opened:
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        return f"list absent: {file}: {error.strerror}"
+    return "list unchanged" if found == sha256 else f"list changed since: {file}"
 
 
 def oddities(lake: Lake, policy: Policy) -> list[str]:

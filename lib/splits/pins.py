@@ -8,7 +8,7 @@ builds of the scheme use that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from speechlake.splits.keys import primary
 from speechlake.splits.policy import ErrorRate, Policy, SignalRule
 from speechlake.splits.policy_rules import AnyOf, AnyRule, Check, with_checks
 from speechlake.splits.policy_values import Quantile
-from speechlake.splits.rules import scored_rate, with_derived
+from speechlake.splits.rules import override_of, scored_rate, with_derived
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -35,7 +35,8 @@ Numbers = Mapping[str, float]
 class Asked:
     """One quantile of a policy: of what, for which language (`EACH`: for each that is not in `named`).
 
-    `named` are the languages that the same limit names beside `default`: they are left out of it.
+    `named` are the languages that the same limit names beside `default`: they are left out of it. `override` is
+    the number of the override that asks, whose rows it is about; the name says which corpora and languages.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Asked:
     named: tuple[str, ...]
     quantile: float
     value: Callable[[], Column]
+    override: int | None = None
 
     def key(self, language: str) -> str:
         """Its canonical spelling, under which the number is pinned."""
@@ -55,14 +57,42 @@ class Asked:
         return "-".join((self.language, *self.named)) if self.language == "default" else self.language
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """Whose quantiles they are: the policy's, or those of an override, but for what it leaves to the rule it changes."""
+
+    override: int | None = None
+    name: str = ""
+    inherited: frozenset[str] = frozenset()
+
+    def of(self, asked: Asked) -> Asked:
+        if self.override is None or asked.key(asked.language_key) in self.inherited:
+            return asked
+        return replace(asked, name=f"{asked.name}{self.name}", override=self.override)
+
+
+def _scope(policy: Policy, n: int, rule: AnyRule) -> _Scope:
+    override = policy.overrides[n]
+    rows = [",".join(sorted(set(said))) for said in (override.corpora, override.languages) if said]
+    changed = next(base for base in policy.keep if base.rule == rule.rule)
+    inherited = frozenset(asked.key(asked.language_key) for asked in _of_rule(changed))
+    return _Scope(n, f"[{';'.join(rows)}]", inherited)
+
+
 def with_numbers(policy: Policy, numbers: Numbers) -> Policy:
     """The policy with a number for every quantile; a quantile without one is no limit."""
-    change = partial(_rule_with_numbers, numbers=numbers)
     overrides = tuple(
-        override.model_copy(update={"keep": tuple(map(change, override.keep))})
-        for override in policy.overrides
+        override.model_copy(
+            update={
+                "keep": tuple(
+                    _rule_with_numbers(rule, numbers, _scope(policy, n, rule)) for rule in override.keep
+                )
+            }
+        )
+        for n, override in enumerate(policy.overrides)
     )
-    return policy.model_copy(update={"keep": tuple(map(change, policy.keep)), "overrides": overrides})
+    keep = tuple(_rule_with_numbers(rule, numbers, _Scope()) for rule in policy.keep)
+    return policy.model_copy(update={"keep": keep, "overrides": overrides})
 
 
 def used(policy: Policy, numbers: Numbers) -> dict[str, float]:
@@ -87,7 +117,8 @@ def pinned(lake: Lake, scheme: str) -> dict[str, float]:
 def taken(candidates: DataFrame, policy: Policy, known: Numbers) -> dict[str, float]:
     """`known`, and numbers for the quantiles of the policy that it lacks, read off the candidates.
 
-    Of rows that are not set aside and have a finite value. Quantiles are exact for values rounded to five
+    Of rows that are not set aside and have a finite value; for a limit that an override changes, of the rows
+    that follow it. Quantiles are exact for values rounded to five
     digits, and so the same in any order and any number of partitions; rounding bounds what one task holds
     to some 90,000 values per power of ten. The cost is one more reading of the candidates, and none where
     everything is known; `per: language` reads them in every build, for languages that are new.
@@ -95,8 +126,8 @@ def taken(candidates: DataFrame, policy: Policy, known: Numbers) -> dict[str, fl
     asked = quantiles(policy)
     whole = [one for one in asked if one.language == "default" and one.key(one.language_key) not in known]
     by_language = [one for one in asked if one.language != "default" and not _is_known(one, known)]
-    rows = with_derived(candidates, policy).filter(set_aside().isNull())
-    rows = rows.withColumn("primary", primary(F.col("language")))
+    asking = {"primary": primary(F.col("language")), "override": override_of(policy)}
+    rows = with_derived(candidates, policy).filter(set_aside().isNull()).withColumns(asking)
     found: dict[str, float] = {}
     if whole:
         row = rows.agg(*(_percentile(one).alias(str(n)) for n, one in enumerate(whole))).collect()[0]
@@ -116,7 +147,9 @@ def taken(candidates: DataFrame, policy: Policy, known: Numbers) -> dict[str, fl
 
 def quantiles(policy: Policy) -> list[Asked]:
     """Every quantile that the policy asks for."""
-    return [asked for rule in policy.rules() for asked in _of_rule(rule)]
+    own = [asked for rule in policy.keep for asked in _of_rule(rule)]
+    changed = [(n, rule) for n, override in enumerate(policy.overrides) for rule in override.keep]
+    return own + [_scope(policy, n, rule).of(asked) for n, rule in changed for asked in _of_rule(rule)]
 
 
 def _of_rule(rule: AnyRule) -> Iterator[Asked]:
@@ -153,6 +186,8 @@ def _percentile(asked: Asked) -> Column:
     finite = value.isNotNull() & ~F.isnan(value) & (F.abs(value) < F.lit(float("inf")))
     if asked.language == "default" and asked.named:
         finite = finite & ~F.coalesce(F.col("primary").isin(list(asked.named)), F.lit(False))
+    if asked.override is not None:
+        finite = finite & F.col("override").eqNullSafe(F.lit(asked.override))
     rounded = F.format_string("%.4e", value).cast("double")
     return F.percentile(F.when(finite, rounded), asked.quantile)
 
@@ -168,25 +203,25 @@ def _language_of(key: str, asked: Asked) -> str | None:
     return language if same and not language.startswith("default") and language not in asked.named else None
 
 
-def _rule_with_numbers(rule: AnyRule, numbers: Numbers) -> AnyRule:
+def _rule_with_numbers(rule: AnyRule, numbers: Numbers, scope: _Scope) -> AnyRule:
     if isinstance(rule, ErrorRate):
-        limits = _limits_with_numbers("error_rate", "at_most", rule.at_most, numbers)
+        limits = _limits_with_numbers("error_rate", "at_most", rule.at_most, numbers, scope)
         rule = rule.model_copy(update={"at_most": limits})
-    return with_checks(rule, lambda check: _check_with_numbers(check, numbers))
+    return with_checks(rule, lambda check: _check_with_numbers(check, numbers, scope))
 
 
-def _check_with_numbers(check: Check, numbers: Numbers) -> Check:
+def _check_with_numbers(check: Check, numbers: Numbers, scope: _Scope) -> Check:
     if check.operator not in ("at_least", "at_most"):
         return check
-    limits = _limits_with_numbers(check.measured.name, check.operator, check.asked, numbers)
+    limits = _limits_with_numbers(check.measured.name, check.operator, check.asked, numbers, scope)
     return check.model_copy(update={check.operator: limits})
 
 
 def _limits_with_numbers(
-    name: str, operator: str, limits: Mapping[str, Any], numbers: Numbers
+    name: str, operator: str, limits: Mapping[str, Any], numbers: Numbers, scope: _Scope
 ) -> dict[str, float]:
     plain: dict[str, float] = {k: limit for k, limit in limits.items() if not isinstance(limit, Quantile)}
-    for asked in _of_limits(name, operator, limits, scored_rate):
+    for asked in map(scope.of, _of_limits(name, operator, limits, scored_rate)):
         if asked.language == EACH:
             languages: Sequence[tuple[str | None, float]] = [
                 (_language_of(k, asked), n) for k, n in numbers.items()

@@ -47,8 +47,17 @@ class Placed:
     refusals: DataFrame
 
 
-def place(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Staged) -> Placed:
-    """Place the judged `rows`; those that are fit for no side are absent. Counts evaluation corpora, so it runs Spark."""
+def place(
+    rows: DataFrame,
+    policy: Policy,
+    assignments: DataFrame,
+    staged: Staged,
+    forms: DataFrame | None = None,
+) -> Placed:
+    """Place the judged `rows`; those that are fit for no side are absent. Counts evaluation corpora, so it runs Spark.
+
+    `forms` are texts as trainers get them (`speechlake.splits.forms`), where these are not as people wrote them.
+    """
     has_benchmarks = not rows.filter("decontaminates").isEmpty()
     linked, links = _linked(rows, policy)
     audio = benchmarks.audio(rows) if has_benchmarks else None
@@ -61,7 +70,7 @@ def place(rows: DataFrame, policy: Policy, assignments: DataFrame, staged: Stage
     refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
     kept_out = refused.select(*_PLACED)
     sided = staged("sided", with_side(known, groups, policy))
-    out, refusals = _giving_way(sided, rows, policy, staged, has_benchmarks)
+    out, refusals = _giving_way(sided, rows, policy, staged, has_benchmarks, forms)
     large = staged("large groups", large_groups(known, groups, links, policy))
     placed = sided.drop("detail").join(out.withColumnRenamed("reason", "why"), "utterance_id", how="left")
     placed = placed.withColumn("reason", F.coalesce("reason", "why")).select(*_PLACED).unionByName(kept_out)
@@ -93,12 +102,17 @@ def _remembered(settled: DataFrame, links: dict[str, str], staged: Staged) -> Da
 
 
 def _giving_way(
-    sided: DataFrame, rows: DataFrame, policy: Policy, staged: Staged, has_benchmarks: bool
+    sided: DataFrame,
+    rows: DataFrame,
+    policy: Policy,
+    staged: Staged,
+    has_benchmarks: bool,
+    forms: DataFrame | None,
 ) -> tuple[DataFrame, list[DataFrame]]:
     """(utterance_id, reason, detail) of rows that give way to others, each once; and why that is too much."""
     there = sided.filter(F.col("reason").isNull() & fits(rank_of(F.col("side"))))
     found, refusals = [], []
-    train_loses = evicted(there, rows, policy, staged, benchmarks=has_benchmarks)
+    train_loses = evicted(there, rows, policy, staged, benchmarks=has_benchmarks, forms=forms)
     if train_loses is not None:
         train_loses = staged("evicted", train_loses)
         train = there.filter(F.col("side") == "train").select("utterance_id", "ms")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import BuildRefused, LeakFound, UsageError
 from speechlake.hold import Hold
-from speechlake.schemas import ASSIGNMENTS, DECISIONS, SPLITS, Table
+from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import links, published_assignments
 from speechlake.splits.digest import build_id, rows_digest
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 PARTS: Mapping[str, Table] = {"splits": SPLITS, "decisions": DECISIONS, "assignments": ASSIGNMENTS}
+TABLES: Mapping[str, Table] = {**PARTS, "fixed_sets": FIXED_SETS}
 # What the lists of a policy name: staged, so that whoever completes the build needs no list.
 LISTED = "listed"
 LEAKS_TOLD = 5
@@ -80,6 +81,8 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
             return None
         for name in ("splits", "decisions"):
             _append(hold, name, rows[name], build, stage.digest)
+        if listed is not None and "sha256" in listed.columns:
+            _append(hold, "fixed_sets", listed.withColumnRenamed("listed", "side"), build, stage.digest)
         _gate(lake, build, note, listed)
         _append(hold, "assignments", rows["assignments"], build, stage.digest)
         # Asked once more, because a build of another scheme may have taken the name by now.
@@ -136,7 +139,7 @@ def told_leaks(found: DataFrame) -> str:
 def _append(hold: Hold, name: str, rows: DataFrame, build: str, digest: str) -> None:
     from pyspark.sql import functions as F
 
-    whole = rows.withColumn("build_id", F.lit(build)).select(*PARTS[name].column_names)
+    whole = rows.withColumn("build_id", F.lit(build)).select(*TABLES[name].column_names)
     hold.append_missing(name, whole, within=F.col("build_id") == build, digest=digest)
 
 

@@ -50,6 +50,8 @@ def _worst(sized: DataFrame, rows: DataFrame) -> DataFrame:
     texts = rows.select(
         F.col("utterance_id").alias("source"), F.coalesce("text", F.col("evaluation_texts")[0]).alias("said")
     )
+    # A few sources per reason, sent to where the texts are: else all texts would be moved to meet them.
+    texts = texts.join(F.broadcast(most.select("source").distinct()), "source", how="left_semi")
     shown = F.coalesce("value", F.substring("said", 1, TEXT_TOLD), "source")
     line = F.concat(
         F.lit("'"), shown, F.lit("' of "), "source", F.lit(" ("), F.col("n").cast("string"), F.lit(" rows)")

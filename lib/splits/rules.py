@@ -80,7 +80,7 @@ def with_said(candidates: DataFrame, policy: Policy, english_only: Collection[st
 
 
 def _ready(candidates: DataFrame, policy: Policy) -> DataFrame:
-    return with_derived(candidates, policy).withColumn("override", _override(policy))
+    return with_derived(candidates, policy).withColumn("override", override_of(policy))
 
 
 def with_derived(rows: DataFrame, policy: Policy) -> DataFrame:
@@ -123,7 +123,7 @@ class Said:
     threshold: Column
 
 
-def _override(policy: Policy) -> Column:
+def override_of(policy: Policy) -> Column:
     """Number of the first override that is for the row; null where none is."""
     rows: Column = F.lit(None).cast("int")
     for n, override in reversed([*enumerate(policy.overrides)]):

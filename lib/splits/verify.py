@@ -38,14 +38,16 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     note = None
     try:
         policy = loads(release["policy"], f"release {release['release']}", Policy)
-        asked = Asked(policy.links, policy.decontaminate)
+        asked = Asked.by(policy)
         linked = links(lake, asked.decontaminate)
     except ConfigError as error:
         asked, linked = Asked(), links(lake)
         note = f"its policy is not understood here, so links are asked by default: {error.message}"
     rows = lake.read("splits").where(F.col("build_id") == release["build_id"])
     assignments = published_assignments(lake, release["scheme"])
-    return leaks(rows, linked, assignments, asked), note
+    listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
+    sides = listed.select("utterance_id", F.col("side").alias("listed"))
+    return leaks(rows, linked, assignments, asked, sides), note
 
 
 def files_read(lake: Lake, build: str, sample: int) -> DataFrame:

@@ -244,3 +244,21 @@ def test_a_small_file_that_unpacks_to_hours_stops_at_the_limit(
         with pytest.raises(AudioError) as caught:
             decode(bomb, limits)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("written", "subtype", "container", "codec"), LOSSLESS)
+def test_how_many_channels_a_file_has_is_told_from_its_beginning(
+    written, subtype, container, codec, tmp_path
+):
+    path = tmp_path / "a"
+    path.write_bytes(soundfile_bytes(STEREO, written, subtype))
+    with Decoder() as decoder, path.open("rb") as file:
+        assert decoder.channels(file.fileno()) == 2
+        assert decoder.decode(file.fileno()).channels == 2  # the child is ready for more
+
+
+def test_what_is_no_audio_has_no_channels(tmp_path):
+    (tmp_path / "a").write_bytes(b"no audio at all")
+    with Decoder() as decoder, (tmp_path / "a").open("rb") as file, pytest.raises(AudioError) as refused:
+        decoder.channels(file.fileno())
+    assert refused.value.code == "UNSUPPORTED_FORMAT"

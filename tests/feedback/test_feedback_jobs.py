@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -201,6 +202,11 @@ class Cards(HTMLParser):
         self.players += tag == "audio"
 
 
+def seen_in(page: Path) -> str:
+    """The text of a page, tags parting words."""
+    return re.sub("<[^>]*>", " ", page.read_text(encoding="utf-8"))
+
+
 def test_a_review_comes_back_as_the_precision_of_its_rule(story):
     page = story.folder / "review.html"
     policy = loads(POLICY, "p", Policy)
@@ -223,6 +229,12 @@ def test_a_review_comes_back_as_the_precision_of_its_rule(story):
     # One removed clip, which is bad; of two kept ones that were heard, one is.
     assert line[:7] == ["length", "3", "1", "100.0%", "20.7%", "100.0%", "2"]
     assert line[7] == "50.0%"
+    written = story.folder / "release.html"
+    report.page(story.lake, written, release="r1", examples=0, progress=QUIET)
+    assert (
+        " ".join(seen_in(written).split()).count("100 % 20.7 % – 100 % 1 heard of kept 50.0 % bad, 2 heard")
+        == 1
+    )
 
 
 def test_a_rule_that_the_policy_does_not_have_is_refused_with_the_nearest(story):

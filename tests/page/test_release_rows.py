@@ -127,5 +127,11 @@ def test_rules_say_why_they_could_not_be_asked():
         {"rule": "error_rate", "reason": "few_units", "clips": 2},
         {"rule": "error_rate", "reason": "no_reference", "clips": 1},
     ]
-    (made,) = rules([rule], silent)
-    assert made["why"] == "few_units 2, no_reference 1"
+    (made,) = rules([rule], silent, [])
+    assert (made["why"], made["heard"]) == ("few_units 2, no_reference 1", None)
+
+
+def test_what_reviewers_said_stands_with_the_rule_that_they_heard():
+    told = [{"rule": name, "hours_alone": 0.0} for name in ("length", "error_rate")]
+    heard = [{"rule": "error_rate", "precision": 0.8}, {"rule": "of another policy", "precision": 0.1}]
+    assert [rule["heard"] for rule in rules(told, [], heard)] == [None, heard[0]]

@@ -19,7 +19,7 @@ SHOWN = "<script>alert(1)</script>\"onerror='x'⟨U+202E⟩{{ 7 * 7 }}</title>"
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def said() -> dict[str, Any]:
+def said(*heard: dict[str, Any]) -> dict[str, Any]:
     """All that the template needs, with every text that may come from elsewhere hostile."""
     rule = {"rule": EVIL, "passed": 1, "failed": 1, "not_applicable": 1, "hours_alone": 0.5}
     release = {
@@ -46,7 +46,7 @@ def said() -> dict[str, Any]:
         "release": release, "policy_name": EVIL, "understood": False, "asked": {EVIL: EVIL}, "lake": EVIL,
         "version": "0", "bins": [EVIL], "corpora": corpora(found(part, reasons=reasons), {EVIL: EVIL}, 9),
         "funnel": funnel([leaves(EVIL, 1, 1.0), leaves(None, 1, 1.0)], []),
-        "rules": rules([rule], [{"rule": EVIL, "reason": EVIL, "clips": 1}]),
+        "rules": rules([rule], [{"rule": EVIL, "reason": EVIL, "clips": 1}], [*heard]),
         "charts": {"durations": chart, "errors": chart},
         "examples": examples_of(nearest, [EVIL], texts, {}, {EVIL: EVIL}),
         "duplicates": [{"kind": "exact", "clusters": 1, "clips": 2, "hours": 1.0}],
@@ -90,6 +90,20 @@ def test_nothing_unseen_is_left_in_the_page(page):
 
 def test_the_page_fetches_nothing(page):
     assert Seen(page).fetched() == []
+
+
+def test_rules_have_a_column_for_what_reviewers_said_where_any_did(page):
+    assert "Right" not in Seen(page).text
+    sides = {"removed_heard": 10, "precision": 0.8, "low": 0.4902, "high": 0.9433}
+    only_kept = {"removed_heard": 0, "precision": None, "low": None, "high": None}
+    both = Seen(rendered("report.html", **said({"rule": EVIL, **sides, "kept_heard": 4, "kept_bad": 0.25})))
+    assert "80.0 %49.0 % – 94.3 %10 heard" in both.text.replace("\n", "")
+    assert "of kept 25.0 % bad, 4 heard" in both.text
+    kept = Seen(
+        rendered("report.html", **said({"rule": EVIL, **only_kept, "kept_heard": 4, "kept_bad": 0.0}))
+    )
+    assert "of kept 0 % bad, 4 heard" in kept.text
+    assert "None" not in kept.text
 
 
 def test_audio_that_cannot_be_had_says_why(page):

@@ -87,8 +87,53 @@ def test_quantiles_are_found_in_conditions_overrides_and_error_rates():
         ],
         overrides=[{"languages": ["ja"], "keep": [{"rule": "c", "at_least": low}]}],
     )
-    names = ["audio.clipped_ratio", "audio.rms_dbfs", "error_rate", "extras.votes"]
+    names = ["audio.clipped_ratio", "audio.rms_dbfs", "error_rate", "extras.votes[ja]"]
     numbers = {one.key(one.language_key): n for n, one in enumerate(quantiles(said))}
     assert sorted(key.split()[0] for key in numbers) == names
     assert quantiles(with_numbers(said, numbers)) == []
     assert with_numbers(said, numbers).digest() != with_numbers(said, dict.fromkeys(numbers, 5.0)).digest()
+
+
+# The overrides of a rule that asks for the 0.9 quantile of all -> pinned numbers, and what each override then asks.
+ALL = f"{RATIO} at_most default 0.9"
+OVERRIDES = [
+    # b's values are 0 to 0.5, a's are 0.6 to 1; each override has the rows that follow it, and no others.
+    ([{"corpora": ["b"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]}], {f"{RATIO}[b] at_most default 0.5": 0.25}, [{"default": 0.25}]),
+    (
+        [
+            {"corpora": ["a"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]},
+            {"languages": ["en"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]},
+        ],
+        {f"{RATIO}[a] at_most default 0.5": 0.8, f"{RATIO}[en] at_most default 0.5": 0.25},
+        [{"default": 0.8}, {"default": 0.25}],
+    ),
+    # What an override leaves to the rule is the rule's, of all rows.
+    ([{"corpora": ["b"], "keep": [{"rule": "r", "if_missing": "pass"}]}], {}, [{"default": 0.9}]),
+    (
+        [{"corpora": ["b"], "languages": ["en"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5, "per": "language"}}]}],
+        {f"{RATIO}[b;en] at_most en 0.5": 0.25},
+        [{"en": 0.25}],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "numbers", "asked"), OVERRIDES)
+def test_the_quantile_of_an_override_is_read_off_the_rows_that_follow_it(spark, overrides, numbers, asked):
+    said = asking({"quantile": 0.9}, overrides=overrides)
+    values = [("b", n / 100) for n in range(51)] + [("a", n / 100) for n in range(60, 101)]
+    values += [("c", 0.9)] * 10 if overrides[0].get("languages") is None else []
+    rows = candidates(
+        spark,
+        *(
+            candidate(f"u{n}", corpus=corpus, language="fr" if corpus == "c" else "en", audio_clipped_ratio=v)
+            for n, (corpus, v) in enumerate(values)
+        ),
+    )
+    found = taken(rows, said, {})
+    assert {key: n for key, n in found.items() if key != ALL} == numbers
+    assert used(said, found) == found
+    meant = with_numbers(said, found)
+    assert [dict(override.keep[0].asked) for override in meant.overrides] == [
+        {**each, **({"default": found[ALL]} if each == {"default": 0.9} else {})} for each in asked
+    ]
+    assert quantiles(meant) == []

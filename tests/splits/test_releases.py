@@ -18,7 +18,7 @@ from speechlake.jobs import build_splits, diff_releases, extract_signals, verify
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
-from speechlake.splits.policy import Policy
+from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console
 
 if TYPE_CHECKING:
@@ -160,3 +160,32 @@ def test_rows_that_somebody_changed_are_found_by_digest_gate_and_diff(kept):
     )
     assert "Moved between sides" in told
     assert kept.verify("r2", sample=0)[1].refusal is None
+
+
+@pytest.mark.long
+def test_lists_of_evaluation_sets_are_asked_again_by_what_the_release_read(kept):
+    from delta.tables import DeltaTable
+
+    policy, ids = kept.folder / "listed.yaml", kept.folder / "test.txt"
+    policy.write_text(
+        "name: listed\ntext: {prefer: [manifest]}\nlists: {test: test.txt}\nsplits: {scheme: listed, salt: 3}\n"
+    )
+    ids.write_text("# chosen by hand\nu2\nu3\n")
+    build_splits.run(kept.lake, load_policy(policy), policy.read_text(), release="r-listed", progress=QUIET)
+    rows = tables(kept.lake, ["fixed_sets"])["fixed_sets"]
+    assert {(row["utterance_id"], row["side"], row["file"]) for row in rows} == {
+        (kept.ids[name], "test", str(ids)) for name in ("u2", "u3")
+    }
+    told, done = kept.verify("r-listed", sample=0)
+    assert "list of test: 2 utterances, list unchanged" in told
+    ids.write_text("u2\nu4\n")
+    assert f"list changed since: {ids}" in kept.verify("r-listed", sample=0)[0]
+    ids.unlink()
+    told, done = kept.verify("r-listed", sample=0)
+    assert f"list absent: {ids}" in told
+    assert done.refusal is None
+    # One of them in dev, as if it were nobody's list: the list is gone, and the release knows what it said.
+    DeltaTable.forPath(kept.lake.spark, kept.lake.path("splits")).update(
+        f"build_id = '{done.counts['build_id']}' AND utterance_id = '{kept.ids['u3']}'", {"split": "'dev'"}
+    )
+    assert f"listed {kept.ids['u3']} on dev" in str(kept.verify("r-listed", sample=0)[1].refusal)
