@@ -35,7 +35,9 @@ def dead_stages(upkeep: Upkeep) -> Iterator[Work]:
 
     def delete(job: str, scope: str, hold: Hold) -> Mapping[str, int]:
         with _borrowed(hold, f"{job}.{scope}"):
-            return _deleted(hold, [left for left in _dead(upkeep) if (left.job, left.scope) == (job, scope)])
+            # Where there are locks, nobody is at work now but the borrower.
+            dead = _incomplete(upkeep) if hold.lake.is_local else _dead(upkeep)
+            return _deleted(hold, [left for left in dead if (left.job, left.scope) == (job, scope)])
 
     for (job, scope), group in groupby(_dead(upkeep), key=lambda left: (left.job, left.scope)):
         stages = list(group)
@@ -45,9 +47,12 @@ def dead_stages(upkeep: Upkeep) -> Iterator[Work]:
 
 def _dead(upkeep: Upkeep) -> list[Left]:
     alive = {(each.job, each.scope) for each in upkeep.running()}
+    return [one for one in _incomplete(upkeep) if (one.job, one.scope) not in alive]
+
+
+def _incomplete(upkeep: Upkeep) -> list[Left]:
     left = [one for one in upkeep.left_by_runs() if not one.complete]
-    dead = [one for one in left if (one.job, one.scope) not in alive]
-    return sorted(dead, key=lambda one: (one.job, one.scope, one.path))
+    return sorted(left, key=lambda one: (one.job, one.scope, one.path))
 
 
 def _deleted(hold: Hold, stages: list[Left]) -> Mapping[str, int]:

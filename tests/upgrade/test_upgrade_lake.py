@@ -36,7 +36,7 @@ def test_there_is_a_migration_to_every_version_but_the_first():
     assert list(MIGRATIONS) == list(range(2, CONTRACT + 1))
 
 
-def test_there_is_a_lake_of_this_version_and_its_tables_are_declared_as_in_the_contracts():
+def test_there_is_a_lake_of_this_version_and_its_tables_are_declared_as_in_the_contracts(spark):
     """Where this fails, a contract changed: raise CONTRACT (schemas/contract.py), write the migration, then freeze."""
     from pyspark.sql.types import StructType
 

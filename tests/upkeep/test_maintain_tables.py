@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from frozen_lake import make_frozen_lake
-from lake_tools import QUIET, tables
+from lake_tools import QUIET, Tables, tables
 
-from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.jobs import maintain_tables, verify_release
 from speechlake.lake import Lake
@@ -24,7 +28,8 @@ from speechlake.schemas import ASSIGNMENTS, CONTENT_HASHES, DECISIONS, SPLITS
 from speechlake.schemas.contract import CONTRACT
 from speechlake.splits.verify import digest_now
 from speechlake.terminal import console
-from speechlake.upkeep.work import Upkeep, upkeep_of
+from speechlake.upkeep.sweep import unpublished_builds
+from speechlake.upkeep.work import Upkeep, Work, upkeep_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,36 +46,35 @@ DATA = tuple(name for name in KEPT if name != "runs")
 HOUR_S = 3600.0
 
 
-class Used:
-    """A lake with a release, in which runs died, audio changed, and rows came in one by one."""
-
-    def __init__(self, spark: SparkSession, folder: Path, rows: Callable[..., Any]) -> None:
-        self.lake = Lake(spark, folder / "lake")
-        make_frozen_lake(spark, folder / "lake", CONTRACT, only=KEPT)
-        mark(self.lake)
-        self.kept = tables(self.lake, DATA)
-        self.known = next(iter(self.kept["content_hashes"]))
-        with self.lake.hold("job", "lake", "r1") as hold:
-            self._scatter(hold, rows)
-            hold.append_missing("splits", rows(SPLITS, ("u", {"build_id": "dead", "split": "train"})))
-            hold.append_missing("decisions", rows(DECISIONS, ("v", {"build_id": "dead"})))
-            said = {"link_key": "k", "side": "train", "build_id": "dead"}
-            hold.append_missing("assignments", rows(ASSIGNMENTS, ("main", said)))
-        with self.lake.hold("extract-signals", "calls", "r2") as hold:
-            self.complete = hold.staging.write("d1", "r2", rows(CONTENT_HASHES, ("s", {})), {})
-            self.incomplete = hold.staging.write("d2", "r2", rows(CONTENT_HASHES, ("t", {})), {})
-            (Path(self.incomplete.path) / "_SUCCESS").unlink()
-        self.plan_left = Path(self.lake.root, "_staging", "extract-signals.plan", "calls", "r2")
-        self.plan_left.mkdir(parents=True)
-        self.versions = self.lake.versions()
-
-    def _scatter(self, hold: Hold, rows: Callable[..., Any]) -> None:
-        """The hash of a file as it was, and hashes of five files that nothing else knows, each in a commit."""
-        old = {**self.known, "listing_key": "as it was", "content_sha256": "old"}
-        said = [(old["recording_id"], {name: old[name] for name in old if name != "recording_id"})]
-        said += [(f"new{n}", {"corpus": "calls", "listing_key": "1"}) for n in range(5)]
-        for one in said:
+def use(lake: Lake, rows: Callable[..., Any]) -> None:
+    """What months do to a lake: runs die, audio changes, rows come in one by one."""
+    known = tables(lake, ["content_hashes"])["content_hashes"][0]
+    old = {**known, "listing_key": "as it was", "content_sha256": "old"}
+    hashes = [(old.pop("recording_id"), old)]
+    hashes += [(f"new{n}", {"corpus": "calls", "listing_key": "1"}) for n in range(5)]
+    said = {"link_key": "k", "side": "train", "build_id": "dead"}
+    with lake.hold("job", "lake", "r1") as hold:
+        for one in hashes:
             hold.append_missing("content_hashes", rows(CONTENT_HASHES, one))
+        hold.append_missing("splits", rows(SPLITS, ("u", {"build_id": "dead", "split": "train"})))
+        hold.append_missing("decisions", rows(DECISIONS, ("v", {"build_id": "dead"})))
+        hold.append_missing("assignments", rows(ASSIGNMENTS, ("main", said)))
+    with lake.hold("extract-signals", "calls", "r2") as hold:
+        hold.staging.write("complete", "r2", rows(CONTENT_HASHES, ("s", {})), {})
+        dead = hold.staging.write("incomplete", "r2", rows(CONTENT_HASHES, ("t", {})), {})
+    Path(dead.path, "_SUCCESS").unlink()
+    Path(lake.root, "_staging", "extract-signals.plan", "calls", "r2").mkdir(parents=True)
+
+
+class Used:
+    """A copy of a lake with a release that was used for a while. `kept`: its rows before that."""
+
+    def __init__(self, lake: Lake, kept: Tables) -> None:
+        self.lake, self.kept, self.versions = lake, kept, lake.versions()
+        staged = Path(lake.root, "_staging")
+        self.complete = staged / "extract-signals" / "calls" / "complete" / "r2"
+        self.incomplete = staged / "extract-signals" / "calls" / "incomplete" / "r2"
+        self.plan_left = staged / "extract-signals.plan" / "calls" / "r2"
 
     def tidied(self, retention_s: float = 0.0) -> Report:
         return maintain_tables.run(self.lake, retention_s=retention_s, progress=QUIET)
@@ -84,9 +88,24 @@ class Used:
         return said.refusal is None and {n: mine[n] for n in named} == {n: self.kept[n] for n in named}
 
 
+@pytest.fixture(scope="module")
+def original(
+    spark: SparkSession, rows: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Tables]:
+    """Where the lake lies that every test copies, and its rows before it was used."""
+    root = tmp_path_factory.mktemp("original") / "lake"
+    make_frozen_lake(spark, root, CONTRACT, only=KEPT)
+    lake = Lake(spark, root)
+    mark(lake)
+    kept = tables(lake, DATA)
+    use(lake, rows)
+    return lake.root, kept
+
+
 @pytest.fixture
-def used(spark: SparkSession, rows: Callable[..., Any], tmp_path: Path) -> Used:
-    return Used(spark, tmp_path, rows)
+def used(spark: SparkSession, original: tuple[str, Tables], tmp_path: Path) -> Used:
+    root, kept = original
+    return Used(Lake(spark, shutil.copytree(root, tmp_path / "lake")), kept)
 
 
 def builds(lake: Lake, name: str) -> set[str]:
@@ -96,7 +115,7 @@ def builds(lake: Lake, name: str) -> set[str]:
 def test_what_is_in_nobodys_use_goes_and_the_rest_is_as_it_was(used, capsys):
     planned = printed(lambda out: maintain_tables.plan(used.lake, retention_s=0.0, out=out))
     assert used.lake.versions() == used.versions, "a plan writes nothing"
-    assert Path(used.incomplete.path).exists()
+    assert used.incomplete.exists()
     assert "content_hashes" in planned[0]
     done = used.tidied()
     assert done.outcome == "done"
@@ -104,9 +123,9 @@ def test_what_is_in_nobodys_use_goes_and_the_rest_is_as_it_was(used, capsys):
     assert {name: done.counts[name] for name in expected} == expected
     assert {name: planned[1].counts[name] for name in expected} == expected
     # Stages: complete ones wait for the next run of their job.
-    assert Path(used.complete.path, "_SUCCESS").exists()
-    assert not Path(used.incomplete.path).exists()
-    assert not Path(f"{used.incomplete.path}.json").exists()
+    assert (used.complete / "_SUCCESS").exists()
+    assert not used.incomplete.exists()
+    assert not used.incomplete.with_suffix(".json").exists()
     assert not used.plan_left.exists()
     # Builds: those of releases stay.
     for name in ("splits", "decisions", "assignments"):
@@ -144,13 +163,13 @@ def test_files_that_a_running_job_may_read_stay_until_it_has_ended(used):
         done = used.tidied()
         assert done.counts["files_compacted"] >= 5
         assert "files_deleted" not in done.counts
-        assert Path(used.incomplete.path).exists(), "its holder may be at work on it"
+        assert used.incomplete.exists(), "its holder may be at work on it"
         assert lazy.where("recording_id LIKE 'new%'").count() == 5
         assert hold.staging.complete() is not None
     assert all(Path(file.removeprefix("file://").removeprefix("file:")).exists() for file in files)
     done = used.tidied()
     assert done.counts["files_deleted"] >= 5
-    assert not Path(used.incomplete.path).exists()
+    assert not used.incomplete.exists()
 
 
 @pytest.mark.long
@@ -164,18 +183,13 @@ def test_builds_stay_while_a_job_runs_that_may_publish_them(used):
 
 
 @pytest.mark.long
-def test_a_build_that_is_published_after_it_was_found_dead_is_not_swept(used, monkeypatch):
-    from speechlake.upkeep import sweep
+def test_a_build_that_is_published_after_it_was_found_dead_is_not_swept(used):
+    from pyspark.sql import functions as F
 
-    [work] = list(sweep.unpublished_builds(upkeep_of(used.lake, 0.0)))
-    release = used.lake.read("releases").limit(1).toPandas().iloc[0].to_dict()
+    [work] = list(unpublished_builds(upkeep_of(used.lake, 0.0)))
     with used.lake.hold("build-splits", "main", "r3") as hold:
-        row = used.lake.read("releases").limit(1)
-        from pyspark.sql import functions as F
-
-        late = row.withColumn("release", F.lit("late")).withColumn("build_id", F.lit("dead"))
+        late = used.lake.read("releases").withColumns({"release": F.lit("late"), "build_id": F.lit("dead")})
         hold.append_missing("releases", late)
-    assert release["release"] == "r1"
     with used.lake.hold("maintain-tables", "lake", "r4") as hold:
         assert work.do(hold) == {"builds_swept": 0, "build_rows": 0}
     assert "dead" in builds(used.lake, "splits")
@@ -190,15 +204,13 @@ def test_killed_after_any_piece_of_work_the_same_command_finishes(used, works):
     used.tidied()
     assert used.release_is_what_it_was()
     assert builds(used.lake, "splits") == {row["build_id"] for row in used.kept["splits"]}
-    assert not Path(used.incomplete.path).exists()
+    assert not used.incomplete.exists()
     assert used.tidied().outcome == "nothing to do"
 
 
 @contextmanager
 def killed_after(works: int) -> Iterator[None]:
     """The driver dies before it does the next piece of work."""
-    from speechlake.upkeep.work import Work
-
     done = 0
     make = Work.__init__
 
@@ -212,6 +224,35 @@ def killed_after(works: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Work, "__init__", counted)
         yield
+
+
+UPKEEP = """
+import sys
+from speechlake.jobs import maintain_tables
+from speechlake.lake import Lake
+from speechlake.progress import Progress
+from speechlake.session import spark_session
+maintain_tables.run(Lake(spark_session("upkeep"), sys.argv[1]), retention_s=0.0, progress=Progress(quiet=True))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("table", ["assignments", "content_hashes", "splits"])
+def test_a_driver_killed_when_a_table_was_just_changed_leaves_what_the_same_command_completes(used, table):
+    log = Path(used.lake.path(table), "_delta_log")
+    moment = log / f"{used.versions[table] + 1:020d}.json"
+    driver = subprocess.Popen([sys.executable, "-c", UPKEEP, used.lake.root], start_new_session=True)
+    deadline = time.monotonic() + 300
+    while driver.poll() is None and not moment.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert driver.poll() is None, "it ended before it could be killed"
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    assert used.release_is_what_it_was()
+    assert used.tidied().outcome == "done"
+    assert used.release_is_what_it_was()
+    assert "dead" not in builds(used.lake, "splits") | builds(used.lake, "decisions")
+    assert used.tidied().outcome == "nothing to do"
 
 
 @pytest.mark.long
@@ -251,8 +292,8 @@ def test_where_no_locks_tell_who_runs_what_is_young_stays(used):
     done = used.tidied()
     assert done.counts["stages_deleted"] == 1
     assert done.counts["builds_swept"] == 1
-    assert not Path(used.incomplete.path).exists()
-    assert Path(used.complete.path).exists()
+    assert not used.incomplete.exists()
+    assert used.complete.exists()
     assert used.plan_left.exists(), "the next run of the job makes it anew"
     assert used.release_is_what_it_was()
 
