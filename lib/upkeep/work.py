@@ -48,8 +48,8 @@ class Upkeep:
 
     lake: Lake
     retention_s: float
-    # Start of the earliest run that ended within the retention; what it read can be read again.
-    runs_since: float
+    # Start of the earliest run that ended within the retention; what it read can be read again. None: there is none.
+    runs_since: float | None = None
     left: list[str] = field(default_factory=list)
 
     def running(self) -> list[Running]:
@@ -80,7 +80,8 @@ class Upkeep:
         Beyond what the log remembers nothing can be spared file by file: while a job runs that long, none goes.
         """
         now = time.time()
-        asked = min(max(self.retention_s, now - self.runs_since), kept_by_log_s)
+        ended = 0.0 if self.runs_since is None else now - self.runs_since
+        asked = min(max(self.retention_s, ended), kept_by_log_s)
         in_use = max((now - each.since + MARGIN_S for each in self.running()), default=0.0)
         return None if in_use > kept_by_log_s else max(asked, in_use)
 
@@ -94,10 +95,10 @@ def upkeep_of(lake: Lake, retention_s: float) -> Upkeep:
     return Upkeep(lake, retention_s, _runs_since(lake, retention_s))
 
 
-def _runs_since(lake: Lake, retention_s: float) -> float:
+def _runs_since(lake: Lake, retention_s: float) -> float | None:
     from pyspark.sql import functions as F
 
-    now = time.time()
-    runs = lake.read("runs").where(F.unix_timestamp("finished_at") >= now - retention_s)
+    ended = F.unix_timestamp("finished_at") >= time.time() - retention_s
+    runs = lake.read("runs").where(ended)
     first = runs.agg(F.min(F.unix_timestamp("started_at")).alias("s")).collect()[0].s
-    return now if first is None else float(first)
+    return None if first is None else float(first)

@@ -315,7 +315,7 @@ def test_files_are_spared_for_as_long_as_a_run_or_a_finished_run_may_need_them(m
         def running(self):
             return self.found
 
-    def spared(retention_s, *, runs_since=1000.0, running=(), kept_by_log_s=100.0):
+    def spared(retention_s, *, runs_since=None, running=(), kept_by_log_s=100.0):
         upkeep = Elsewhere(None, retention_s, runs_since)
         object.__setattr__(upkeep, "found", [type("R", (), {"since": since}) for since in running])
         return upkeep.spared_s(kept_by_log_s)
