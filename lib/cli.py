@@ -25,6 +25,8 @@ JOBS: dict[str, str] = {
     "compare-models": "two models over the same utterances: errors, languages, hours, regressions",
     "profile": "which model's measurements are current, per language if need be",
     "review": "a page with a sample to listen to, for judging a rule of a policy",
+    "maintain-tables": "compacts tables, sweeps what dead runs and unpublished builds left, deletes unused files",
+    "upgrade-lake": "brings an older lake to this version's contracts",
     "report": "what a lake and a release hold, on the terminal",
     "explain": "the way of one utterance through all tables",
     "sql": "a query over tables and views",

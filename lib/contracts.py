@@ -55,7 +55,7 @@ def check_stored(stored: StructType, table: Table, path: str) -> None:
         )
         raise TableMismatch(
             f"table {table.name!r} in {path} differs from this code's contract in {', '.join(differing)}",
-            hint="Install the version of speechlake that wrote this lake, or open another lake.",
+            hint="Older lakes: `speechlake upgrade-lake --lake LAKE`. Else install the version that wrote this one.",
         )
 
 

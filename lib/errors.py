@@ -5,6 +5,7 @@
     |   +-- ConfigError
     |   +-- ModelError                 a model that cannot be had, or is not what its sha256 says
     |   +-- TableMismatch              a table and its contract differ
+    |   +-- LakeMismatch               a lake is older or newer than this code
     +-- Refused                     3  a quality or leak gate said no
     |   +-- TooManyRejected
     |   +-- LeakFound
@@ -52,6 +53,10 @@ class ModelError(UsageError):
 
 class TableMismatch(UsageError):
     """A table or frame differs from its contract."""
+
+
+class LakeMismatch(UsageError):
+    """A lake is of an older or newer version of the contracts than this code."""
 
 
 class Refused(SpeechlakeError):

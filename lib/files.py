@@ -5,10 +5,21 @@ pyarrow.fs reads audio; this module serves what lies beside tables, where Spark'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder in a folder; `modified_ms` counts from 1970 (0 for folders on some object stores)."""
+
+    name: str
+    is_folder: bool
+    bytes: int
+    modified_ms: int
 
 
 class Files:
@@ -33,6 +44,40 @@ class Files:
         if not fs.exists(path):
             return []
         return sorted(str(s.getPath().getName()) for s in fs.listStatus(path) if s.isDirectory())
+
+    def entries(self, uri: str) -> list[Entry]:
+        """What lies in the folder `uri`, sorted by name; nothing when it is not there."""
+        fs, path = self._at(uri)
+        if not fs.exists(path):
+            return []
+        found = fs.listStatus(path)
+        told = [
+            Entry(
+                str(s.getPath().getName()),
+                bool(s.isDirectory()),
+                int(s.getLen()),
+                int(s.getModificationTime()),
+            )
+            for s in found
+        ]
+        return sorted(told, key=lambda entry: entry.name)
+
+    def size(self, uri: str) -> tuple[int, int]:
+        """Files and bytes under `uri`; (0, 0) when it is not there."""
+        fs, path = self._at(uri)
+        if not fs.exists(path):
+            return 0, 0
+        summary = fs.getContentSummary(path)
+        return int(summary.getFileCount()), int(summary.getLength())
+
+    def touched(self, uri: str) -> float:
+        """When a file under `uri` was last written, in seconds since 1970; 0 where there is none."""
+        fs, path = self._at(uri)
+        times = []
+        found = fs.listFiles(path, True) if fs.exists(path) else None
+        while found is not None and found.hasNext():
+            times.append(found.next().getModificationTime())
+        return max(times, default=0) / 1000
 
     def write_text(self, uri: str, text: str) -> None:
         """Write a small file, replacing what is there."""

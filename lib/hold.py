@@ -11,16 +11,15 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
 from speechlake.errors import Conflict, Overtaken
-from speechlake.locks import JvmLock
+from speechlake.locks import JvmLock, lock_file
 from speechlake.schemas import TABLES
 from speechlake.staging import Stage, Staging, safe_name
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 RETRIES = 8
-# A commit lasts seconds; a table's lock that is held longer than this is a fault, not a queue.
-TABLE_WAIT_S = 600.0
+# A commit lasts seconds, compaction of a large table minutes; a lock held longer than this is a fault, not a queue.
+TABLE_WAIT_S = 1800.0
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 TXN_APP = "spark.databricks.delta.write.txnAppId"
 TXN_VERSION = "spark.databricks.delta.write.txnVersion"
@@ -176,6 +175,19 @@ class Hold:
 
         return self._commit(name, lambda: frame, write, digest)
 
+    @contextmanager
+    def changing(self, name: str, digest: str = "") -> Iterator[None]:
+        """For what Delta does to a whole table: inside are its lock and our note on commits.
+
+        Not fenced: only for what is right whoever else does it too, such as compaction.
+        """
+        note = self._note(name, digest)
+        with self.table_lock(name):
+            before = self.lake.version(name) or 0
+            with session_settings(self.lake.spark, {METADATA: note}):
+                yield
+            self._found(name, note, before)
+
     def _commit(
         self,
         name: str,
@@ -186,10 +198,8 @@ class Hold:
         known: bool = False,
     ) -> int:
         """Write `rows()` by `write` and see that it landed. `known`: that there are rows needs no look."""
-        note = json.dumps(
-            {"job": self.job, "scope": self.scope, "run_id": self.run_id, "stage": digest, "table": name}
-        )
-        with self._table_lock(name):
+        note = self._note(name, digest)
+        with self.table_lock(name):
             for attempt in range(RETRIES):
                 # Kept while it is looked at and written: both would compute the join.
                 frame = rows() if known else rows().persist()
@@ -218,23 +228,33 @@ class Hold:
 
     def _landed(self, name: str, note: str, before: int) -> int:
         """Rows of our commit, which is there only when the log shows our note."""
-        after = self.lake.version(name) or 0
-        for version in range(after, before, -1):
-            info = commit_info(self.lake.commit(name, version))
-            if info.get("userMetadata") == note:
-                self.versions_written[name] = version
-                if self._fenced:
-                    self._counters[name] += 1
-                metrics = info.get("operationMetrics", {})
-                return int(metrics.get("numTargetRowsUpdated", 0)) + int(
-                    metrics.get("numTargetRowsDeleted", 0)
-                ) or int(metrics.get("numOutputRows", 0))
-        if after == before and not self._fenced:
+        info = self._found(name, note, before)
+        if info is not None:
+            if self._fenced:
+                self._counters[name] += 1
+            metrics = info.get("operationMetrics", {})
+            return int(metrics.get("numTargetRowsUpdated", 0)) + int(
+                metrics.get("numTargetRowsDeleted", 0)
+            ) or int(metrics.get("numOutputRows", 0))
+        if (self.lake.version(name) or 0) == before and not self._fenced:
             return 0
         raise Overtaken(
             f"table {name!r} in {self.lake.root} shows no commit of run {self.run_id}: another driver holds {self._app_id}",
             hint="Nothing was lost or doubled. See that only one driver runs this job and scope, then run again.",
         )
+
+    def _found(self, name: str, note: str, before: int) -> dict[str, Any] | None:
+        """What the log says of our newest commit after version `before`; None where it shows none."""
+        for version in range(self.lake.version(name) or 0, before, -1):
+            info = commit_info(self.lake.commit(name, version))
+            if info.get("userMetadata") == note:
+                self.versions_written[name] = version
+                return info
+        return None
+
+    def _note(self, name: str, digest: str) -> str:
+        said = {"job": self.job, "scope": self.scope, "run_id": self.run_id, "stage": digest, "table": name}
+        return json.dumps(said)
 
     @property
     def _app_id(self) -> str:
@@ -251,18 +271,10 @@ class Hold:
             settings |= {TXN_APP: self._app_id, TXN_VERSION: str(self._counters.get(name, 0) + 1)}
         return session_settings(self.lake.spark, settings)
 
-    def _table_lock(self, name: str) -> AbstractContextManager[object]:
+    def table_lock(self, name: str) -> AbstractContextManager[object]:
+        """The lock that every commit to a table takes, for work on its files; nothing on object stores."""
         return self._file_lock(f"table.{name}", TABLE_WAIT_S) if self.lake.is_local else nullcontext()
 
     def _file_lock(self, name: str, wait_s: float) -> JvmLock:
         who = f"run {self.run_id} of {self.job} on {self.scope}"
-        return JvmLock(
-            self.lake.spark,
-            Path(_local_path(self.lake.root)) / "_locks" / f"{name}.lock",
-            who=who,
-            wait_s=wait_s,
-        )
-
-
-def _local_path(root: str) -> str:
-    return root.removeprefix("file://").removeprefix("file:")
+        return JvmLock(self.lake.spark, lock_file(self.lake.root, name), who=who, wait_s=wait_s)

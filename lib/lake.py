@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.contracts import check_stored, empty, struct_of
 from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.files import Files
+from speechlake.lake_version import check_version, mark_new
 from speechlake.schemas import TABLES, Table
 
 if TYPE_CHECKING:
@@ -33,15 +34,19 @@ PROPERTIES = {
 
 
 class Lake:
-    """The tables under `root`, a folder or a URI that Spark can write to."""
+    """The tables under `root`, a folder or a URI that Spark can write to.
 
-    def __init__(self, spark: SparkSession, root: str | Path) -> None:
+    Reading and writing a lake of another version than this code's is a LakeMismatch, unless `any_version`.
+    """
+
+    def __init__(self, spark: SparkSession, root: str | Path, *, any_version: bool = False) -> None:
         self.spark = spark
         self.files = Files(spark)
         text = str(root).rstrip("/")
         self.root = text if "://" in text else str(Path(text).expanduser().absolute())
         self.is_local = self.files.is_local(self.root)
         self._checked: set[str] = set()
+        self._admitted = any_version
 
     def path(self, name: str) -> str:
         """Where table `name` lies; UsageError for a name that is no table."""
@@ -51,7 +56,7 @@ class Lake:
 
     def version(self, name: str) -> int | None:
         """The table's newest version; None when it was never written."""
-        version = int(self._snapshot(name).version())
+        version = int(self.snapshot(name).version())
         return None if version < 0 else version
 
     def exists(self, name: str) -> bool:
@@ -68,6 +73,7 @@ class Lake:
 
         TableMismatch when its columns are not the contract's.
         """
+        self._admit()
         path = self.path(name)
         if not self.exists(name):
             return empty(self.spark, TABLES[name])
@@ -92,17 +98,13 @@ class Lake:
         """Create an empty table from its contract, unless it exists. The caller holds the table's lock."""
         from delta.tables import DeltaTable
 
+        mark_new(self)
         builder: Any = DeltaTable.createIfNotExists(self.spark).location(self.path(table.name))
         builder = builder.addColumns(struct_of(table)).comment(table.comment)
-        # Statistics on keys only: minima and maxima of texts and names would stay in the log for ever.
-        keys = dict.fromkeys(
-            [*table.key, *table.cluster_by, *(("corpus",) if "corpus" in table.column_names else ())]
-        )
-        statistics = ",".join(name for name in keys if name not in table.partition_by)
         constraints = {f"delta.constraints.{name}": text for name, text in table.checks.items()}
         for name, value in {
             **PROPERTIES,
-            "delta.dataSkippingStatsColumns": statistics,
+            "delta.dataSkippingStatsColumns": statistics_columns(table),
             **constraints,
         }.items():
             builder = builder.property(name, value)
@@ -114,7 +116,7 @@ class Lake:
 
     def counter(self, name: str, app_id: str) -> int:
         """The transaction counter that `app_id` last wrote to the table; 0 when it never did."""
-        last = self._snapshot(name).transactions().get(app_id)
+        last = self.snapshot(name).transactions().get(app_id)
         return int(last.get()) if last.isDefined() else 0
 
     def commit(self, name: str, version: int) -> str:
@@ -127,11 +129,27 @@ class Lake:
         """Become the one writer of (job, scope); Busy names the present one after `wait_s` seconds."""
         from speechlake.hold import Hold
 
+        self._admit()
         with Hold(self, job, scope, run_id, wait_s=wait_s) as hold:
             yield hold
 
-    def _snapshot(self, name: str) -> Any:
+    def snapshot(self, name: str) -> Any:
+        """Delta's own newest snapshot of the table, an object of the JVM; its version is -1 where there is none."""
         jvm: Any = self.spark._jvm
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
         none = jvm.scala.Option.empty()
         return log.update(False, none, none)
+
+    def _admit(self) -> None:
+        """Look once whether the lake is of this code's version."""
+        if not self._admitted:
+            check_version(self)
+            self._admitted = True
+
+
+def statistics_columns(table: Table) -> str:
+    """Columns with minima and maxima in Delta's log: keys only, because there texts and names would stay for ever."""
+    keys = dict.fromkeys(
+        [*table.key, *table.cluster_by, *(("corpus",) if "corpus" in table.column_names else ())]
+    )
+    return ",".join(name for name in keys if name not in table.partition_by)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # Commits are looked at one by one to see whose they were; beyond this many the table counts as changed.
 COMMITS_LOOKED_AT = 200
+# Commits that change no row that anybody reads: Delta's own upkeep, and all that our job for it does.
+TIDYING = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+UPKEEP = "maintain-tables"
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -122,24 +125,29 @@ def nothing_to_do(lake: Lake, run: Run) -> bool:
 
 
 def unchanged(lake: Lake, name: str, since: int, corpus: str | None) -> bool:
-    """True when no commit after version `since` concerns `corpus`, or, where that is None, when there is none.
+    """True when no commit after version `since` concerns `corpus`, or, where that is None, anybody.
 
-    In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus.
-    Commits by hand carry no note and always count, as do those that Delta's log no longer holds.
+    In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus, and
+    upkeep concerns nobody. Other commits by hand carry no note and count, as do those that the log no longer holds.
     """
     now = lake.version(name)
     if now is None or now == since:
         return now is not None or since == -1
-    if corpus is None or "corpus" not in TABLES[name].column_names:
-        return False
     if since < 0 or now < since or now - since > COMMITS_LOOKED_AT:
         return False
-    commits = (lake.commit(name, version) for version in range(since + 1, now + 1))
-    return all(_scope_of(commit) not in (None, corpus, "lake") for commit in commits)
+    mine = corpus if "corpus" in TABLES[name].column_names else None
+    # Newest first: what a job waits for is mostly what was written last.
+    return not any(_concerns(lake.commit(name, version), mine) for version in range(now, since, -1))
 
 
-def _scope_of(commit: str) -> str | None:
+def _concerns(commit: str, corpus: str | None) -> bool:
+    """Whether a commit may have changed rows of `corpus`, or, where that is None, any row."""
+    info = commit_info(commit)
     try:
-        return str(json.loads(commit_info(commit)["userMetadata"])["scope"])
+        said = json.loads(info["userMetadata"])
+        job, scope = str(said["job"]), str(said["scope"])
     except (KeyError, ValueError, TypeError):
-        return None
+        job = scope = ""
+    if info.get("operation") in TIDYING or job == UPKEEP:
+        return False
+    return corpus is None or scope in ("", corpus, "lake")

@@ -5,11 +5,14 @@ A Python lock would outlive, or die before, the process that writes the Delta lo
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+import struct
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,50 @@ if TYPE_CHECKING:
 _HELD: set[str] = set()
 _GUARD = threading.Lock()
 _WRITABLE = "Check --lake: a folder that you may write to, or that can be made."
+
+
+def lock_file(root: str, name: str) -> Path:
+    """Where the lock `name` of the lake at `root`, a local path or `file:` URI, lies."""
+    return Path(root.removeprefix("file://").removeprefix("file:")) / "_locks" / f"{name}.lock"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock that some process holds: its name, who took it, and when, in seconds since 1970."""
+
+    name: str
+    who: str
+    since: float
+
+
+def held_locks(root: str) -> list[Held]:
+    """The locks of a local lake that are held now, by whatever process, sorted by name.
+
+    The kernel is asked who would stand in the way; nothing is taken, so nobody who starts now is refused.
+    """
+    folder = lock_file(root, "x").parent
+    found = [_held(path) for path in sorted(folder.glob("*.lock"))] if folder.is_dir() else []
+    return [held for held in found if held is not None]
+
+
+def _held(path: Path) -> Held | None:
+    # `struct flock` of 64-bit Linux: type, whence, start, length, process.
+    wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        with path.open("rb") as file:
+            kind = struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, wanted))[0]
+            if kind == fcntl.F_UNLCK:
+                return None
+            return Held(path.stem, _who(path), os.fstat(file.fileno()).st_mtime)
+    except FileNotFoundError:
+        return None
+
+
+def _who(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text())["who"])
+    except (OSError, ValueError, KeyError):
+        return "another process"
 
 
 class JvmLock:
@@ -68,10 +115,7 @@ class JvmLock:
 
     def holder(self) -> str:
         """Who wrote the file last; the lock's holder, unless it has just changed hands."""
-        try:
-            return str(json.loads(self._path.read_text())["who"])
-        except (OSError, ValueError, KeyError):
-            return "another process"
+        return _who(self._path)
 
     def _try(self) -> bool:
         with _GUARD:

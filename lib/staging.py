@@ -29,6 +29,18 @@ class Stage:
     note: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a run left under `_staging`: a stage, complete or not, or what is never adopted, a plan or listing."""
+
+    path: str
+    job: str
+    scope: str
+    run_id: str
+    complete: bool
+    made_anew: bool
+
+
 class Staging:
     """The stages of one (job, scope)."""
 
@@ -67,6 +79,28 @@ class Staging:
     def clear(self) -> None:
         """Delete the folder of this scope, emptied by its holder."""
         self._files.delete(self._folder)
+
+
+def left_by_runs(files: Files, lake_root: str) -> Iterator[Left]:
+    """Everything under `_staging`, of running and of dead runs."""
+    for folder in files.folders(f"{lake_root}/_staging"):
+        # `<job>.plan` and `<job>.listing` belong to the holder of the job too, and are made anew by each run.
+        job, _, apart = folder.partition(".")
+        for scope in files.folders(f"{lake_root}/_staging/{folder}"):
+            place = f"{lake_root}/_staging/{folder}/{scope}"
+            within = [place] if apart else [f"{place}/{digest}" for digest in files.folders(place)]
+            for path in within:
+                for run_id, complete in _runs(files, path):
+                    yield Left(f"{path}/{run_id}", job, scope, run_id, complete and not apart, bool(apart))
+
+
+def _runs(files: Files, path: str) -> Iterator[tuple[str, bool]]:
+    """Runs that left a folder, a note, or both, and whether that is a complete stage."""
+    entries = files.entries(path)
+    folders = {entry.name for entry in entries if entry.is_folder}
+    notes = {entry.name.removesuffix(".json") for entry in entries if entry.name.endswith(".json")}
+    for run_id in sorted(folders | notes):
+        yield run_id, run_id in folders & notes and files.exists(f"{path}/{run_id}/_SUCCESS")
 
 
 def safe_name(name: str) -> str:

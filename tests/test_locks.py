@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speechlake.errors import Busy, UsageError
-from speechlake.locks import JvmLock
+from speechlake.locks import JvmLock, held_locks, lock_file
 
 
 def others_can_take(path: Path) -> bool:
@@ -80,3 +80,16 @@ def test_a_lock_file_that_cannot_be_opened_is_the_users_mistake(spark, tmp_path)
     (tmp_path / "x.lock").rmdir()
     with JvmLock(spark, tmp_path / "x.lock", who="a", wait_s=0):
         assert not others_can_take(tmp_path / "x.lock")
+
+
+def test_who_holds_locks_is_seen_without_taking_any(spark, tmp_path):
+    assert held_locks(str(tmp_path)) == []
+    one, other = (lock_file(str(tmp_path), name) for name in ("one.c", "other"))
+    with JvmLock(spark, one, who="run r1", wait_s=0):
+        with JvmLock(spark, other, who="run r2", wait_s=0):
+            found = held_locks(str(tmp_path))
+            assert [(held.name, held.who) for held in found] == [("one.c", "run r1"), ("other", "run r2")]
+            assert [held.since for held in found] == [one.stat().st_mtime, other.stat().st_mtime]
+        assert [held.name for held in held_locks(f"file://{tmp_path}")] == ["one.c"]
+        assert not others_can_take(one)
+    assert held_locks(str(tmp_path)) == []

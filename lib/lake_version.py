@@ -1,0 +1,54 @@
+"""Which version of the contracts a lake has: a marker file for each that it reached, `<lake>/_contract/<version>`.
+
+Only the names count, and markers are never changed, so that no kill and no second driver leaves half a version.
+A lake without markers is new, or from before there was a number; of that one, each table's columns are compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from speechlake import __version__
+from speechlake.errors import LakeMismatch
+from speechlake.schemas import TABLES
+from speechlake.schemas.contract import CONTRACT
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+FOLDER = "_contract"
+# What a lake without markers is, once somebody asks to upgrade it.
+UNNUMBERED = 1
+
+
+def version_of(lake: Lake) -> int | None:
+    """The version that the lake was brought to; None where nothing says."""
+    names = [entry.name for entry in lake.files.entries(f"{lake.root}/{FOLDER}")]
+    return max((int(name) for name in names if name.isdigit()), default=None)
+
+
+def mark(lake: Lake, version: int = CONTRACT) -> None:
+    """Say that the lake has reached `version`."""
+    lake.files.write_text(f"{lake.root}/{FOLDER}/{version}", f"by speechlake {__version__}\n")
+
+
+def mark_new(lake: Lake) -> None:
+    """Give a lake that has no table yet this code's version. Called before its first table is made."""
+    if version_of(lake) is None and not TABLES.keys() & set(lake.files.folders(lake.root)):
+        mark(lake)
+
+
+def check_version(lake: Lake) -> None:
+    """LakeMismatch unless this code may read and write the lake."""
+    found = version_of(lake)
+    if found is None or found == CONTRACT:
+        return
+    if found > CONTRACT:
+        raise LakeMismatch(
+            f"the lake {lake.root} has contract version {found}, speechlake {__version__} knows {CONTRACT}",
+            hint="Install the version of speechlake that upgraded it; a lake is never brought back.",
+        )
+    raise LakeMismatch(
+        f"the lake {lake.root} has contract version {found}, speechlake {__version__} needs {CONTRACT}",
+        hint=f"Run `speechlake upgrade-lake --lake {lake.root}` (--plan shows what it would do).",
+    )
