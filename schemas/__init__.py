@@ -9,6 +9,7 @@ from speechlake.schemas.content_hashes import CONTENT_HASHES
 from speechlake.schemas.corpora import CORPORA
 from speechlake.schemas.decisions import DECISIONS
 from speechlake.schemas.duplicates import DUPLICATES
+from speechlake.schemas.erasures import ERASURES
 from speechlake.schemas.extractors import EXTRACTORS
 from speechlake.schemas.import_refusals import IMPORT_REFUSALS
 from speechlake.schemas.key_buckets import KEY_BUCKETS
@@ -70,6 +71,7 @@ TABLES: dict[str, Table] = {
         SPLITS,
         DECISIONS,
         RELEASES,
+        ERASURES,
         RUNS,
         CHUNKS,
         TOMBSTONES,
@@ -86,6 +88,7 @@ __all__ = [
     "CORPORA",
     "DECISIONS",
     "DUPLICATES",
+    "ERASURES",
     "EXTRACTORS",
     "IMPORT_REFUSALS",
     "KEY_BUCKETS",
