@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from speechlake.commits import session_settings
+from speechlake.commits import commit_info, session_settings
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -23,18 +23,20 @@ AT_ONCE = "interval 0 seconds"
 # Delta asks for a week at least, unless told that nobody reads or writes besides.
 CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _VERSION = re.compile(r"\.?(\d{20})\..+")
+_COMMIT = re.compile(r"\d{20}\.json")
+_OURS = {"SET TBLPROPERTIES", "UNSET TBLPROPERTIES"}
 
 
 def forget_history(hold: Hold, name: str) -> None:
     """Delete the files that the newest version of a table does not name, and all of its log before now.
 
     Nobody else may write to or read from the table meanwhile. Killed at any point, the table is whole, and the
-    next call finishes.
+    next call finishes. Nothing happens where nothing was written since the last call.
     """
     from delta.tables import DeltaTable
 
     lake = hold.lake
-    if not lake.exists(name):
+    if not lake.exists(name) or _is_new(lake, name):
         return
     with hold.table_lock(name), session_settings(lake.spark, {CHECK: "false"}), _nothing_retained(lake, name):
         DeltaTable.forPath(lake.spark, lake.path(name)).vacuum(0)
@@ -48,6 +50,17 @@ def drop_partitions(hold: Hold, name: str, column: str, values: set[str]) -> Non
     for folder in lake.files.folders(lake.path(name)):
         if folder in {f"{column}={value}" for value in values}:
             lake.files.delete(f"{lake.path(name)}/{folder}")
+
+
+def _is_new(lake: Lake, name: str) -> bool:
+    """True where the log begins with such a checkpoint, and nothing was written since."""
+    folder = f"{lake.path(name)}/_delta_log"
+    files = lake.files.names(folder)
+    commits = [int(file[:20]) for file in files if _COMMIT.fullmatch(file)]
+    began = any(file.startswith(f"{min(commits):020d}.checkpoint") for file in files) if commits else False
+    older = any(int(found[1]) < min(commits) for file in files if (found := _VERSION.fullmatch(file)))
+    operations = {commit_info(lake.commit(name, version)).get("operation") for version in commits}
+    return began and not older and operations <= _OURS and _property(lake, name) != AT_ONCE
 
 
 @contextmanager

@@ -54,6 +54,9 @@ def properties(lake: Lake) -> str:
 
 def test_what_was_deleted_is_in_no_file_of_the_table(deleted: Lake, rows: Callable[..., Any]) -> None:
     forget(deleted)
+    version = deleted.version("utterances")
+    forget(deleted)
+    assert deleted.version("utterances") == version, "there was nothing more to forget"
     assert found(deleted, "gone-one") == found(deleted, "zoe") == set()
     assert found(deleted, "kept-one") == {"data", "log"}
     again = Lake(deleted.spark, deleted.root)
@@ -63,6 +66,7 @@ def test_what_was_deleted_is_in_no_file_of_the_table(deleted: Lake, rows: Callab
     assert again.read("utterances").count() == 2
 
 
+@pytest.mark.long
 def test_the_folder_of_a_partition_without_rows_goes_by_name(deleted: Lake) -> None:
     folder = Path(deleted.root, "utterances", "corpus=zoe")
     with deleted.hold("erase", "lake", "r2") as hold:
@@ -95,6 +99,7 @@ def test_killed_in_between_the_table_is_whole_and_the_next_call_finishes(
     assert RETENTION not in properties(deleted)
 
 
+@pytest.mark.long
 def test_a_retention_that_somebody_set_stays(deleted: Lake) -> None:
     table = f"delta.`{deleted.path('utterances')}`"
     deleted.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{RETENTION}' = 'interval 30 days')")

@@ -56,7 +56,7 @@ def meant(lake: Lake, request: Request) -> Meant:
         recordings=sorted({s.recording_id for s in request.erase if s.recording_id}),
         utterances=sorted({s.utterance for s in request.erase if s.utterance}),
         source_ids=sorted({(s.corpus, s.source_id) for s in request.erase if s.corpus and s.source_id}),
-        corpora=sorted({s.corpus for s in request.erase if s.kind == "corpus" and s.corpus in namespaces}),
+        corpora=sorted({s.corpus or "" for s in request.erase if s.kind == "corpus"} & {*namespaces}),
         speakers_corpora=sorted(corpus for corpus, namespace in namespaces.items() if namespace in mine),
     )
 

@@ -83,10 +83,11 @@ def take(lake: Lake, folder: Path) -> list[Any]:
     ]
 
 
-def measured(lake: Lake) -> None:
-    """Signals, duplicates and a release `r1`."""
+def released(lake: Lake, *, duplicates: bool = False) -> None:
+    """Signals, maybe who shares audio, and a release `r1`."""
     extract_signals.run(lake, wanted_of([Audio()]), corpus=None, progress=QUIET)
-    find_duplicates.run(lake, progress=QUIET)
+    if duplicates:
+        find_duplicates.run(lake, progress=QUIET)
     build_splits.run(lake, loads(POLICY, "p", Policy), POLICY, release="r1", progress=QUIET)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from erasure_story import filled, measured, needles, request
+from erasure_story import filled, needles, released, request
 from erasure_traces import traces
 from lake_tools import QUIET, Tables, tables
 
@@ -31,7 +31,7 @@ class Prepared:
         self.spark, self.folder = spark, folder
         lake = Lake(spark, folder / "before")
         filled(lake, folder / "audio")
-        measured(lake)
+        released(lake)
         self.needles = needles(lake)
         assert set(traces(lake.root, self.needles)) == set(self.needles)
         undisturbed = self.copy("undisturbed")
