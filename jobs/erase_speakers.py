@@ -20,12 +20,11 @@ from pathlib import Path
 from speechlake import job
 from speechlake.erasure import report as reports
 from speechlake.erasure.alone import alone
-from speechlake.erasure.found import Found, Meant, found, meant, missing
-from speechlake.erasure.hashes import planned
+from speechlake.erasure.found import Found, Meant, found_by, meant, missing
 from speechlake.erasure.mentions import mentions
 from speechlake.erasure.releases import Held, policy_of
 from speechlake.erasure.request import Request, load_request
-from speechlake.erasure.step import Told, carry_out, counted, plan_of, releases_of, staged
+from speechlake.erasure.step import Counted, Told, carry_out, foreseen, releases_of, staged
 from speechlake.erasure.tombstones import hash_of, salt_of
 from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.hold import Hold
@@ -95,12 +94,12 @@ def _carried_out(
         carry_out(hold, stage, told)
     with _asked(lake, request) as (said, there, salt):
         if _is_nothing(said, there):
-            return began, stages
-        stage = staged(hold, request, said, there, salt)
-        began = _account(
-            lake, request, said, there, stage.note["rows"], stage.note["redacted"], releases_of(stage.note)
-        )
-    reports.write_report(report, began, reports.UNDER_WAY, hold.run_id)
+            return began or _unknown(lake, request, stages), stages
+        with foreseen(lake, request, said, there, salt) as (hashes, found):
+            began = _account(lake, request, said, there, found)
+            # Before the stage: once that is there, the next run deletes, whoever asks.
+            reports.write_report(report, began, reports.UNDER_WAY, hold.run_id)
+            stage = staged(hold, request, salt, hashes, found)
     carry_out(hold, stage, told)
     return began, [*stages, stage]
 
@@ -129,7 +128,7 @@ def _asked(lake: Lake, request: Request) -> Iterator[tuple[Meant, Found, str]]:
             f"the request names {len(lost)} that {lake.root} does not hold: {'; '.join(lost[:5])}",
             hint="Nothing was erased. Look at speaker_id and recording_id by `speechlake sql`.",
         )
-    there = found(lake, said)
+    there = found_by(lake, said)
     try:
         yield said, there, salt
     finally:
@@ -142,30 +141,25 @@ def _is_nothing(said: Meant, there: Found) -> bool:
 
 def _planned(lake: Lake, request: Request, report: Path | None, progress: Progress) -> Report:
     """Say what would go, and write nothing but the report."""
-    with _asked(lake, request) as (said, there, salt):
-        hashes = planned(lake, request, said, there, salt).persist()
-        what = counted(lake, plan_of(lake, salt, hashes))
-        hashes.unpersist()
-        whole = _account(lake, request, said, there, what.rows, what.redacted, what.releases)
+    with (
+        _asked(lake, request) as (said, there, salt),
+        foreseen(lake, request, said, there, salt) as (_, found),
+    ):
+        whole = _account(lake, request, said, there, found)
     reports.write_report(report, whole, reports.PLANNED, "none")
-    counts = _of_rows(what.rows, what.releases)
+    counts = _of_rows(found.rows, found.releases)
     progress.say(f"{request.reference}: would erase {_sentence(counts)}")
     return Report(NAME, "planned", None, counts, _following(lake))
 
 
-def _account(
-    lake: Lake,
-    request: Request,
-    said: Meant,
-    there: Found,
-    rows: Mapping[str, int],
-    redacted: Mapping[str, int],
-    releases: Sequence[Held],
-) -> reports.Account:
-    told = mentions(lake, request, said, there)
-    return reports.account(
-        lake, request, there, rows=rows, redacted=redacted, releases=releases, mentions=told
-    )
+def _account(lake: Lake, request: Request, said: Meant, there: Found, found: Counted) -> reports.Account:
+    return reports.account(lake, request, there, found, mentions(lake, request, said, there))
+
+
+def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.Account | None:
+    """What can still be told of an interrupted run that wrote no report, or wrote it elsewhere."""
+    mine = [stage for stage in stages if stage.note["reference"] == request.reference]
+    return reports.account_of_note(lake, request, mine[0].note) if mine else None
 
 
 def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str | None:

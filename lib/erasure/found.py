@@ -77,7 +77,7 @@ class Found:
             frame.unpersist()
 
 
-def found(lake: Lake, said: Meant) -> Found:
+def found_by(lake: Lake, said: Meant) -> Found:
     """What goes by the request, retired rows included. Runs nothing; frames are kept until `forget`."""
     everyone = lake.read("utterances")
     going = _with_segments(lake, everyone.where(_chosen(said)), everyone).persist()

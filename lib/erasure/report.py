@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from speechlake.erasure.found import Found
-    from speechlake.erasure.releases import Held
     from speechlake.erasure.request import Request
+    from speechlake.erasure.step import Counted
     from speechlake.lake import Lake
 
 # A person has some thousand files; of a corpus the roots are enough.
@@ -39,33 +39,36 @@ def refuse_inside(path: Path | None, lake: Lake) -> None:
             )
 
 
-def account(
-    lake: Lake,
-    request: Request,
-    there: Found,
-    *,
-    rows: Mapping[str, int],
-    redacted: Mapping[str, int],
-    releases: Sequence[Held],
-    mentions: Sequence[str],
-) -> Account:
+def account(lake: Lake, request: Request, there: Found, found: Counted, mentions: Sequence[str]) -> Account:
     """What is known before anything goes, as plain values."""
-    places = _places(lake, there.recordings)
-    shared = _places(lake, there.shared)
     manifests = there.manifests.select("corpus", "uri").distinct().orderBy("corpus", "uri")
+    return {
+        **_asked(lake, request),
+        "rows": dict(found.rows),
+        "redacted": dict(found.redacted),
+        "releases": [asdict(each) for each in found.releases],
+        "files": _places(lake, there.recordings),
+        "shared_files": _places(lake, there.shared),
+        "manifests": [f"{row.corpus} {row.uri}" for row in manifests.limit(FILES_TOLD).collect()],
+        "mentions": list(mentions),
+    }
+
+
+def account_of_note(lake: Lake, request: Request, note: Mapping[str, Any]) -> Account:
+    """The same of an interrupted run that left no report: numbers are staged, names are not."""
+    counted = {name: note[name] for name in ("rows", "redacted", "releases")}
+    nothing: dict[str, list[str]] = {name: [] for name in ("files", "shared_files", "manifests")}
+    lost = "Which files and manifests these were is not known any more: the run that began had no --report, or another."
+    return {**_asked(lake, request), **counted, **nothing, "mentions": [lost]}
+
+
+def _asked(lake: Lake, request: Request) -> Account:
     return {
         "reference": request.reference,
         "requested_by": request.requested_by,
         "date": request.date,
         "lake": lake.root,
         "asked": [subject.told() for subject in request.erase],
-        "rows": dict(rows),
-        "redacted": dict(redacted),
-        "releases": [asdict(each) for each in releases],
-        "files": places,
-        "shared_files": shared,
-        "manifests": [f"{row.corpus} {row.uri}" for row in manifests.limit(FILES_TOLD).collect()],
-        "mentions": list(mentions),
     }
 
 

@@ -6,7 +6,8 @@ next one, whatever its request. It holds hashes, counts and names of releases: n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,21 @@ def counted(lake: Lake, plan: Plan) -> Counted:
     return Counted(_some(rows), _some(less), held(lake, plan))
 
 
-def staged(hold: Hold, request: Request, said: Meant, there: Found, salt: str) -> Stage:
-    """Stage the hashes of all that goes; the note counts it and names the releases that held it."""
+@contextmanager
+def foreseen(
+    lake: Lake, request: Request, said: Meant, there: Found, salt: str
+) -> Iterator[tuple[DataFrame, Counted]]:
+    """The hashes of all that goes, kept while they are looked at, and how much that is."""
+    hashes = planned(lake, request, said, there, salt).persist()
+    try:
+        yield hashes, counted(lake, plan_of(lake, salt, hashes))
+    finally:
+        hashes.unpersist()
+
+
+def staged(hold: Hold, request: Request, salt: str, hashes: DataFrame, found: Counted) -> Stage:
+    """Stage the hashes; the note counts what goes and names the releases that held it."""
     digest = hash_of(salt, "request", request.canonical())[:16]
-    hashes = planned(hold.lake, request, said, there, salt).persist()
-    found = counted(hold.lake, plan_of(hold.lake, salt, hashes))
     note = {
         "salt": salt,
         "reference": request.reference,
@@ -67,9 +78,7 @@ def staged(hold: Hold, request: Request, said: Meant, there: Found, salt: str) -
         "redacted": dict(found.redacted),
         "releases": [asdict(each) for each in found.releases],
     }
-    stage = hold.staging.write(digest, hold.run_id, hashes, note)
-    hashes.unpersist()
-    return stage
+    return hold.staging.write(digest, hold.run_id, hashes, note)
 
 
 def releases_of(note: Mapping[str, Any]) -> list[Held]:
