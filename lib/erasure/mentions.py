@@ -19,7 +19,12 @@ def mentions(lake: Lake, request: Request, said: Meant, there: Found) -> list[st
     names = sorted({name for subject in request.erase for name in subject.names()})
     if not names:
         return []
-    return [*_in_rows(lake, names, said, there), *_in_corpora(lake, names, said), *_in_policies(lake, names)]
+    return [
+        *_in_rows(lake, names, said, there),
+        *_in_corpora(lake, names, said),
+        *_in_policies(lake, names),
+        *_in_imports(lake, names),
+    ]
 
 
 def _in_rows(lake: Lake, names: list[str], said: Meant, there: Found) -> Iterator[str]:
@@ -50,7 +55,13 @@ def _in_corpora(lake: Lake, names: list[str], said: Meant) -> Iterator[str]:
     for row in lake.read("corpora").collect():
         if row.corpus in said.corpora:
             continue
-        told = " ".join([row.corpus, row.speaker_namespace, *(f"{r.name} {r.uri}" for r in row.roots)])
+        told = " ".join(
+            [
+                row.corpus,
+                row.speaker_namespace,
+                *(" ".join([r.name, r.uri, *r.former_uris]) for r in row.roots),
+            ]
+        )
         if any(has_word(told, name) for name in names):
             yield f"corpus {row.corpus} has a name of the request in its own name, namespace or roots."
 
@@ -59,3 +70,10 @@ def _in_policies(lake: Lake, names: list[str]) -> Iterator[str]:
     for row in lake.read("releases").select("release", "policy").collect():
         if any(has_word(row.policy, name) for name in names):
             yield f"the policy of release {row.release} holds a name of the request, or a word like it."
+
+
+def _in_imports(lake: Lake, names: list[str]) -> Iterator[str]:
+    """What measured, imports among it, which keep the name of their file."""
+    for row in lake.read("extractors").select("fingerprint", "name", "parameters").collect():
+        if any(has_word(f"{row.name} {row.parameters}", name) for name in names):
+            yield f"extractor {row.name} ({row.fingerprint}) holds a name of the request, or a word like it."

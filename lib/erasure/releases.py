@@ -104,7 +104,8 @@ def explained(lake: Lake, release: Mapping[str, Any], digest: str) -> str | None
         return None
     days = sorted({f"{row.erased_at:%Y-%m-%d}" for row in rows})
     kept, decided = sum(row.splits for row in rows), sum(row.decisions for row in rows)
-    follows = f"; {rows[0].successor} follows it" if rows[0].successor else ""
+    cut = not lake.read("releases").where(F.col("release") == F.lit(rows[0].successor)).isEmpty()
+    follows = f"; {rows[0].successor} follows it" if cut else ""
     return f"{kept} rows of its sides and {decided} exclusions were erased on {', '.join(days)}{follows}"
 
 
