@@ -136,6 +136,8 @@ def _counts(result: IngestResult) -> dict[str, int]:
         "recordings_missing": result.missing,
         "speaker_placeholders": said.speaker_placeholders,
         "texts_of_several_channels": result.texts_aside,
+        **({"lines_erased": said.erased} if said.erased else {}),
+        **({"manifests_erased": result.erased} if result.erased else {}),
     }
 
 
@@ -153,6 +155,11 @@ def _warnings(result: IngestResult) -> Iterator[str]:
         yield (
             f"{result.unrecognised} file(s) are called like manifests, and no format recognises them; first "
             f"{result.first_unrecognised}. They were left out; name one with its --format to take it as it is."
+        )
+    if result.erased or result.ingested.erased:
+        yield (
+            f"{result.erased} manifest(s) and {result.ingested.erased} line(s) name what was erased on request, and "
+            "were left out. Delete the audio and the lines where they lie."
         )
     if result.unlisted:
         yield (

@@ -2,7 +2,8 @@
 
 Recomputes the digest of the stored rows, asks the gate anew by all that is known now, lists of
 evaluation sets included, and reads files at their present place to compare their bytes. What differs is told,
-with exit code 3. A list that changed since, or is gone, is told too: the release has what it named.
+with exit code 3; rows that were erased on request are told apart. A list that changed since, or is gone, is
+told too: the release has what it named.
 
     spark-submit --py-files dist/speechlake.zip jobs/verify_release.py --lake s3a://corpus/lake 2026-11 --sample 500
 """
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
+from speechlake.erasure.releases import explained
 from speechlake.errors import ReleaseDiffers
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -58,8 +60,10 @@ def run(lake: Lake, name: str, *, sample: int = 100, out: Console | None = None)
 
 def _rows(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:
     found, recorded = digest_now(lake, release["build_id"]), release["rows_digest"]
-    same = found == recorded
-    out.print(f"rows: digest {found[:16]}, {'as recorded' if same else f'recorded was {recorded[:16]}'}")
+    erased = None if found == recorded else explained(lake, release, found)
+    same = found == recorded or erased is not None
+    told = "as recorded" if found == recorded else erased or f"recorded was {recorded[:16]}"
+    out.print(f"rows: digest {found[:16]}, {told}")
     return [] if same else [f"its rows have digest {found}, {recorded} was recorded"]
 
 

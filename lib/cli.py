@@ -23,6 +23,7 @@ JOBS: dict[str, str] = {
     "diff-releases": "two releases: what was added, removed, moved, and why",
     "verify-release": "rows, sides and files of a release against what was published",
     "compare-models": "two models over the same utterances: errors, languages, hours, regressions",
+    "erase-speakers": "speakers, recordings, utterances or corpora out of every table, file and log",
     "profile": "which model's measurements are current, per language if need be",
     "review": "a page with a sample to listen to, for judging a rule of a policy",
     "maintain-tables": "compacts tables, sweeps what dead runs and unpublished builds left, deletes unused files",

@@ -79,6 +79,13 @@ class Files:
             times.append(found.next().getModificationTime())
         return max(times, default=0) / 1000
 
+    def names(self, uri: str) -> list[str]:
+        """Names of the files in `uri`, sorted; none when it is not there."""
+        fs, path = self._at(uri)
+        if not fs.exists(path):
+            return []
+        return sorted(str(s.getPath().getName()) for s in fs.listStatus(path) if s.isFile())
+
     def write_text(self, uri: str, text: str) -> None:
         """Write a small file, replacing what is there."""
         fs, path = self._at(uri)

@@ -153,12 +153,13 @@ class Hold:
         raise self._conflict(name)
 
     def merge(
-        self, name: str, changed: DataFrame, *, corpus: str, digest: str = "", delete: bool = False
+        self, name: str, changed: DataFrame, *, corpus: str | None, digest: str = "", delete: bool = False
     ) -> int:
         """Update (or `delete`) the rows of `corpus` that `changed` names by key; rows changed.
 
-        `changed` holds the contract's columns (to delete: at least the key), each key once, and only rows
-        that really differ: a MERGE that changes nothing still writes a version.
+        `corpus` None: of all corpora, for jobs that work alone, and for tables without a corpus. `changed` holds
+        the contract's columns (to delete: at least the key), each key once, and only rows that really differ: a
+        MERGE that changes nothing still writes a version.
         """
         table = TABLES[name]
         frame = changed if delete else conform(changed, table)
@@ -166,10 +167,12 @@ class Hold:
         def write(rows: DataFrame, _: Mapping[str, str]) -> None:
             from delta.tables import DeltaTable
 
-            literal = "'" + corpus.replace("\\", "\\\\").replace("'", "\\'") + "'"
-            keys = " AND ".join(f"t.`{key}` = s.`{key}`" for key in table.key if key != "corpus")
+            keys = [f"t.`{key}` = s.`{key}`" for key in table.key if corpus is None or key != "corpus"]
+            if corpus is not None:
+                literal = "'" + corpus.replace("\\", "\\\\").replace("'", "\\'") + "'"
+                keys.insert(0, f"t.corpus = {literal}")
             target = DeltaTable.forPath(self.lake.spark, self.lake.path(name)).alias("t")
-            builder = target.merge(rows.alias("s"), f"t.corpus = {literal} AND {keys}")
+            builder = target.merge(rows.alias("s"), " AND ".join(keys))
             builder = builder.whenMatchedDelete() if delete else builder.whenMatchedUpdateAll()
             builder.execute()
 

@@ -9,6 +9,7 @@ from speechlake.schemas.content_hashes import CONTENT_HASHES
 from speechlake.schemas.corpora import CORPORA
 from speechlake.schemas.decisions import DECISIONS
 from speechlake.schemas.duplicates import DUPLICATES
+from speechlake.schemas.erasures import ERASURES
 from speechlake.schemas.extractors import EXTRACTORS
 from speechlake.schemas.fixed_sets import FIXED_SETS
 from speechlake.schemas.import_refusals import IMPORT_REFUSALS
@@ -72,6 +73,7 @@ TABLES: dict[str, Table] = {
         DECISIONS,
         FIXED_SETS,
         RELEASES,
+        ERASURES,
         RUNS,
         CHUNKS,
         TOMBSTONES,
@@ -88,6 +90,7 @@ __all__ = [
     "CORPORA",
     "DECISIONS",
     "DUPLICATES",
+    "ERASURES",
     "EXTRACTORS",
     "FIXED_SETS",
     "IMPORT_REFUSALS",

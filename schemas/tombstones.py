@@ -6,9 +6,14 @@ TOMBSTONES = Table(
     name="tombstones",
     comment="Salted hashes of what was erased; ingest honours them.",
     columns=(
-        Column("salt", "string", "Salt.", nullable=False),
-        Column("kind", "string", "speaker, recording, utterance or corpus.", nullable=False),
-        Column("hash", "string", "sha256 of salt and value.", nullable=False),
+        Column("salt", "string", "Salt, one per lake.", nullable=False),
+        Column(
+            "kind",
+            "string",
+            "speaker, recording, utterance, source_id, manifest or corpus; lines: a corpus that keeps no refused lines.",
+            nullable=False,
+        ),
+        Column("hash", "string", "sha256 of salt, kind and value.", nullable=False),
     ),
     key=("hash",),
 )

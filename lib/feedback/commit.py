@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from speechlake.erasure.honoured import refusals_without_erased
 from speechlake.errors import TooManyRejected
 from speechlake.feedback.identity import identity_of, text_identity_of
 from speechlake.feedback.rows import ACCEPTED, REFUSED, counts
@@ -88,7 +89,8 @@ def _append_refusals(hold: Hold, stage: Stage, spec: Import, refused: DataFrame,
         "detail": F.col("detail"),
     }
     once = (
-        refused.select("place", *(column.alias(name) for name, column in alike.items()))
+        refusals_without_erased(hold.lake, refused)
+        .select("place", *(column.alias(name) for name, column in alike.items()))
         .groupBy(*alike)
         .agg(F.count("*").alias("times"), F.min("place").alias("place"))
     )

@@ -25,6 +25,7 @@ REASONS: Mapping[str, str] = {
     "AMBIGUOUS_ID": "Several utterances of the corpus have the source_id.",
     "OTHER_CORPUS": "The utterance belongs to another corpus than the one that is named.",
     "CONTENT_UNKNOWN": "The audio was never read, so that nobody can say which content a value was made for.",
+    "ERASED": "The utterance was erased on request; nothing of the row is kept.",
     "DUPLICATE": "Several rows say different things of the utterance: none is taken.",
 }
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from speechlake.manifests.record import ERASED
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -28,12 +30,18 @@ class Verdict:
     repeats: int
     quarantined: int
     speaker_placeholders: int = 0
+    # Quarantined too, but no fault of the manifest.
+    erased: int = 0
     rows: int = field(default=0, compare=False)
     """Utterances: a line of `channels: each` may be several."""
 
     def acceptable(self, max_reject: float) -> bool:
-        """True when something was accepted and not more than `max_reject` of the lines was refused."""
-        return self.utterances + self.repeats > 0 and self.quarantined <= max_reject * self.lines
+        """True when something was accepted and not more than `max_reject` of the lines was refused.
+
+        Lines of what was erased are told apart: they are good lines that nobody may read.
+        """
+        good = self.utterances + self.repeats + self.erased
+        return good > 0 and self.quarantined - self.erased <= max_reject * (self.lines - self.erased)
 
 
 def what_it_says() -> Column:
@@ -116,8 +124,9 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
         return F.count_if(F.col("class") == kind).alias(kind)
 
     placeholders = F.count_if("speaker_placeholder").alias("placeholders")
+    erased = F.count_if(F.col("reason") == ERASED).alias("erased")
     counted = classified.groupBy("manifest_uri").agg(
-        count("utterance"), count("repeat"), count("refused"), placeholders, made.alias("rows")
+        count("utterance"), count("repeat"), count("refused"), placeholders, erased, made.alias("rows")
     )
     found = {
         row.manifest_uri: Verdict(
@@ -128,6 +137,7 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
             quarantined=row.refused,
             speaker_placeholders=row.placeholders,
             rows=row.rows,
+            erased=row.erased,
         )
         for row in counted.collect()
     }

@@ -41,6 +41,7 @@ class Ingested:
     repeats: int = 0
     quarantined: int = 0
     speaker_placeholders: int = 0
+    erased: int = 0
     rows_written: int = 0
     versions: dict[str, Any] = field(default_factory=dict)
 
@@ -51,6 +52,7 @@ class Ingested:
         self.repeats += other.repeats
         self.quarantined += other.quarantined
         self.speaker_placeholders += other.speaker_placeholders
+        self.erased += other.erased
         self.rows_written += other.rows_written
         self.versions |= other.versions
 
@@ -95,6 +97,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
         repeats=sum(v.repeats for v in good),
         quarantined=sum(v.quarantined for v in judged),
         speaker_placeholders=sum(v.speaker_placeholders for v in good),
+        erased=sum(v.erased for v in judged),
         rows_written=written,
         versions={version.uri: version for version in versions},
     )

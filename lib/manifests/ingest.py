@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechlake.corpora import Corpus
+from speechlake.erasure.honoured import manifests_left, refuse_erased, with_erased
 from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -32,6 +33,7 @@ class IngestResult:
     manifests: int = 0
     parsed: int = 0
     gone: int = 0
+    erased: int = 0
     unrecognised: int = 0
     first_unrecognised: str | None = None
     listed: int = 0
@@ -48,6 +50,7 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     from speechlake.manifests.parse import parsed_lines
 
     lake = hold.lake
+    refuse_erased(lake, corpus.name)
     result = IngestResult()
     # First of all: what an earlier run staged may be what the lake knows of this corpus.
     hold.adopt(lambda stage: result.ingested.add(_adopted(hold, stage)))
@@ -59,7 +62,9 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     )
     listing = _staged_listing(hold, row)
     newest = newest_manifests(lake, corpus.name)
-    versions = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
+    there = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
+    versions = manifests_left(lake, corpus.name, there)
+    result.erased = len(there) - len(versions)
     if corpus.channels == EACH:
         relisted = relisted_manifests(lake, corpus.name, listing) if known else ()
         versions = as_heard(versions, newest, relisted)
@@ -186,9 +191,9 @@ def _staged_parse(
     digest = make_id(
         *sorted(f"{m['uri']}@{m['sha256']}@{m['parser_version']}@{m['max_reject']}" for m in manifests)
     )[:16]
-    return hold.staging.write(
-        digest, hold.run_id, staged.drop("ranges", "uri", "range_start", "line_in_range"), note
-    )
+    whole = staged.drop("ranges", "uri", "range_start", "line_in_range")
+    told = with_erased(hold.lake, corpus.name, corpus.namespace, whole)
+    return hold.staging.write(digest, hold.run_id, told, note)
 
 
 def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 MAIN_TEXT: Final = "manifest"
 DETAIL_CHARACTERS: Final = 300
+# Of lines that name what was erased: no format gives it.
+ERASED: Final = "ERASED"
 
 REASONS: Final[Mapping[str, str]] = {
     "TOO_LONG": "The line is longer than the cap of the reader.",
@@ -39,6 +41,7 @@ REASONS: Final[Mapping[str, str]] = {
     "BAD_CHANNEL": "The channel is neither a number from 0, nor A or B, nor mix.",
     "NAME_NOT_UTF8": "A file's name is not UTF-8, so that no table can hold it.",
     "SAME_INTERVAL": "Another line says something else about the same interval of the same audio.",
+    "ERASED": "The line names a speaker, recording or utterance that was erased on request.",
     "UNREADABLE": "The rest of the manifest could not be read, as of a damaged .gz.",
     "PARSER_FAILED": "The parser met something it was not made for; a defect of ours, please report it.",
 }

@@ -1,0 +1,216 @@
+"""Erase speakers, recordings, utterances or corpora: out of every table, its files, its log, and for good.
+
+The request is a YAML file that says who asks, why, and what goes. Rows vanish from all tables and their history;
+salted hashes stay, so that ingest does not bring them back. Releases that held them are listed, and their
+policies cut successors, in which everyone else stays where they were. Nothing else may run meanwhile. Killed
+anywhere, the same command finishes; a second run does nothing.
+
+    spark-submit --py-files dist/speechlake.zip jobs/erase_speakers.py \\
+        --lake s3a://corpus/lake --request request.yaml --report erasure.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from speechlake import job
+from speechlake.erasure import report as reports
+from speechlake.erasure.alone import alone
+from speechlake.erasure.found import Found, Meant, found_by, meant, missing
+from speechlake.erasure.mentions import mentions
+from speechlake.erasure.releases import Held, policy_of
+from speechlake.erasure.request import Request, load_request
+from speechlake.erasure.step import Counted, Told, carry_out, foreseen, releases_of, staged
+from speechlake.erasure.tombstones import hash_of, salt_of
+from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.hold import Hold
+from speechlake.job import Report
+from speechlake.jobs import build_splits
+from speechlake.lake import Lake
+from speechlake.ledger import Run
+from speechlake.progress import Progress
+from speechlake.questions import release_named
+from speechlake.staging import Stage
+
+NAME = "erase-speakers"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = job.parser(__doc__)
+    made.add_argument("--request", required=True, type=Path, help="YAML file: who asks, why, and what goes")
+    made.add_argument("--plan", action="store_true", help="say what would go; delete nothing")
+    made.add_argument(
+        "--report", type=Path, metavar="FILE", help="Markdown for who asked, JSON beside it; not in the lake"
+    )
+    job.add_wait(made)
+    return made
+
+
+def run(
+    lake: Lake,
+    request: Request,
+    *,
+    plan: bool = False,
+    report: Path | None = None,
+    wait_s: float = 0.0,
+    progress: Progress,
+    told: Told = lambda step: None,
+) -> Report:
+    """Take all that `request` names out of the lake; `told` hears of every step before it."""
+    reports.refuse_inside(report, lake)
+    if plan:
+        return _planned(lake, request, report, progress)
+    this = Run(NAME, "lake", {"reference": request.reference})
+    with lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
+        with alone(hold, wait_s):
+            began, stages = _carried_out(hold, request, report, told)
+        problems = _followed(hold, stages, wait_s, progress, told)
+        if hold.versions_written:
+            digest = hash_of(salt_of(lake), "request", request.canonical())
+            this.arguments, this.counts = {**this.arguments, "request": digest}, _counts(stages)
+            this.finish(hold)
+    reports.write_report(report if began else None, began or {}, reports.DONE, this.run_id, problems)
+    done = bool(hold.versions_written)
+    progress.say(f"{request.reference}: {_sentence(this.counts) if done else 'nothing to do'}")
+    for problem in problems:
+        progress.say(problem)
+    return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, _following(lake))
+
+
+def _carried_out(
+    hold: Hold, request: Request, report: Path | None, told: Told
+) -> tuple[reports.Account | None, list[Stage]]:
+    """Finish what earlier runs left, then do what is asked; the account of it, and the stages whose releases need
+    successors."""
+    lake = hold.lake
+    began = reports.begun_report(report, request.reference)
+    stages = [*hold.staging.complete()]
+    for stage in stages:
+        carry_out(hold, stage, told)
+    with _asked(lake, request) as (said, there, salt):
+        if _is_nothing(said, there):
+            return began or _unknown(lake, request, stages), stages
+        with foreseen(lake, request, said, there, salt) as (hashes, found):
+            began = _account(lake, request, said, there, found)
+            # Before the stage: once that is there, the next run deletes, whoever asks.
+            reports.write_report(report, began, reports.UNDER_WAY, hold.run_id)
+            stage = staged(hold, request, salt, hashes, found)
+    carry_out(hold, stage, told)
+    return began, [*stages, stage]
+
+
+def _followed(
+    hold: Hold, stages: Sequence[Stage], wait_s: float, progress: Progress, told: Told
+) -> list[str]:
+    """Cut the successors of releases that held what went, then forget the stages; what could not be done."""
+    told("successors")
+    held = [each for stage in stages for each in releases_of(stage.note) if each.newest]
+    problems = [_successor(hold.lake, each, wait_s, progress) for each in held]
+    told("stage")
+    for stage in stages:
+        hold.staging.delete(stage)
+    hold.staging.clear()
+    return [problem for problem in problems if problem]
+
+
+@contextmanager
+def _asked(lake: Lake, request: Request) -> Iterator[tuple[Meant, Found, str]]:
+    """What the request means here, kept while it is looked at; UsageError where it names what never was here."""
+    said, salt = meant(lake, request), salt_of(lake)
+    lost = missing(lake, said, salt)
+    if lost:
+        raise UsageError(
+            f"the request names {len(lost)} that {lake.root} does not hold: {'; '.join(lost[:5])}",
+            hint="Nothing was erased. Look at speaker_id and recording_id by `speechlake sql`.",
+        )
+    there = found_by(lake, said)
+    try:
+        yield said, there, salt
+    finally:
+        there.forget()
+
+
+def _is_nothing(said: Meant, there: Found) -> bool:
+    return not said.corpora and there.utterances.isEmpty() and there.recordings.isEmpty()
+
+
+def _planned(lake: Lake, request: Request, report: Path | None, progress: Progress) -> Report:
+    """Say what would go, and write nothing but the report."""
+    with (
+        _asked(lake, request) as (said, there, salt),
+        foreseen(lake, request, said, there, salt) as (_, found),
+    ):
+        whole = _account(lake, request, said, there, found)
+    reports.write_report(report, whole, reports.PLANNED, "none")
+    counts = _of_rows(found.rows, found.releases)
+    progress.say(f"{request.reference}: would erase {_sentence(counts)}")
+    return Report(NAME, "planned", None, counts, _following(lake))
+
+
+def _account(lake: Lake, request: Request, said: Meant, there: Found, found: Counted) -> reports.Account:
+    return reports.account(lake, request, there, found, mentions(lake, request, said, there))
+
+
+def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.Account | None:
+    """What can still be told of an interrupted run that wrote no report, or wrote it elsewhere."""
+    mine = [stage for stage in stages if stage.note["reference"] == request.reference]
+    return reports.account_of_note(lake, request, mine[0].note) if mine else None
+
+
+def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str | None:
+    """Publish what the release's policy yields now, everyone else on their side; why not, or None."""
+    release = release_named(lake, held.release) or {}
+    policy = policy_of(release)
+    by_hand = f"release {held.release} has no successor; build one by `speechlake build-splits`"
+    if policy is None or held.successor is None:
+        return f"{by_hand}: its policy reads lists of files, or is not understood by this version."
+    try:
+        build_splits.run(
+            lake, policy, str(release["policy"]), release=held.successor, wait_s=wait_s, progress=progress
+        )
+    except SpeechlakeError as error:
+        return f"{by_hand}: {error.message}"
+    return None
+
+
+def _counts(stages: Sequence[Stage]) -> dict[str, int]:
+    every = [_of_rows(stage.note["rows"], releases_of(stage.note)) for stage in stages]
+    return {name: sum(each[name] for each in every) for name in (every[0] if every else ())}
+
+
+def _of_rows(rows: Mapping[str, int], releases: Sequence[Held]) -> dict[str, int]:
+    named = {name: rows.get(name, 0) for name in ("utterances", "recordings", "manifests")}
+    return {**named, "rows": sum(rows.values()), "releases": len(releases)}
+
+
+def _sentence(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items()) or "nothing"
+
+
+def _following(lake: Lake) -> str:
+    return f"speechlake find-duplicates --lake {lake.root}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(NAME, arguments(), _call, argv)
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    return run(
+        job.existing(lake),
+        load_request(parsed.request),
+        plan=parsed.plan,
+        report=parsed.report,
+        wait_s=parsed.wait,
+        progress=Progress(),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""What a request means in this lake: the utterances, recordings and manifests that go, and what stays beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from speechlake.erasure.request import Request
+from speechlake.erasure.tombstones import hash_of, known_hashes
+from speechlake.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+OF_MANIFEST = ("corpus", "uri")
+
+
+@dataclass(frozen=True)
+class Meant:
+    """A request in the lake's own ids: few values, as a person wrote them."""
+
+    speakers: Sequence[str]
+    recordings: Sequence[str]
+    utterances: Sequence[str]
+    source_ids: Sequence[tuple[str, str]]
+    corpora: Sequence[str]
+    # Of the speakers' namespaces.
+    speakers_corpora: Sequence[str]
+
+
+def meant(lake: Lake, request: Request) -> Meant:
+    """The request with speakers in their namespaces. UsageError for a corpus or namespace that never was."""
+    rows = lake.read("corpora").select("corpus", "speaker_namespace").collect()
+    namespaces = {row.corpus: row.speaker_namespace for row in rows}
+    gone = known_hashes(lake, "corpus", [s.corpus for s in request.erase if s.corpus])
+    for subject in request.erase:
+        what, name = ("namespace", subject.namespace) if subject.namespace else ("corpus", subject.corpus)
+        known = {*namespaces.values()} if subject.namespace else {*namespaces, *gone}
+        if name is not None and name not in known:
+            raise UsageError(
+                f"the request names {what} {name!r}, which {lake.root} does not hold",
+                hint=f"It holds: {', '.join(sorted({*namespaces.values()} if subject.namespace else namespaces)) or 'none'}.",
+            )
+    spoken = [
+        (subject.namespace or namespaces.get(subject.corpus or ""), subject.speaker)
+        for subject in request.erase
+        if subject.kind == "speaker"
+    ]
+    mine = {namespace for namespace, _ in spoken}
+    return Meant(
+        speakers=sorted({f"{namespace}:{name}" for namespace, name in spoken if namespace}),
+        recordings=sorted({s.recording_id for s in request.erase if s.recording_id}),
+        utterances=sorted({s.utterance for s in request.erase if s.utterance}),
+        source_ids=sorted({(s.corpus, s.source_id) for s in request.erase if s.corpus and s.source_id}),
+        corpora=sorted({s.corpus or "" for s in request.erase if s.kind == "corpus"} & {*namespaces}),
+        speakers_corpora=sorted(corpus for corpus, namespace in namespaces.items() if namespace in mine),
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Frames of what goes. `utterances`, `recordings` and `manifests` are rows of their tables, `shared` recordings
+    that stay because others speak in them too."""
+
+    utterances: DataFrame
+    recordings: DataFrame
+    shared: DataFrame
+    manifests: DataFrame
+
+    def forget(self) -> None:
+        """Let go of what was kept to be asked many times: afterwards the tables say something else."""
+        for frame in (self.utterances, self.recordings, self.manifests):
+            frame.unpersist()
+
+
+def found_by(lake: Lake, said: Meant) -> Found:
+    """What goes by the request, retired rows included. Runs nothing; frames are kept until `forget`."""
+    everyone = lake.read("utterances")
+    going = _with_segments(lake, everyone.where(_chosen(said)), everyone).persist()
+    staying = everyone.join(going.select("utterance_id"), on="utterance_id", how="left_anti")
+    recordings = lake.read("recordings")
+    kept = staying.select("recording_id").distinct()
+    heard = recordings.join(going.select("recording_id").distinct(), on="recording_id", how="left_semi")
+    alone = heard.join(kept, on="recording_id", how="left_anti")
+    named = recordings.where(_is_in("recording_id", said.recordings) | _is_in("corpus", said.corpora))
+    return Found(
+        utterances=going,
+        recordings=alone.unionByName(named).distinct().persist(),
+        shared=heard.join(kept, on="recording_id", how="left_semi"),
+        manifests=_manifests(lake, said, going, staying).persist(),
+    )
+
+
+def missing(lake: Lake, said: Meant, salt: str) -> list[str]:
+    """What the request names that is not here, and was not erased before either: slips, most likely."""
+    from pyspark.sql import functions as F
+
+    utterances, recordings = lake.read("utterances"), lake.read("recordings")
+    here = {
+        *_seen(utterances, "speaker", "speaker_id", said.speakers),
+        *_seen(recordings, "recording", "recording_id", said.recordings),
+        *_seen(utterances, "utterance", "utterance_id", said.utterances),
+        *_seen_by_source(utterances, said),
+    }
+    plain = {"speaker": said.speakers, "recording": said.recordings, "utterance": said.utterances}
+    asked = [(kind, value) for kind, values in plain.items() for value in values]
+    every = [*asked, *(("source_id", *pair) for pair in said.source_ids)]
+    lost = [value for value in every if value not in here]
+    hashes = {hash_of(salt, *value): value for value in lost}
+    dead = lake.read("tombstones").where(F.col("hash").isin(list(hashes))).select("hash").collect()
+    erased = {hashes[row.hash] for row in dead}
+    return [" ".join(value) for value in lost if value not in erased]
+
+
+def _seen(table: DataFrame, kind: str, column: str, values: Sequence[str]) -> list[tuple[str, str]]:
+    if not values:
+        return []
+    rows = table.where(_is_in(column, values)).select(column).distinct().collect()
+    return [(kind, row[column]) for row in rows]
+
+
+def _seen_by_source(utterances: DataFrame, said: Meant) -> list[tuple[str, str, str]]:
+    if not said.source_ids:
+        return []
+    rows = utterances.where(_by_source(said)).select("corpus", "source_id").distinct().collect()
+    return [("source_id", row.corpus, row.source_id) for row in rows]
+
+
+def _chosen(said: Meant) -> Column:
+    """True for utterances that the request names, one way or another."""
+    ways = {
+        "speaker_id": said.speakers,
+        "recording_id": said.recordings,
+        "utterance_id": said.utterances,
+        "corpus": said.corpora,
+    }
+    named = [_is_in(column, values) for column, values in ways.items()]
+    return reduce(lambda one, other: one | other, named, _by_source(said))
+
+
+def _by_source(said: Meant) -> Column:
+    from pyspark.sql import functions as F
+
+    if not said.source_ids:
+        return F.lit(False)
+    # Neither may hold NUL: corpora have strict names, and ingest refuses it in texts.
+    pairs = ["\0".join(pair) for pair in said.source_ids]
+    return F.coalesce(F.concat("corpus", F.lit("\0"), "source_id").isin(pairs), F.lit(False))
+
+
+def _is_in(column: str, values: Sequence[str]) -> Column:
+    """Never null, so that it can be negated."""
+    from pyspark.sql import functions as F
+
+    return F.coalesce(F.col(column).isin(list(values)), F.lit(False)) if values else F.lit(False)
+
+
+def _with_segments(lake: Lake, chosen: DataFrame, everyone: DataFrame) -> DataFrame:
+    """With what was cut out of the chosen: a segment lives as long as what it was cut from."""
+    from pyspark.sql import functions as F
+
+    if not lake.exists("segmentations"):
+        return chosen
+    cut = (
+        lake.read("segmentations")
+        .join(chosen.select("utterance_id"), on="utterance_id", how="left_semi")
+        .select(F.explode("segments.utterance_id").alias("utterance_id"))
+    )
+    ids = chosen.select("utterance_id").unionByName(cut).distinct()
+    return everyone.join(ids, on="utterance_id", how="left_semi")
+
+
+def _manifests(lake: Lake, said: Meant, going: DataFrame, staying: DataFrame) -> DataFrame:
+    """Rows of `manifests` that list nobody else: their names may tell who it was (`1272-128104.trans.txt`)."""
+    from pyspark.sql import functions as F
+
+    repeats = lake.read("repeats")
+
+    def listing(utterances: DataFrame) -> DataFrame:
+        own = utterances.select("corpus", F.col("manifest_uri").alias("uri"))
+        again = repeats.join(utterances.select("utterance_id"), on="utterance_id", how="left_semi")
+        return own.unionByName(again.select(*OF_MANIFEST)).distinct()
+
+    alone = listing(going).join(listing(staying), on=[*OF_MANIFEST], how="left_anti")
+    rows = lake.read("manifests")
+    of_them = rows.join(alone, on=[*OF_MANIFEST], how="left_semi")
+    return of_them.unionByName(rows.where(_is_in("corpus", said.corpora))).distinct()

@@ -1,0 +1,63 @@
+"""Link keys that nobody has any more: sides are remembered by them, and they say that somebody was there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from speechlake.splits.groups import link_value
+from speechlake.splits.keys import id_of, utterance_key
+from speechlake.splits.policy_links import EXTRAS, LINK_COLUMNS
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
+
+
+def lost_keys(lake: Lake, going: DataFrame) -> DataFrame:
+    """(link_key) of the utterances in `going`, rows of `utterances`, that no other utterance has.
+
+    Keys that others share stay: they keep everyone else where they are. All that a policy may link is looked
+    at, whatever policies there are.
+    """
+    everyone = _with_links(lake, lake.read("utterances"))
+    mine = _with_links(lake, going)
+    theirs = everyone.join(going.select("utterance_id"), on="utterance_id", how="left_anti")
+    values = mine.select(F.explode(_values()).alias("link")).select("link.*").distinct()
+    shared = theirs.select(F.explode(_values()).alias("link")).select("link.*")
+    left = values.join(shared, on=["kind", "value"], how="left_anti")
+    own = going.select(utterance_key().alias("link_key"))
+    return own.unionByName(left.select(id_of(F.col("kind"), F.col("value")).alias("link_key"))).distinct()
+
+
+def _with_links(lake: Lake, utterances: DataFrame) -> DataFrame:
+    """Add overlap_id and speaker_namespace."""
+    corpora = lake.read("corpora").select("corpus", "speaker_namespace")
+    overlaps = lake.read("duplicates").select("utterance_id", "overlap_id")
+    joined = utterances.join(F.broadcast(corpora), on="corpus", how="left")
+    return joined.join(overlaps, on="utterance_id", how="left")
+
+
+def _values() -> Column:
+    """Array of (kind, value) of all that may link a row to others, as `speechlake.splits.keys` hashes them."""
+
+    def link(kind: Column, value: Column) -> Column:
+        return F.struct(kind.alias("kind"), value.alias("value"))
+
+    plain = {
+        "speaker": F.col("speaker_id"),
+        "recording": F.col("recording_id"),
+        "duplicate": F.col("overlap_id"),
+        "session": F.col("session_id"),
+        **{name: link_value(name) for name in LINK_COLUMNS},
+    }
+    own = F.array(*(link(F.lit(kind), value) for kind, value in plain.items()))
+    extras = F.transform(
+        F.map_entries("extras"),
+        lambda entry: link(
+            F.concat(F.lit(EXTRAS), entry["key"]), F.concat("speaker_namespace", F.lit(":"), entry["value"])
+        ),
+    )
+    return F.filter(F.concat(own, extras), lambda each: each["value"].isNotNull())

@@ -1,0 +1,174 @@
+"""The report of an erasure, for whoever asked: what was held, where, what went, and what is left to do elsewhere.
+
+Markdown for people, and the same as JSON beside it. It names who was erased: it lies outside the lake. It is
+written before anything is deleted, because nobody can tell afterwards, and once more at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechlake.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from speechlake.erasure.found import Found
+    from speechlake.erasure.request import Request
+    from speechlake.erasure.step import Counted
+    from speechlake.lake import Lake
+
+# A person has some thousand files; of a corpus the roots are enough.
+FILES_TOLD = 10_000
+PLANNED, UNDER_WAY, DONE = "planned", "under way", "done"
+Account = dict[str, Any]
+
+
+def refuse_inside(path: Path | None, lake: Lake) -> None:
+    """UsageError where a report would lie in the lake, whose files must name nobody."""
+    if path is not None and lake.is_local:
+        root = Path(lake.root.removeprefix("file://").removeprefix("file:")).resolve()
+        if path.resolve().is_relative_to(root):
+            raise UsageError(
+                f"--report {path} lies in the lake", hint="A report names who was erased: write it elsewhere."
+            )
+
+
+def account(lake: Lake, request: Request, there: Found, found: Counted, mentions: Sequence[str]) -> Account:
+    """What is known before anything goes, as plain values."""
+    manifests = there.manifests.select("corpus", "uri").distinct().orderBy("corpus", "uri")
+    return {
+        **_asked(lake, request),
+        "rows": dict(found.rows),
+        "redacted": dict(found.redacted),
+        "releases": [asdict(each) for each in found.releases],
+        "files": _places(lake, there.recordings),
+        "shared_files": _places(lake, there.shared),
+        "manifests": [f"{row.corpus} {row.uri}" for row in manifests.limit(FILES_TOLD).collect()],
+        "mentions": list(mentions),
+    }
+
+
+def account_of_note(lake: Lake, request: Request, note: Mapping[str, Any]) -> Account:
+    """The same of an interrupted run that left no report: numbers are staged, names are not."""
+    counted = {name: note[name] for name in ("rows", "redacted", "releases")}
+    nothing: dict[str, list[str]] = {name: [] for name in ("files", "shared_files", "manifests")}
+    lost = "Which files and manifests these were is not known any more: the run that began had no --report, or another."
+    return {**_asked(lake, request), **counted, **nothing, "mentions": [lost]}
+
+
+def _asked(lake: Lake, request: Request) -> Account:
+    return {
+        "reference": request.reference,
+        "requested_by": request.requested_by,
+        "date": request.date,
+        "lake": lake.root,
+        "asked": [subject.told() for subject in request.erase],
+    }
+
+
+def _places(lake: Lake, recordings: DataFrame) -> list[str]:
+    """Where the audio of some recordings lies, in full; up to FILES_TOLD."""
+    from pyspark.sql import functions as F
+
+    roots = lake.read("corpora").select("corpus", F.explode("roots").alias("r"))
+    uris = roots.select("corpus", F.col("r.name").alias("root"), F.col("r.uri").alias("uri"))
+    named = recordings.join(F.broadcast(uris), on=["corpus", "root"], how="left")
+    place = F.concat_ws("/", F.regexp_replace("uri", "/$", ""), F.coalesce("container", "path"))
+    inside = F.when(F.col("member").isNotNull(), F.concat(F.lit(" member "), "member")).otherwise("")
+    told = named.select(F.concat(place, inside).alias("place")).distinct().orderBy("place").limit(FILES_TOLD)
+    return [row.place for row in told.collect()]
+
+
+def write_report(
+    path: Path | None, said: Account, state: str, run_id: str, problems: Sequence[str] = ()
+) -> None:
+    """Write `path` and the JSON beside it; nothing without a path."""
+    if path is None:
+        return
+    whole = {
+        **said,
+        "state": state,
+        "run_id": run_id,
+        "written_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    whole["left_to_do"] = [*_left(whole), *problems]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    json_path(path).write_text(json.dumps(whole, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    path.write_text("\n".join(_markdown(whole)) + "\n", encoding="utf-8")
+
+
+def begun_report(path: Path | None, reference: str) -> Account | None:
+    """What an interrupted run wrote of the same request; None where there is nothing."""
+    if path is None or not json_path(path).exists():
+        return None
+    try:
+        said = json.loads(json_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    begun = isinstance(said, dict) and said.get("reference") == reference and said.get("state") == UNDER_WAY
+    return said if begun else None
+
+
+def json_path(path: Path) -> Path:
+    """The JSON beside a report."""
+    return path.with_name(f"{path.stem}.json")
+
+
+def _left(said: Account) -> Iterator[str]:
+    """What no job of a lake can do."""
+    if said["files"] or said["manifests"]:
+        yield (
+            "The audio and the manifests are not the lake's: delete the files below, and the lines in manifests "
+            "that list others too. Until then ingest reads them, and leaves out what was erased."
+        )
+    if said["shared_files"]:
+        yield f"{len(said['shared_files'])} recordings stay because others speak in them; the person can be heard there."
+    if said["releases"]:
+        yield "Whoever opened these releases, or copied their audio, has copies: tell them, and name the successors."
+    yield "Backups, object-store versions and snapshots of the lake's folder are not reached: let them expire."
+    yield "Pages written by report, review and diff-releases lie where they were written: delete those that show clips."
+    if said["rows"].get("duplicates") or said["rows"].get("audio_pairs"):
+        yield f"Copies are told anew by `speechlake find-duplicates --lake {said['lake']}`."
+    yield from said["mentions"]
+
+
+def _markdown(said: Account) -> Iterator[str]:
+    """The report as lines; names stand in code spans, so that none of them is markup."""
+    head = {PLANNED: "Plan of an erasure", UNDER_WAY: "Erasure under way", DONE: "Erasure done"}[
+        said["state"]
+    ]
+    yield from (f"# {head}: {said['reference']}", "")
+    yield f"Asked by {_code(said['requested_by'])} on {said['date']}; {said['state']} {said['written_at']}."
+    yield from (f"Lake {_code(said['lake'])}, run {_code(said['run_id'])}.", "")
+    yield from _section("Asked for", [_code(each) for each in said["asked"]])
+    yield from ("## What was held", "", "| table | rows |", "| --- | ---: |")
+    yield from (f"| {name} | {n} |" for name, n in sorted(said["rows"].items()))
+    yield ""
+    less = [f"{n} rows of {name} stay, without what they said of it" for name, n in said["redacted"].items()]
+    yield from _section("What others' rows said", less)
+    releases = [
+        f"{_code(each['release'])}: {each['splits']} rows of its sides, {each['decisions']} exclusions; "
+        + (f"followed by {_code(each['successor'])}" if each["successor"] else "without a successor")
+        for each in said["releases"]
+    ]
+    yield from _section("Releases that held it", releases)
+    yield from _section("Left to do", said["left_to_do"])
+    yield from _section("Files", [_code(each) for each in said["files"]])
+    yield from _section("Files that others share", [_code(each) for each in said["shared_files"]])
+    yield from _section("Manifests that list nobody else", [_code(each) for each in said["manifests"]])
+
+
+def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"## {title}", "")
+    yield from ([f"* {line}" for line in lines] or ["None."])
+    yield ""
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"

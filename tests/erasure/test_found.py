@@ -1,0 +1,125 @@
+"""What a request means: whose utterances, which recordings and manifests with them, and which link keys nobody has then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from erasure_story import request
+from erasure_tools import Frames
+
+from speechlake.erasure.found import Found, found_by, meant, missing
+from speechlake.erasure.links import lost_keys
+from speechlake.erasure.mentions import mentions
+from speechlake.errors import UsageError
+from speechlake.ids import make_id, recording_id
+from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, REPEATS, SEGMENTATIONS, UTTERANCES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Rows = Callable[..., "DataFrame"]
+# utterance -> corpus, recording, speaker, manifest, session
+SAID: Mapping[str, tuple[str, str, str | None, str, str | None]] = {
+    "z1": ("calls", "rz", "ns:zoe", "zoe.jsonl", "zoe's"),
+    "z2": ("calls", "both", "ns:zoe", "all.jsonl", "shared"),
+    "a1": ("calls", "both", "ns:anna", "all.jsonl", "shared"),
+    "z3": ("news", "rn", "ns:zoe", "news.jsonl", None),
+    "o1": ("other", "ro", "other:zoe", "zoe.jsonl", None),
+}
+# The segment of a whole file without a speaker, in a recording of its own.
+CUT = {"s1": ("calls", "rs", None, "all.jsonl", None), "whole": ("calls", "rs", None, "all.jsonl", None)}
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, rows: Rows) -> Any:
+    everyone = {**SAID, **CUT}
+    columns = ("corpus", "recording_id", "speaker_id", "manifest_uri", "session_id")
+    utterances = [
+        (u, {**dict(zip(columns, said, strict=True)), "source_id": f"source {u}"})
+        for u, said in everyone.items()
+    ]
+    recordings = {(recording, corpus) for corpus, recording, *_ in everyone.values()}
+    manifests = {(corpus, uri) for corpus, _, _, uri, _ in everyone.values()}
+    namespaces = {"calls": "ns", "news": "ns", "other": "other"}
+    frames = {
+        "corpora": rows(CORPORA, *[(c, {"speaker_namespace": ns}) for c, ns in namespaces.items()]),
+        "utterances": rows(UTTERANCES, *utterances),
+        "recordings": rows(
+            RECORDINGS, *[(r, {"corpus": c, "path": f"{r}.wav"}) for r, c in sorted(recordings)]
+        ),
+        "manifests": rows(MANIFESTS, *[(c, {"uri": uri}) for c, uri in sorted(manifests)]),
+        "repeats": rows(REPEATS, ("calls", {"uri": "again.jsonl", "utterance_id": "z1"})),
+        "segmentations": rows(SEGMENTATIONS, ("whole", {"recording_id": "rs", "segments": [("s1", 0, 5)]})),
+    }
+    return Frames(spark, frames)
+
+
+@contextmanager
+def found(lake: Any, *erase: dict[str, str]) -> Iterator[Found]:
+    there = found_by(lake, meant(lake, request(erase=[*erase])))
+    yield there
+    there.forget()
+
+
+def ids(frame: DataFrame, column: str) -> set[str]:
+    return {row[column] for row in frame.collect()}
+
+
+def test_a_speaker_is_found_in_all_corpora_of_the_namespace_and_in_no_other(lake: Any) -> None:
+    for said in ({"speaker": "zoe", "corpus": "calls"}, {"speaker": "zoe", "namespace": "ns"}):
+        with found(lake, said) as there:
+            assert ids(there.utterances, "utterance_id") == {"z1", "z2", "z3"}
+
+
+def test_recordings_go_that_nobody_else_speaks_in_and_manifests_that_list_nobody_else(lake: Any) -> None:
+    with found(lake, {"speaker": "zoe", "corpus": "calls"}) as there:
+        assert ids(there.recordings, "recording_id") == {"rz", "rn"}
+        assert ids(there.shared, "recording_id") == {"both"}
+        manifests = {(row.corpus, row.uri) for row in there.manifests.collect()}
+        assert manifests == {("calls", "zoe.jsonl"), ("news", "news.jsonl")}
+
+
+def test_a_segment_goes_with_what_it_was_cut_from(lake: Any) -> None:
+    with found(lake, {"source_id": "source whole", "corpus": "calls"}) as there:
+        assert ids(there.utterances, "utterance_id") == {"whole", "s1"}
+
+
+def test_a_corpus_goes_whole(lake: Any) -> None:
+    with found(lake, {"corpus": "other"}) as there:
+        assert ids(there.utterances, "utterance_id") == {"o1"}
+        assert ids(there.recordings, "recording_id") == {"ro"}
+
+
+def test_link_keys_go_that_nobody_else_has(lake: Any) -> None:
+    with found(lake, {"speaker": "zoe", "corpus": "calls"}) as there:
+        keys = ids(lost_keys(lake, there.utterances), "link_key")
+    own = {make_id("utterance", u) for u in ("z1", "z2", "z3")}
+    lost = {make_id("speaker", "ns:zoe"), make_id("recording", "rz"), make_id("session", "zoe's")}
+    assert own | lost <= keys
+    shared = {("recording", "both"), ("session", "shared"), ("speaker", "ns:anna"), ("speaker", "other:zoe")}
+    assert not keys & {make_id(*link) for link in shared}
+
+
+def test_what_is_not_there_is_named_and_an_unknown_corpus_or_namespace_too(lake: Any) -> None:
+    asked = request(erase=[{"speaker": "zoe", "corpus": "calls"}, {"path": "no.wav", "corpus": "calls"}])
+    assert missing(lake, meant(lake, asked), "salt") == [
+        f"recording {recording_id('calls', 'audio', 'no.wav')}"
+    ]
+    with pytest.raises(UsageError, match="namespace 'calls'"):
+        meant(lake, request(erase=[{"speaker": "zoe", "namespace": "calls"}]))
+    with pytest.raises(UsageError, match="corpus 'nothing'"):
+        meant(lake, request(erase=[{"corpus": "nothing"}]))
+
+
+def test_places_that_stay_and_hold_the_name_are_told(lake: Any) -> None:
+    asked = request(erase=[{"path": "rz.wav", "corpus": "calls"}, {"speaker": "both.wav", "corpus": "calls"}])
+    with found(lake, {"recording": "a" * 32}) as there:
+        assert mentions(lake, asked, meant(lake, asked), there) == []
+    with found(lake, {"speaker": "zoe", "corpus": "calls"}) as there:
+        told = mentions(lake, asked, meant(lake, asked), there)
+    assert told == [
+        "1 rows of recordings that stay hold a name of the request in path, member: look whose they are."
+    ]

@@ -1,0 +1,85 @@
+"""Requests: what they may say, and what is refused by name before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from speechlake.erasure.request import has_word, load_request
+from speechlake.errors import ConfigError
+from speechlake.ids import recording_id
+
+HEAD = "reference: p-17\nrequested_by: Zoe Falke\ndate: 2026-11-25\nerase:\n"
+
+
+def write(path: Path, text: str) -> Path:
+    file = path / "request.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_request_names_speakers_recordings_utterances_and_corpora(tmp_path: Path) -> None:
+    said = load_request(
+        write(
+            tmp_path,
+            HEAD
+            + '  - {speaker: "0012", namespace: calls}\n'
+            + "  - {speaker: zoe, corpus: calls}\n"
+            + "  - {path: a/zoe.wav, corpus: calls}\n"
+            + f"  - {{recording: {'a' * 32}}}\n"
+            + f"  - {{utterance: {'b' * 32}}}\n"
+            + "  - {source_id: zoe-1, corpus: calls}\n"
+            + "  - {corpus: pilot}\n",
+        )
+    )
+    kinds = [subject.kind for subject in said.erase]
+    assert kinds == ["speaker", "speaker", "recording", "recording", "utterance", "source_id", "corpus"]
+    assert said.erase[2].recording_id == recording_id("calls", "audio", "a/zoe.wav")
+    assert [*said.erase[2].names()] == ["a/zoe.wav"]
+    assert (said.date, said.reference) == ("2026-11-25", "p-17")
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        # YAML makes a number of it, and 0012 is ten: whose speaker that is must be said in quotes.
+        ("{speaker: 0012, namespace: calls}", "valid string"),
+        ("{speaker: zoe}", "expected one of"),
+        ("{speaker: zoe, recording: abc}", "match pattern"),
+        ("{utterance: b, corpus: calls}", "match pattern"),
+        ("{speeker: zoe, corpus: calls}", "did you mean 'speaker'"),
+        ("{}", "says nothing"),
+    ],
+)
+def test_an_entry_that_is_not_clear_is_refused(tmp_path: Path, entry: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        load_request(write(tmp_path, f"{HEAD}  - {entry}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("requested_by: a\ndate: 2026-11-25\nerase: [{corpus: c}]\n", "reference"),
+        (HEAD.replace("2026-11-25", '"2026-11-31"') + "  - {corpus: c}\n", "is no day"),
+        (HEAD.replace("p-17", "for zoe") + "  - {speaker: Zoe, corpus: c}\n", "must not hold"),
+        (HEAD.replace("erase:\n", "erase: []\n"), "at least 1"),
+    ],
+)
+def test_a_request_says_why_and_when_and_its_reference_names_nobody(
+    tmp_path: Path, text: str, what: str
+) -> None:
+    with pytest.raises(ConfigError, match=what):
+        load_request(write(tmp_path, text))
+
+
+def test_the_order_of_entries_makes_no_other_request(tmp_path: Path) -> None:
+    one = load_request(write(tmp_path, HEAD + "  - {corpus: a}\n  - {corpus: b}\n"))
+    other = load_request(write(tmp_path, HEAD + "  - {corpus: b}\n  - {corpus: a}\n"))
+    assert one.canonical() == other.canonical()
+
+
+def test_names_are_looked_for_as_whole_words() -> None:
+    assert has_word('{"sources":["/data/17.jsonl"]}', "17")
+    assert has_word("the talks of Zoe.", "zoe")
+    assert not has_word("2017 and 171", "17")
