@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechlake import logs
 from speechlake.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def _local_settings(conf: SparkConf) -> dict[str, str]:
 
 
 def _java_options(cores: int) -> Iterator[str]:
-    log4j = resources.files("speechlake").joinpath("log4j2.properties")
+    form = "log4j2-json.properties" if logs.is_json() else "log4j2.properties"
+    log4j = resources.files("speechlake").joinpath(form)
     if isinstance(log4j, Path):
         yield f"-Dlog4j2.configurationFile=file:{log4j}"
     if cores <= FEW_CORES:
