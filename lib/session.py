@@ -138,7 +138,7 @@ def _java_options(cores: int) -> Iterator[str]:
 def _with_jars(conf: SparkConf) -> None:
     """Name Delta's jars, unless they already lie beside Spark's own or came with spark-submit."""
     named = f"{conf.get('spark.jars', '')} {conf.get('spark.jars.packages', '')}"
-    if "delta" in named or delta_jars(_spark_jars()):
+    if "delta" in named or delta_jars(spark_jars()):
         return
     for folder in filter(None, (os.environ.get("SPEECHLAKE_JARS"), "build/jars")):
         jars = delta_jars(Path(folder))
@@ -157,7 +157,8 @@ def delta_jars(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*delta-spark*.jar"), *folder.glob("*delta-storage*.jar")])
 
 
-def _spark_jars() -> Path:
+def spark_jars() -> Path:
+    """The folder of jars of the Spark that would start."""
     import pyspark
 
     return Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
