@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from speechlake.health.finding import Finding, Patient, look
 from speechlake.health.holders import locks, stages
 from speechlake.health.machine import clock, devices, disk, memory
-from speechlake.health.weights import models
 from speechlake.health.software import delta, java, packages, python, spark
 from speechlake.health.stored import files, tables
+from speechlake.health.weights import models
 
 Check = Callable[[Patient], Finding]
 
