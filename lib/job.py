@@ -28,7 +28,10 @@ ERROR_LINES = 12
 
 @dataclass
 class Report:
-    """What a job says at its end. `refusal`: everything was written that may be, but a gate said no."""
+    """What a job says at its end. `refusal`: everything was written that may be, but a gate said no.
+
+    `more` are further keys of the last line, for those who act on them.
+    """
 
     job: str
     outcome: str = "done"
@@ -36,6 +39,7 @@ class Report:
     counts: Mapping[str, Any] = field(default_factory=dict)
     next_step: str | None = None
     refusal: SpeechlakeError | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
@@ -147,6 +151,7 @@ def print_result(report: Report, seconds: float) -> None:
         "counts": report.counts,
         "seconds": round(seconds, 1),
         "next": report.next_step,
+        **report.more,
     }
     sys.stderr.flush()
     print(json.dumps(said, ensure_ascii=False, default=str), flush=True)
