@@ -31,6 +31,9 @@ JOBS: dict[str, str] = {
     "report": "what a lake and a release hold, on the terminal",
     "explain": "the way of one utterance through all tables",
     "sql": "a query over tables and views",
+    "status": "per corpus: what is ingested, measured, stale, failed, and what it cost",
+    "register": "catalog tables and views over a lake, for those who bring their own SQL",
+    "doctor": "is this machine, and a lake, in order, and what is to be mended",
 }
 
 # Under spark-submit the folder of a job comes first on the path: a file `profile.py` there would hide the

@@ -109,6 +109,11 @@ class Files:
         fs, path = self._at(uri)
         fs.delete(path, True)
 
+    def qualified(self, uri: str) -> str:
+        """One spelling of a place: with its scheme, as its file system has it."""
+        fs, path = self._at(uri)
+        return str(fs.makeQualified(path).toString())
+
     def is_local(self, uri: str) -> bool:
         """True when `uri` is on this machine's file system, whose Delta log is not safe for several drivers."""
         fs, _ = self._at(uri)

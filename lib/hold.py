@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from speechlake import logs
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
 from speechlake.errors import Conflict, Overtaken
@@ -57,6 +58,7 @@ class Hold:
             self._lock.__enter__()
         if self._fenced:
             self._counters = {name: self.lake.counter(name, self._app_id) for name in TABLES}
+        logs.note_run(self.job, self.scope, self.run_id)
         return self
 
     def __exit__(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from speechlake import logs, watching
 from speechlake.errors import SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ ERROR_LINES = 12
 
 @dataclass
 class Report:
-    """What a job says at its end. `refusal`: everything was written that may be, but a gate said no."""
+    """What a job says at its end. `refusal`: everything was written that may be, but a gate said no.
+
+    `more` are further keys of the last line, for those who act on them.
+    """
 
     job: str
     outcome: str = "done"
@@ -35,10 +39,11 @@ class Report:
     counts: Mapping[str, Any] = field(default_factory=dict)
     next_step: str | None = None
     refusal: SpeechlakeError | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
-    """An argument parser that shows the job's docstring; with `--lake` (or SPEECHLAKE_LAKE) and `--wait`."""
+    """An argument parser that shows the job's docstring; with `--lake` (or SPEECHLAKE_LAKE) and what all jobs have."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if lake:
         default = os.environ.get("SPEECHLAKE_LAKE")
@@ -48,6 +53,7 @@ def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
             required=default is None,
             help="folder or URI of the lake [SPEECHLAKE_LAKE]",
         )
+    watching.add_watching(made)
     return made
 
 
@@ -69,15 +75,35 @@ def main(
     argv: Sequence[str] | None,
 ) -> int:
     """Parse, open the lake, call, and end with one JSON object on stdout; the exit code."""
+    return main_alone(name, arguments, lambda parsed: call(open_lake(parsed.lake, name), parsed), argv)
+
+
+def main_alone(
+    name: str,
+    arguments: argparse.ArgumentParser,
+    call: Callable[[argparse.Namespace], Report],
+    argv: Sequence[str] | None,
+) -> int:
+    """`main` of a job that opens no lake, or opens it by itself."""
     started = time.monotonic()
     arguments.prog = f"speechlake {name}"
-    try:
-        parsed = arguments.parse_args(argv)
-    except SystemExit as stop:  # argparse has already said why
-        return int(stop.code or 0)
-    with _ended_by_sigterm():
-        report, code = _guarded(name, lambda: call(open_lake(parsed.lake, name), parsed))
-    print_result(report, time.monotonic() - started)
+    said = sys.argv[1:] if argv is None else argv
+    with logs.stderr_as_asked(name, said), watching.watched():
+        try:
+            parsed = arguments.parse_args(said)
+        except SystemExit as stop:  # argparse has already said why
+            return int(stop.code or 0)
+
+        def watched_call() -> Report:
+            watching.begin(parsed)
+            return call(parsed)
+
+        with _ended_by_sigterm():
+            report, code = _guarded(name, watched_call)
+        seconds = time.monotonic() - started
+        outcome = type(report.refusal).__name__ if report.refusal else report.outcome
+        watching.command_ended(name, getattr(parsed, "corpus", None), outcome, code, seconds)
+        print_result(report, seconds)
     return code
 
 
@@ -125,6 +151,7 @@ def print_result(report: Report, seconds: float) -> None:
         "counts": report.counts,
         "seconds": round(seconds, 1),
         "next": report.next_step,
+        **report.more,
     }
     sys.stderr.flush()
     print(json.dumps(said, ensure_ascii=False, default=str), flush=True)
@@ -135,16 +162,16 @@ def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
     try:
         report = call()
     except SpeechlakeError as error:
-        print(error, file=sys.stderr)
+        logs.say(str(error))
         return Report(name, outcome=type(error).__name__), error.exit_code
     except KeyboardInterrupt:
-        print("Interrupted. The same command again finishes the job.", file=sys.stderr)
+        logs.say("Interrupted. The same command again finishes the job.")
         return Report(name, outcome="interrupted"), 5
     except Exception as error:
         _print_internal(error)
         return Report(name, outcome=type(error).__name__), 5
     if report.refusal is not None:
-        print(report.refusal, file=sys.stderr)
+        logs.say(str(report.refusal))
         return report, report.refusal.exit_code
     return report, 0
 
@@ -152,8 +179,8 @@ def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
 def _print_internal(error: Exception) -> None:
     """Where in our code it happened, and what was said; Java's own hundred lines help nobody."""
     said = [line for line in str(error).splitlines() if not line.startswith("\tat ")]
-    print("".join(traceback.format_tb(error.__traceback__)), end="", file=sys.stderr)
-    print(f"{type(error).__name__}: " + "\n".join(said[:ERROR_LINES]), file=sys.stderr)
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logs.say(f"{where}{type(error).__name__}: " + "\n".join(said[:ERROR_LINES]))
 
 
 def corpora_of(lake: Lake, corpus: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from speechlake import __version__
+from speechlake import __version__, watching
 from speechlake.commits import commit_info
 from speechlake.contracts import struct_of
 from speechlake.hold import Hold
@@ -104,6 +104,7 @@ class Run:
         schema = struct_of(RUNS)
         frame = hold.lake.spark.createDataFrame([tuple(row[name] for name in RUNS.column_names)], schema)
         hold.append_missing("runs", frame, fresh=True, expected=1)
+        watching.run_ended(self, outcome)
 
 
 def nothing_to_do(lake: Lake, run: Run) -> bool:

@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
+
+from speechlake.logs import JsonLines
 
 
 class Progress:
@@ -16,9 +18,11 @@ class Progress:
         self._stream = stream or sys.stderr
         self._quiet = quiet
 
-    def say(self, line: str) -> None:
-        """One line, with the time of day in UTC."""
-        if not self._quiet:
+    def say(self, line: str, **counts: Any) -> None:
+        """One line, with the time of day in UTC. `counts` are what it tells, for logs that machines read."""
+        if isinstance(self._stream, JsonLines) and not self._quiet:
+            self._stream.say(line, **counts)
+        elif not self._quiet:
             print(f"{time.strftime('%H:%M:%S', time.gmtime())} {line}", file=self._stream, flush=True)
 
     @contextmanager
@@ -42,7 +46,8 @@ class HoursDone:
         """A chunk is committed."""
         self.done_s += seconds
         self.failures += failures
-        self._progress.say(f"{self._what}: {self.told(self.done_s)}")
+        told = f"{self._what}: {self.told(self.done_s)}"
+        self._progress.say(told, done_s=self.done_s, total_s=self.total_s, failures=self.failures)
 
     def told(self, done_s: float) -> str:
         """Hours done and left, × real time, ETA, failures."""

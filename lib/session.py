@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechlake import logs
 from speechlake.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def _local_settings(conf: SparkConf) -> dict[str, str]:
 
 
 def _java_options(cores: int) -> Iterator[str]:
-    log4j = resources.files("speechlake").joinpath("log4j2.properties")
+    form = "log4j2-json.properties" if logs.is_json() else "log4j2.properties"
+    log4j = resources.files("speechlake").joinpath(form)
     if isinstance(log4j, Path):
         yield f"-Dlog4j2.configurationFile=file:{log4j}"
     if cores <= FEW_CORES:
@@ -136,7 +138,7 @@ def _java_options(cores: int) -> Iterator[str]:
 def _with_jars(conf: SparkConf) -> None:
     """Name Delta's jars, unless they already lie beside Spark's own or came with spark-submit."""
     named = f"{conf.get('spark.jars', '')} {conf.get('spark.jars.packages', '')}"
-    if "delta" in named or delta_jars(_spark_jars()):
+    if "delta" in named or delta_jars(spark_jars()):
         return
     for folder in filter(None, (os.environ.get("SPEECHLAKE_JARS"), "build/jars")):
         jars = delta_jars(Path(folder))
@@ -155,7 +157,8 @@ def delta_jars(folder: Path) -> list[Path]:
     return sorted([*folder.glob("*delta-spark*.jar"), *folder.glob("*delta-storage*.jar")])
 
 
-def _spark_jars() -> Path:
+def spark_jars() -> Path:
+    """The folder of jars of the Spark that would start."""
     import pyspark
 
     return Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"

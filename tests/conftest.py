@@ -49,6 +49,14 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 
 
 @pytest.fixture(scope="session")
+def sample(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake of literal rows with something to answer to every question; for reading only."""
+    from sample_lake import make_sample
+
+    return make_sample(spark, tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="session")
 def speech() -> Path:
     """Real speech: `<voice>/<id>.wav` with `texts/<language>.txt`, fetched by set-up."""
     folder = PROJECT / "build" / "speech"

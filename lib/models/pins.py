@@ -30,6 +30,11 @@ def check_pin(cache: Path, model: str, sha256: str) -> None:
             )
 
 
+def pinned(cache: Path) -> dict[str, str]:
+    """Model -> sha256 of all pins; ModelError where the file is broken."""
+    return _read(cache / PINS)
+
+
 def _read(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}

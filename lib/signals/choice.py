@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +30,24 @@ def resources(device: str, batch_s: float | None, streams: int | None) -> dict[s
 
 def wanted_by_profile(lake: Lake, name: str, where: Mapping[str, Any]) -> list[Wanted]:
     """What the lake's profile names for an extractor, each for its languages; nothing where it names nothing."""
-    entries = profile(lake).get(name, ())
     rows = {row.fingerprint: row for row in lake.read("extractors").where(f"name = '{name}'").collect()}
+    found = []
+    for fingerprint, limits in limits_of(profile(lake).get(name, ())).items():
+        extractor = rebuild_row(rows[fingerprint], **where)
+        found.append(Wanted(extractor, extractor.identity(), **limits))
+    return found
+
+
+def limits_of(entries: Sequence[tuple[frozenset[str] | None, str]]) -> dict[str, dict[str, Any]]:
+    """Fingerprint -> for which languages a profile's entries name it, as fields of `Wanted`."""
     named = frozenset(language for languages, _ in entries for language in languages or ())
     by_fingerprint: dict[str, list[frozenset[str] | None]] = {}
     for languages, fingerprint in entries:
         by_fingerprint.setdefault(fingerprint, []).append(languages)
-    found = []
+    found: dict[str, dict[str, Any]] = {}
     for fingerprint, said in by_fingerprint.items():
-        extractor = rebuild_row(rows[fingerprint], **where)
         mine = frozenset(language for languages in said for language in languages or ())
-        limits = {"but": named - mine} if None in said else {"languages": mine}
-        found.append(Wanted(extractor, extractor.identity(), **limits))
+        found[fingerprint] = {"but": named - mine} if None in said else {"languages": mine}
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from speechlake import watching
 from speechlake.hold import Hold
 from speechlake.schemas import ATTEMPTS, CHUNKS, CONTENT_HASHES, TABLES
 from speechlake.signals.plan import MAX_ATTEMPTS
@@ -60,7 +61,9 @@ def commit_measured(hold: Hold, stage: Stage) -> Measured:
         hold.append_missing("attempts", rows, within=here, digest=stage.digest)
         last = here & (F.col("run_id") == stage.note["run_id"]) & (F.col("n") >= MAX_ATTEMPTS)
         measured.spent = hold.lake.read("attempts").where(last).select("utterance_id").distinct().count()
-    hold.append_missing("chunks", chunk_row(hold, stage, measured), digest=stage.digest)
+    # A chunk that was committed before, and whose stage a kill left behind, was told of then.
+    if hold.append_missing("chunks", chunk_row(hold, stage, measured), digest=stage.digest):
+        watching.chunk_ended(hold.job, hold.scope, measured)
     return measured
 
 

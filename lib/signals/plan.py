@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # After this many transient failures nothing is planned; policies see `missing:<signal>`.
 MAX_ATTEMPTS = 3
+# What an utterance is to an extractor.
+MEASURED, FAILED, SPENT, LACKING = "measured", "failed", "spent", "lacking"
 # Chunks are ranges of slots, so that a plan is staged once and cut afterwards without sorting it. So many
 # that a petabyte's chunks still take minutes.
 SLOTS = 1 << 16
@@ -46,6 +48,11 @@ class Wanted:
     def column(self) -> str:
         """Name of its struct in staged rows: several fingerprints of one extractor may measure a clip."""
         return f"{self.name}_{self.fingerprint}"
+
+    @property
+    def state(self) -> str:
+        """Name of the column that says what an utterance is to this."""
+        return f"state_{self.fingerprint}"
 
     @property
     def fingerprint(self) -> str:
@@ -99,6 +106,22 @@ def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
+    frame = with_states(lake, corpus, wanted)
+    needs = [F.when(F.col(each.state) == LACKING, F.lit(each.fingerprint)) for each in wanted]
+    lacking = F.filter(F.array(*needs), lambda need: need.isNotNull())
+    return (
+        frame.withColumn("needs", lacking).where(F.size("needs") > 0).drop(*[each.state for each in wanted])
+    )
+
+
+def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
+    """One row per utterance that could be measured, with its recording and what it is to each of `wanted`.
+
+    That column, `Wanted.state`, is MEASURED or FAILED (for good) where there is a row under the wanted content,
+    fingerprint and inputs, SPENT after the last attempt, else LACKING; null where it is not wanted.
+    """
+    from pyspark.sql import functions as F
+
     here = F.col("corpus") == corpus
     current = here & F.col("retired_in").isNull()
     recordings = (
@@ -116,37 +139,30 @@ def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
         with_content(recordings, lake.read("content_hashes").where(here)), on="recording_id", how="inner"
     )
     for each in wanted:
-        frame = _with_need(frame, lake, corpus, each)
-    lacking = F.filter(
-        F.array(*[F.col(f"need_{each.fingerprint}") for each in wanted]), lambda need: need.isNotNull()
-    )
-    return (
-        frame.withColumn("needs", lacking)
-        .where(F.size("needs") > 0)
-        .drop(*[f"need_{each.fingerprint}" for each in wanted])
-    )
+        frame = _with_state(frame, lake, corpus, each)
+    return frame
 
 
-def _with_need(frame: DataFrame, lake: Lake, corpus: str, wanted: Wanted) -> DataFrame:
+def _with_state(frame: DataFrame, lake: Lake, corpus: str, wanted: Wanted) -> DataFrame:
     from pyspark.sql import functions as F
 
     mine = (F.col("corpus") == corpus) & (F.col("fingerprint") == wanted.fingerprint)
+    how = F.when(F.col("error").isNull(), MEASURED).otherwise(FAILED)
     done = (
         lake.read(f"signals_{wanted.name}")
         .where(mine)
-        .select("utterance_id", "content_sha256", "inputs_hash", F.lit(True).alias("done"))
+        .select("utterance_id", "content_sha256", "inputs_hash", how.alias("done"))
     )
     spent = (
         lake.read("attempts")
         .where(mine & (F.col("n") >= MAX_ATTEMPTS))
-        .select("utterance_id", "listing_key", "inputs_hash", F.lit(True).alias("spent"))
+        .select("utterance_id", "listing_key", "inputs_hash", F.lit(SPENT).alias("spent"))
     )
     hashed = frame.withColumn("inputs_hash", inputs_hash(wanted.extractor.inputs))
     joined = hashed.join(done, on=["utterance_id", "content_sha256", "inputs_hash"], how="left")
     joined = joined.join(spent, on=["utterance_id", "listing_key", "inputs_hash"], how="left")
-    lacking = F.col("done").isNull() & F.col("spent").isNull() & wanted.is_for(F.col("language"))
-    need = F.when(lacking, F.lit(wanted.fingerprint))
-    return joined.withColumn(f"need_{wanted.fingerprint}", need).drop("done", "spent", "inputs_hash")
+    state = F.when(wanted.is_for(F.col("language")), F.coalesce("done", "spent", F.lit(LACKING)))
+    return joined.withColumn(wanted.state, state).drop("done", "spent", "inputs_hash")
 
 
 def audio_seconds() -> Column:

@@ -1,0 +1,171 @@
+"""Status: how every corpus of a lake stands: ingested, measured, stale, failed, to be tried again, last run, cost.
+
+Current is what the profile names, as in views and policies, and what runs by default. Whether an utterance
+lacks a measurement is the plan's own question, so that what stands here is what `extract-signals` would do.
+The last line lists as `incomplete` each corpus, of the lake and of --corpora, with anything missing, stale or
+to be tried again. Reads tables only; needs no model and no audio.
+
+    spark-submit --py-files dist/speechlake.zip jobs/status.py --lake s3a://corpus/lake --corpora corpora.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechlake import job
+from speechlake.corpora import load_corpora
+from speechlake.job import Report
+from speechlake.lake import Lake
+from speechlake.prices import add_price, price_of
+from speechlake.questions.standing import (
+    cost_by_corpus,
+    current_extractors,
+    ingested,
+    last_runs,
+    standing,
+)
+from speechlake.signals import DEFAULT_EXTRACTORS
+from speechlake.terminal import console, show
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NAME = "status"
+# What keeps a corpus from being complete: a run of extract-signals would measure it.
+OPEN = ("missing", "stale", "to_retry")
+COUNTED = ("utterances", "measured", "failed", "given_up", *OPEN)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Every knob of this job; text becomes typed values here and nowhere deeper."""
+    made = job.parser(__doc__)
+    made.add_argument(
+        "--corpora", type=Path, help="YAML file of corpora: those that were never ingested are told too"
+    )
+    made.add_argument("--corpus", help="one corpus; default all")
+    made.add_argument(
+        "--extractor",
+        action="append",
+        help="repeatable; default what the profile names, and what runs by default",
+    )
+    add_price(made)
+    return made
+
+
+@dataclass
+class Standing:
+    """How one corpus stands. `extractors`: rows of `questions.standing`."""
+
+    corpus: str
+    ingested: dict[str, Any] | None = None
+    extractors: list[dict[str, Any]] = field(default_factory=list)
+    last: dict[str, Any] | None = None
+    cost: dict[str, Any] = field(default_factory=dict)
+
+    def open_of(self, row: dict[str, Any], named: Sequence[str]) -> int:
+        """What an extractor leaves open. One that is not run by default counts where it has measured before."""
+        asked = row["extractor"] in (named or DEFAULT_EXTRACTORS)
+        begun = row["utterances"] > row["missing"]
+        return sum(row[name] for name in OPEN) if asked or begun else 0
+
+    def is_complete(self, named: Sequence[str]) -> bool:
+        """False where nothing was ever accepted, or anything is missing, stale or to be tried again."""
+        accepted = self.ingested is not None and self.ingested["manifests"] > self.ingested["refused"]
+        return accepted and not any(self.open_of(row, named) for row in self.extractors)
+
+
+def run(
+    lake: Lake,
+    *,
+    corpora: Sequence[str] = (),
+    corpus: str | None = None,
+    extractors: Sequence[str] = (),
+    price_per_device_hour: float | None = None,
+    out: Console | None = None,
+) -> Report:
+    """Print how the corpora of the lake, and of `corpora`, stand."""
+    out = out or console()
+    found = _standings(lake, corpora, corpus, extractors)
+    _print(out, found, price_per_device_hour)
+    incomplete = [each.corpus for each in found if not each.is_complete(extractors)]
+    counts = {"corpora": {each.corpus: _counts(each) for each in found}}
+    following = f"speechlake extract-signals --lake {lake.root}" if incomplete else None
+    return Report(NAME, counts=counts, next_step=following, more={"incomplete": incomplete})
+
+
+def _standings(
+    lake: Lake, corpora: Sequence[str], corpus: str | None, extractors: Sequence[str]
+) -> list[Standing]:
+    known = {row.corpus: row.asDict() for row in ingested(lake).collect()}
+    names = sorted({*known, *corpora})
+    if corpus is not None:
+        names = [corpus] if corpus in corpora else job.corpora_of(lake, corpus)
+    last = {row.scope: row.asDict() for row in last_runs(lake).where("scope <> 'lake'").collect()}
+    cost = {row.corpus: row.asDict() for row in cost_by_corpus(lake).collect()}
+    wanted = current_extractors(lake, extractors)
+    order = {w.fingerprint: n for n, w in enumerate(wanted)}
+    found = []
+    for name in names:
+        rows = [row.asDict() for row in standing(lake, name, wanted).collect()] if name in known else []
+        rows.sort(key=lambda row: order[row["fingerprint"]])
+        found.append(Standing(name, known.get(name), rows, last.get(name), cost.get(name, {})))
+    return found
+
+
+def _counts(each: Standing) -> dict[str, Any]:
+    """What the last line says of a corpus."""
+    by_extractor: dict[str, dict[str, int]] = {}
+    for row in each.extractors:
+        mine = by_extractor.setdefault(row["extractor"], dict.fromkeys(COUNTED, 0))
+        for name in COUNTED:
+            mine[name] += row[name]
+    last = {"last_run": f"{each.last['job']} {each.last['outcome']}"} if each.last else {}
+    return {"utterances": (each.ingested or {}).get("utterances", 0), **last, "extractors": by_extractor}
+
+
+def _print(out: Console, found: Sequence[Standing], price: float | None) -> None:
+    names = ("manifests", "refused", "quarantined", "recordings", "audio_missing", "utterances")
+    shown = []
+    for each in found:
+        last, charged = each.last or {}, each.cost.get("charged_hours")
+        cost = None if price is None or charged is None else price * charged
+        when = f"{last['finished_at']:%Y-%m-%d %H:%M}" if last else None
+        counted = [(each.ingested or {}).get(name, 0) for name in names]
+        told = [last.get("job"), last.get("outcome"), when, each.cost.get("hours_measured"), charged, cost]
+        shown.append([each.corpus, *counted, *told])
+    heads = [name.replace("_", " ") for name in names]
+    ends = ["last run", "outcome", "ended (UTC)", "hours measured", "device hours", "price"]
+    show(out, "Corpora", ["corpus", *heads, *ends], shown)
+    rows = [
+        [each.corpus, row["extractor"], row["fingerprint"], *(row[name] for name in COUNTED)]
+        for each in found
+        for row in each.extractors
+    ]
+    title = "Measured by each current extractor"
+    show(out, title, ["corpus", "extractor", "fingerprint", *(n.replace("_", " ") for n in COUNTED)], rows)
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    corpora = [each.name for each in load_corpora(parsed.corpora)] if parsed.corpora else []
+    return run(
+        # Before the first ingest every corpus of the file is incomplete, and that is an answer.
+        lake if corpora else job.existing(lake),
+        corpora=corpora,
+        corpus=parsed.corpus,
+        extractors=parsed.extractor or (),
+        price_per_device_hour=price_of(parsed.price_per_device_hour),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; the exit code."""
+    return job.main(NAME, arguments(), _call, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""How corpora stand: what is measured, stale, failed, to be tried again; and which are incomplete."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from lake_tools import column
+from sample_lake import CLIPS, write_rows
+
+from speechlake import job
+from speechlake.errors import UsageError
+from speechlake.jobs import status
+from speechlake.lake import Lake
+from speechlake.questions.standing import current_extractors, standing
+from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, UTTERANCES
+from speechlake.signals.plan import unmeasured
+from speechlake.terminal import console
+
+pytestmark = pytest.mark.slow
+
+COUNTED = ("utterances", "measured", "failed", "given_up", "to_retry", "stale", "missing")
+# (corpus, extractor): counts, in the order of COUNTED.
+STANDING = {
+    # c0 is retired. c5 failed once; c6 has other bytes.
+    ("calls", "audio"): (6, 4, 0, 0, 1, 1, 0),
+    # c6's speech was measured of what the bytes were.
+    ("calls", "speech"): (6, 6, 0, 0, 0, 0, 0),
+    # c4 by the model before; c5 and c6 never.
+    ("calls", "whisper"): (6, 3, 0, 0, 0, 1, 2),
+    ("calls", "audio_keys"): (6, 4, 0, 0, 0, 0, 2),
+    # b5's file is missing: nothing could measure it. b4 does not decode.
+    ("books", "audio"): (4, 3, 1, 0, 0, 0, 0),
+    ("books", "speech"): (4, 3, 0, 0, 0, 0, 1),
+    ("books", "whisper"): (4, 3, 0, 0, 0, 0, 1),
+    ("books", "audio_keys"): (4, 3, 0, 0, 0, 0, 1),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stood(sample) -> dict[tuple[str, str], tuple[int, ...]]:
+    wanted = current_extractors(sample)
+    return {
+        (corpus, row.extractor): tuple(row[name] for name in COUNTED)
+        for corpus in ("calls", "books")
+        for row in standing(sample, corpus, wanted).collect()
+    }
+
+
+@pytest.mark.parametrize(("corpus", "extractor"), list(STANDING))
+def test_an_utterance_counts_once_for_what_it_is_to_an_extractor(stood, corpus, extractor):
+    found = stood[corpus, extractor]
+    assert found == STANDING[corpus, extractor]
+    assert found[0] == sum(found[1:])
+
+
+def test_what_is_open_is_exactly_what_extract_signals_would_measure(sample, stood):
+    for w in current_extractors(sample):
+        for corpus in ("calls", "books"):
+            *_, to_retry, stale, missing = stood[corpus, w.name]
+            assert unmeasured(sample, corpus, [w]).count() == to_retry + stale + missing
+
+
+def printed(lake: Lake, **said: Any) -> tuple[str, Any]:
+    out = io.StringIO()
+    report = status.run(lake, out=console(out), **said)
+    return out.getvalue(), report
+
+
+def test_status_lists_what_is_incomplete_with_what_the_file_names_and_the_lake_lacks(sample):
+    text, report = printed(sample, corpora=["calls", "new"], price_per_device_hour=36.0)
+    assert report.more == {"incomplete": ["books", "calls", "new"]}
+    assert report.counts["corpora"]["calls"]["extractors"]["audio"] == dict(
+        zip(status.COUNTED, (6, 4, 0, 0, 0, 1, 1), strict=True)
+    )
+    assert report.counts["corpora"]["calls"]["last_run"] == "score-transcripts done"
+    assert report.counts["corpora"]["new"] == {"utterances": 0, "extractors": {}}
+    (calls,) = [line.split() for line in text.splitlines() if line.startswith("calls") and "2026" in line]
+    # manifests, refused, quarantined, recordings, missing, utterances; then 15 s of CPU at 36 an hour
+    assert calls[1:7] == ["1", "0", "2", "12", "1", "6"] or calls[1:7] == ["1", "0", "2", "7", "0", "6"]
+    assert calls[-1] == "0.150"
+
+
+def test_one_extractor_may_be_asked_for_alone(sample):
+    _, report = printed(sample, extractors=["speech"])
+    # Of calls all speech is measured, of books b4's is not.
+    assert report.more == {"incomplete": ["books"]}
+
+
+def test_an_extractor_that_is_none_is_a_users_mistake(sample):
+    with pytest.raises(UsageError, match="no extractor 'speach'"):
+        printed(sample, extractors=["speach"])
+
+
+def test_an_extractor_beyond_the_default_counts_where_it_has_measured(sample):
+    row = dict.fromkeys(COUNTED, 0) | {"extractor": "events", "utterances": 5, "missing": 5}
+    begun = row | {"missing": 3, "measured": 2}
+    accepted = {"manifests": 1, "refused": 0}
+    assert status.Standing("c", accepted, [row]).is_complete([])
+    assert not status.Standing("c", accepted, [begun]).is_complete([])
+    assert not status.Standing("c", accepted, [row]).is_complete(["events"])
+
+
+def test_a_lake_that_nothing_measured_lacks_what_runs_by_default(spark, tmp_path):
+    said = {"corpus": "c", "recording_id": "r", "utterance_id": "u"}
+    literal = (
+        (CORPORA, {}),
+        (MANIFESTS, {"accepted": True}),
+        (RECORDINGS, {"state": "present", "listing_key": "k"}),
+        (UTTERANCES, {}),
+    )
+    for table, more in literal:
+        fitting = {name: value for name, value in said.items() if name in table.column_names}
+        write_rows(spark, tmp_path, table, [fitting | more])
+    _, report = printed(Lake(spark, tmp_path))
+    by_extractor = report.counts["corpora"]["c"]["extractors"]
+    assert {name: found["missing"] for name, found in by_extractor.items()} == dict.fromkeys(
+        ("audio", "speech", "whisper", "audio_keys"), 1
+    )
+    assert report.more == {"incomplete": ["c"]}
+
+
+def test_before_the_first_ingest_every_corpus_of_the_file_is_incomplete(spark, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(job, "open_lake", lambda root, app: Lake(spark, root))
+    (tmp_path / "corpora.yaml").write_text("corpora: [{name: a, sources: [a.jsonl]}]")
+    said = ["--lake", str(tmp_path / "lake"), "--corpora", str(tmp_path / "corpora.yaml")]
+    assert status.main(said) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["incomplete"] == ["a"]
+    assert status.main(said[:2]) == 2
+    assert not (tmp_path / "lake").exists()
+
+
+def test_every_clip_of_the_sample_stands_somewhere(sample, stood):
+    listed = column(
+        [row.asDict() for row in sample.read("utterances").collect()], "utterance_id", "retired_in"
+    )
+    assert listed.keys() == CLIPS.keys()
+    assert sum(found[0] for (_, name), found in stood.items() if name == "audio") == len(CLIPS) - 2
