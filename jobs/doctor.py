@@ -14,7 +14,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechlake import job
 from speechlake.errors import UsageError
@@ -49,7 +49,7 @@ def run(lake: str | None, *, out: Console | None = None) -> Report:
         _print(out, finding)
         findings.append(finding)
     counted = Counter(each.state for each in findings)
-    counts = {
+    counts: dict[str, Any] = {
         **{state: counted[state] for state in STATES},
         "to_mend": [each.check for each in findings if each.state == "mend"],
         "to_look_at": [each.check for each in findings if each.state == "look"],
