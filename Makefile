@@ -22,7 +22,7 @@ SHORT := export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopA
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates bench-voices clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +93,9 @@ bench-curation: setup ## duplicates among 1,000,000 clips, and 1,000,000 utteran
 
 bench-near-duplicates: setup ## copies of real speech: how many are found, by coding and length
 	@$(PYTHON_HERE) benchmarks/near_duplicates.py $(ARGS)
+
+bench-voices: setup-torch ## how alike the voices of one person are, and those of two, to the extractor speaker
+	@$(PYTHON_HERE) benchmarks/voices.py $(ARGS)
 
 bench: setup ## all benchmarks, one after another
 	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(JAVA) $(PYTHON_HERE) $$file $(ARGS); done
