@@ -20,9 +20,11 @@ JAVA := if [ -e build/java ]; then export JAVA_HOME="$(CURDIR)/build/java"; fi;
 SHORT := export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC" \
 	SPEECHLAKE_SPARK_CONF="spark.sql.codegen.wholeStage=false;spark.sql.codegen.factoryMode=NO_CODEGEN";
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
+# Apart from all other tests: Airflow's environment cannot hold a real Spark.
+AIRFLOW_PYTEST = .venv-airflow/bin/python -m pytest -c tests/airflow/pytest.ini --rootdir tests/airflow
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates airflow airflow-test airflow-e2e clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +78,20 @@ format: setup ## format, and mend what ruff can mend
 dist: setup ## build the wheel, and dist/speechlake.zip for spark-submit --py-files
 	@$(PYTHON_HERE) scripts/dist.py dist
 
+airflow: dist ## set up .venv-airflow, which runs the DAGs of airflow_dags (first time: 3 minutes)
+	@scripts/airflow.sh
+
+airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with Spark (4 minutes after set-up)
+	@scripts/airflow.sh --test
+	@echo '==> checking the types of the DAGs'
+	@cd airflow_dags && ../.venv-airflow/bin/mypy --config-file mypy.ini
+	@echo '==> running the tests of the DAGs'
+	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) $(ARGS)
+
+airflow-e2e: dist ## Airflow itself: scheduler, API server, a run over REST, a picture of its graph (8 minutes)
+	@scripts/airflow.sh --test --browser
+	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow/e2e_airflow.py $(ARGS)
+
 bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1,000,000 lines
 	@$(JAVA) $(PYTHON_HERE) benchmarks/ingest.py $(ARGS)
 
@@ -100,7 +116,7 @@ bench: setup ## all benchmarks, one after another
 clean: ## remove what demo, tests and builds wrote; keep .venv and what was downloaded
 	@rm -rf build/demo build/typecheck build/bench build/logs dist
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
-	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 purge: clean ## remove .venv and the downloads too
-	@rm -rf .venv build *.egg-info
+	@rm -rf .venv .venv-airflow build *.egg-info
