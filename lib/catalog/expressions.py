@@ -39,7 +39,9 @@ def _node(node: Any) -> str:
         return name(str(node.name()))
     if kind == "UnresolvedFunction":
         arguments = ", ".join(_node(each) for each in _parts(node.arguments()))
-        return f"{name(str(node.functionName()))}({arguments})"
+        # The parser takes names of fields (`x AS a`) behind this word only.
+        function = str(node.functionName())
+        return f"{function if function == 'struct' else name(function)}({arguments})"
     if kind == "UnresolvedExtractValue":
         return f"{_node(node.child())}[{_node(node.extraction())}]"
     if kind == "Alias":
@@ -49,8 +51,10 @@ def _node(node: Any) -> str:
     if kind == "CaseWhenOtherwise":
         return _case(node)
     if kind == "LambdaFunction":
-        arguments = ", ".join(_node(each) for each in _parts(node.arguments()))
-        return f"({arguments}) -> {_node(node.function())}"
+        arguments = [_node(each) for each in _parts(node.arguments())]
+        # One argument in parentheses is not what the parser expects.
+        before = arguments[0] if len(arguments) == 1 else f"({', '.join(arguments)})"
+        return f"{before} -> {_node(node.function())}"
     if kind == "SqlExpression":
         return f"({node.expression()})"
     raise ValueError(f"no SQL for {kind}: {node.sql()}")
