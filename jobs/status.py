@@ -71,12 +71,13 @@ class Standing:
         """What an extractor leaves open. One that is not run by default counts where it has measured before."""
         asked = row["extractor"] in (named or DEFAULT_EXTRACTORS)
         begun = row["utterances"] > row["missing"]
-        return sum(row[name] for name in OPEN) if asked or begun else 0
+        return sum(int(row[name]) for name in OPEN) if asked or begun else 0
 
     def is_complete(self, named: Sequence[str]) -> bool:
         """False where nothing was ever accepted, or anything is missing, stale or to be tried again."""
-        accepted = self.ingested is not None and self.ingested["manifests"] > self.ingested["refused"]
-        return accepted and not any(self.open_of(row, named) for row in self.extractors)
+        if self.ingested is None or self.ingested["manifests"] <= self.ingested["refused"]:
+            return False
+        return not any(self.open_of(row, named) for row in self.extractors)
 
 
 def run(
@@ -149,9 +150,15 @@ def _heads(names: Sequence[str]) -> list[str]:
 
 def _ran(each: Standing, price: float | None) -> list[Any]:
     last, charged = each.last or {}, each.cost.get("charged_hours")
-    when = f"{last['finished_at']:%Y-%m-%d %H:%M}" if last else None
     cost = None if price is None or charged is None else price * charged
-    told = [last.get("job"), last.get("outcome"), when, each.cost.get("hours_measured"), charged, cost]
+    told = [
+        last.get("job"),
+        last.get("outcome"),
+        last.get("ended"),
+        each.cost.get("hours_measured"),
+        charged,
+        cost,
+    ]
     return [each.corpus, *told]
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def sql_of(column: Column) -> str:
     """The text of an expression; ValueError for a kind of node that no expression of ours has had so far."""
-    return _node(column._jc.node())  # type: ignore[operator]
+    java: Any = column._jc
+    return _node(java.node())
 
 
 def literal(text: str) -> str:
