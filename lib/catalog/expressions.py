@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def sql_of(column: Column) -> str:
     """The text of an expression; ValueError for a kind of node that no expression of ours has had so far."""
-    java: Any = column._jc
-    return _node(java.node())
+    classic: Any = column
+    return _node(classic._jc.node())
 
 
 def literal(text: str) -> str:
