@@ -27,7 +27,7 @@ SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 .PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates airflow airflow-test airflow-e2e clean purge
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
 
 setup: ## set up .venv, Java, Delta's jars and speech; does nothing when done (first time: 3 minutes)
 	@scripts/setup.sh
