@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_wrong_parameters_are_refused_before_anything_runs(dags, dag_id, said):
 
 def validate(dag: Any, said: dict[str, Any]) -> None:
     """As a trigger with these parameters does."""
-    params = dag.params.copy()
+    params = copy.copy(dag.params)
     for name, value in said.items():
         params[name] = value
     params.validate()
