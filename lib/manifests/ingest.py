@@ -179,7 +179,7 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     from speechlake.manifests.listing import LISTING_DDL, list_roots
 
     drop_listing(hold)
-    path = f"{_listing_folder(hold)}/{hold.run_id}"
+    path = hold.staging.scratch("listing", hold.run_id)
     roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
     return hold.lake.spark.read.schema(LISTING_DDL).parquet(path)
@@ -208,11 +208,7 @@ def _commit_listing(hold: Hold, listing: DataFrame) -> int:
 
 def drop_listing(hold: Hold) -> None:
     """Delete the listing of this scope; it is made anew by every run."""
-    hold.lake.files.delete(_listing_folder(hold))
-
-
-def _listing_folder(hold: Hold) -> str:
-    return f"{hold.lake.root}/_staging/{hold.job}.listing/{hold.scope}"
+    hold.staging.drop_scratch("listing", hold.run_id)
 
 
 def _missing(corpus: str) -> str:
