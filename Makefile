@@ -22,7 +22,7 @@ SHORT := export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopA
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,7 @@ test-fast: setup ## the tests that take seconds (under 3 minutes)
 	@$(PYTEST) -m 'not slow and not long and not torch' $(ARGS)
 
 test-all: setup-torch ## all tests: many kills, clusters, large generated data
+	@scripts/setup_object_store.sh
 	@echo '==> running all tests'
 	@$(PYTEST) $(ARGS)
 
@@ -75,6 +76,18 @@ format: setup ## format, and mend what ruff can mend
 
 dist: setup ## build the wheel, and dist/speechlake.zip for spark-submit --py-files
 	@$(PYTHON_HERE) scripts/dist.py dist
+
+log-store: setup ## build dist/speechlake-s3.jar, for lakes on S3 that several drivers write
+	@$(JAVA) $(PYTHON_HERE) scripts/s3_log_store.py dist/speechlake-s3.jar
+
+cluster-test: setup ## jobs on a standalone cluster of this machine, compared with local runs (minutes)
+	@echo '==> testing on a standalone cluster: a master and two workers on loopback addresses'
+	@$(PYTEST) tests/cluster $(ARGS)
+
+object-store-test: setup ## a lake and its audio on an S3 server of this machine (minutes)
+	@scripts/setup_object_store.sh
+	@echo '==> testing on an S3 server on a loopback address'
+	@$(PYTEST) tests/object_store $(ARGS)
 
 bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1,000,000 lines
 	@$(JAVA) $(PYTHON_HERE) benchmarks/ingest.py $(ARGS)
