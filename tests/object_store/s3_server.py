@@ -47,12 +47,11 @@ class OneByOne:
         length = environ.get("CONTENT_LENGTH")
         sent = environ["wsgi.input"].read(*([int(length)] if length else [])) if _has_body(environ) else b""
         environ["wsgi.input"] = io.BytesIO(sent)
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         with self._lock:
             body = list(self._inner(environ, noted))
-            agent = environ.get("HTTP_USER_AGENT", "")
-            self._notes.write(
-                json.dumps([environ["REQUEST_METHOD"], environ["PATH_INFO"], "".join(seen), agent]) + "\n"
-            )
+            said = [environ["REQUEST_METHOD"], path, "".join(seen), environ.get("HTTP_USER_AGENT", "")]
+            self._notes.write(f"{json.dumps(said)}\n")
         return body
 
 
