@@ -24,7 +24,7 @@ PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 AIRFLOW_PYTEST = .venv-airflow/bin/python -m pytest -c tests/airflow/pytest.ini --rootdir tests/airflow
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates airflow airflow-test airflow-e2e clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates airflow airflow-test airflow-e2e clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,7 @@ test-fast: setup ## the tests that take seconds (under 3 minutes)
 	@$(PYTEST) -m 'not slow and not long and not torch' $(ARGS)
 
 test-all: setup-torch ## all tests: many kills, clusters, large generated data
+	@scripts/setup_object_store.sh
 	@echo '==> running all tests'
 	@$(PYTEST) $(ARGS)
 
@@ -91,6 +92,18 @@ airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with
 airflow-e2e: dist ## Airflow itself: scheduler, API server, a run over REST, a picture of its graph (8 minutes)
 	@scripts/airflow.sh --test --browser
 	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow/e2e_airflow.py $(ARGS)
+
+log-store: setup ## build dist/speechlake-s3.jar, for lakes on S3 that several drivers write
+	@$(JAVA) $(PYTHON_HERE) scripts/s3_log_store.py dist/speechlake-s3.jar
+
+cluster-test: setup ## jobs on a standalone cluster of this machine, compared with local runs (minutes)
+	@echo '==> testing on a standalone cluster: a master and two workers on loopback addresses'
+	@$(PYTEST) tests/cluster $(ARGS)
+
+object-store-test: setup ## a lake and its audio on an S3 server of this machine (minutes)
+	@scripts/setup_object_store.sh
+	@echo '==> testing on an S3 server on a loopback address'
+	@$(PYTEST) tests/object_store $(ARGS)
 
 bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1,000,000 lines
 	@$(JAVA) $(PYTHON_HERE) benchmarks/ingest.py $(ARGS)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake import logs
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
-from speechlake.errors import Conflict, Overtaken
+from speechlake.errors import Conflict, Overtaken, SpeechlakeError
 from speechlake.locks import JvmLock, lock_file
 from speechlake.schemas import TABLES
 from speechlake.staging import Stage, Staging, safe_name
@@ -45,9 +45,9 @@ class Hold:
     ) -> None:
         self.lake = lake
         self.job, self.scope, self.run_id = job, scope, run_id
-        self.staging = Staging(lake.spark, lake.root, job, scope)
-        self.versions_written: dict[str, int] = {}
         self._fenced = (not lake.is_local) if fenced is None else fenced
+        self.staging = Staging(lake.spark, lake.root, job, scope, locked=not self._fenced)
+        self.versions_written: dict[str, int] = {}
         self._counters: dict[str, int] = {}
         self._wait_s = wait_s
         self._lock: AbstractContextManager[object] = nullcontext()
@@ -65,6 +65,11 @@ class Hold:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._lock.__exit__(kind, error, tb)
+        # What it read or wrote may be gone because another driver went on from it.
+        if self._fenced and isinstance(error, Exception) and not isinstance(error, SpeechlakeError):
+            moved = self._moved()
+            if moved is not None:
+                raise self._overtaken(moved) from error
 
     def adopt(self, commit: Callable[[Stage], object]) -> int:
         """Commit every complete stage that an earlier run left in this scope, and delete it; how many."""
@@ -243,7 +248,18 @@ class Hold:
             ) or int(metrics.get("numOutputRows", 0))
         if (self.lake.version(name) or 0) == before and not self._fenced:
             return 0
-        raise Overtaken(
+        raise self._overtaken(name)
+
+    def _moved(self) -> str | None:
+        """A table whose counter another driver advanced; None where there is none, or the store does not answer."""
+        try:
+            now = {name: self.lake.counter(name, self._app_id) for name in self._counters}
+        except Exception:
+            return None
+        return next((name for name, own in self._counters.items() if now[name] != own), None)
+
+    def _overtaken(self, name: str) -> Overtaken:
+        return Overtaken(
             f"table {name!r} in {self.lake.root} shows no commit of run {self.run_id}: another driver holds {self._app_id}",
             hint="Nothing was lost or doubled. See that only one driver runs this job and scope, then run again.",
         )

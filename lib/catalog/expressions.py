@@ -52,9 +52,9 @@ def _node(node: Any) -> str:
     if kind == "CaseWhenOtherwise":
         return _case(node)
     if kind == "LambdaFunction":
-        arguments = [_node(each) for each in _parts(node.arguments())]
+        names = [_node(each) for each in _parts(node.arguments())]
         # One argument in parentheses is not what the parser expects.
-        before = arguments[0] if len(arguments) == 1 else f"({', '.join(arguments)})"
+        before = names[0] if len(names) == 1 else f"({', '.join(names)})"
         return f"{before} -> {_node(node.function())}"
     if kind == "SqlExpression":
         return f"({node.expression()})"
