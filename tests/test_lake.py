@@ -202,7 +202,7 @@ def test_a_kill_between_two_tables_commits_loses_and_doubles_nothing(lake, rows)
 
 def test_a_fenced_writer_that_was_overtaken_writes_nothing_and_says_so(lake, rows):
     slow = Hold(lake, "job", "c", "slow", wait_s=0, fenced=True)
-    slow._counters = {"content_hashes": 0}
+    slow.fence.counters = {"content_hashes": 0}
     quick = Hold(lake, "job", "c", "quick", wait_s=0, fenced=True)
     with quick:
         quick.append_missing("content_hashes", hashes(rows, "a"))
