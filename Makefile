@@ -20,12 +20,14 @@ JAVA := if [ -e build/java ]; then export JAVA_HOME="$(CURDIR)/build/java"; fi;
 SHORT := export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC" \
 	SPEECHLAKE_SPARK_CONF="spark.sql.codegen.wholeStage=false;spark.sql.codegen.factoryMode=NO_CODEGEN";
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
+# Apart from all other tests: Airflow's environment cannot hold a real Spark.
+AIRFLOW_PYTEST = .venv-airflow/bin/python -m pytest -c tests/airflow/pytest.ini --rootdir tests/airflow
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates bench-voices clean purge
+.PHONY: help setup setup-torch demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates bench-voices airflow airflow-test airflow-e2e clean purge
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
 
 setup: ## set up .venv, Java, Delta's jars and speech; does nothing when done (first time: 3 minutes)
 	@scripts/setup.sh
@@ -54,6 +56,7 @@ test-fast: setup ## the tests that take seconds (under 3 minutes)
 	@$(PYTEST) -m 'not slow and not long and not torch' $(ARGS)
 
 test-all: setup-torch ## all tests: many kills, clusters, large generated data
+	@scripts/setup_object_store.sh
 	@echo '==> running all tests'
 	@$(PYTEST) $(ARGS)
 
@@ -75,6 +78,32 @@ format: setup ## format, and mend what ruff can mend
 
 dist: setup ## build the wheel, and dist/speechlake.zip for spark-submit --py-files
 	@$(PYTHON_HERE) scripts/dist.py dist
+
+airflow: dist ## set up .venv-airflow, which runs the DAGs of airflow_dags (first time: 3 minutes)
+	@scripts/airflow.sh
+
+airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with Spark (4 minutes after set-up)
+	@scripts/airflow.sh --test
+	@echo '==> checking the types of the DAGs'
+	@cd airflow_dags && ../.venv-airflow/bin/mypy --config-file mypy.ini
+	@echo '==> running the tests of the DAGs'
+	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) $(ARGS)
+
+airflow-e2e: dist ## Airflow itself: scheduler, API server, a run over REST, a picture of its graph (8 minutes)
+	@scripts/airflow.sh --test --browser
+	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow/e2e_airflow.py $(ARGS)
+
+log-store: setup ## build dist/speechlake-s3.jar, for lakes on S3 that several drivers write
+	@$(JAVA) $(PYTHON_HERE) scripts/s3_log_store.py dist/speechlake-s3.jar
+
+cluster-test: setup ## jobs on a standalone cluster of this machine, compared with local runs (minutes)
+	@echo '==> testing on a standalone cluster: a master and two workers on loopback addresses'
+	@$(PYTEST) tests/cluster $(ARGS)
+
+object-store-test: setup ## a lake and its audio on an S3 server of this machine (minutes)
+	@scripts/setup_object_store.sh
+	@echo '==> testing on an S3 server on a loopback address'
+	@$(PYTEST) tests/object_store $(ARGS)
 
 bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1,000,000 lines
 	@$(JAVA) $(PYTHON_HERE) benchmarks/ingest.py $(ARGS)
@@ -103,7 +132,7 @@ bench: setup ## all benchmarks, one after another
 clean: ## remove what demo, tests and builds wrote; keep .venv and what was downloaded
 	@rm -rf build/demo build/typecheck build/bench build/logs dist
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse metastore_db derby.log
-	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
 
 purge: clean ## remove .venv and the downloads too
-	@rm -rf .venv build *.egg-info
+	@rm -rf .venv .venv-airflow build *.egg-info

@@ -5,8 +5,7 @@ become views whose text plain Spark with Delta understands. Views follow promoti
 run it again after an upgrade, and when a table was written for the first time. Run again, it changes nothing
 else, and it refuses names that it did not make.
 
-    spark-submit --py-files dist/speechlake.zip \\
-        --conf spark.sql.catalogImplementation=hive jobs/register.py --lake s3a://corpus/lake --database speech
+    spark-submit --py-files dist/speechlake.zip jobs/register.py --lake s3a://corpus/lake --database speech
 """
 
 from __future__ import annotations

@@ -71,12 +71,13 @@ class Standing:
         """What an extractor leaves open. One that is not run by default counts where it has measured before."""
         asked = row["extractor"] in (named or DEFAULT_EXTRACTORS)
         begun = row["utterances"] > row["missing"]
-        return sum(row[name] for name in OPEN) if asked or begun else 0
+        return sum(int(row[name]) for name in OPEN) if asked or begun else 0
 
     def is_complete(self, named: Sequence[str]) -> bool:
         """False where nothing was ever accepted, or anything is missing, stale or to be tried again."""
-        accepted = self.ingested is not None and self.ingested["manifests"] > self.ingested["refused"]
-        return accepted and not any(self.open_of(row, named) for row in self.extractors)
+        if self.ingested is None or self.ingested["manifests"] <= self.ingested["refused"]:
+            return False
+        return not any(self.open_of(row, named) for row in self.extractors)
 
 
 def run(
@@ -130,24 +131,35 @@ def _counts(each: Standing) -> dict[str, Any]:
 
 def _print(out: Console, found: Sequence[Standing], price: float | None) -> None:
     names = ("manifests", "refused", "quarantined", "recordings", "audio_missing", "utterances")
-    shown = []
-    for each in found:
-        last, charged = each.last or {}, each.cost.get("charged_hours")
-        cost = None if price is None or charged is None else price * charged
-        when = f"{last['finished_at']:%Y-%m-%d %H:%M}" if last else None
-        counted = [(each.ingested or {}).get(name, 0) for name in names]
-        told = [last.get("job"), last.get("outcome"), when, each.cost.get("hours_measured"), charged, cost]
-        shown.append([each.corpus, *counted, *told])
-    heads = [name.replace("_", " ") for name in names]
-    ends = ["last run", "outcome", "ended (UTC)", "hours measured", "device hours", "price"]
-    show(out, "Corpora", ["corpus", *heads, *ends], shown)
+    counted = [[each.corpus, *((each.ingested or {}).get(name, 0) for name in names)] for each in found]
+    show(out, "Ingested", ["corpus", *_heads(names)], counted)
+    ends = ("last_run", "outcome", "ended_(UTC)", "hours_measured", "device_hours", "price")
+    show(out, "Last run, and what measuring cost", ["corpus", *_heads(ends)], (_ran(e, price) for e in found))
     rows = [
         [each.corpus, row["extractor"], row["fingerprint"], *(row[name] for name in COUNTED)]
         for each in found
         for row in each.extractors
     ]
-    title = "Measured by each current extractor"
-    show(out, title, ["corpus", "extractor", "fingerprint", *(n.replace("_", " ") for n in COUNTED)], rows)
+    heads = ["corpus", "extractor", "fingerprint", *_heads(COUNTED)]
+    show(out, "Measured by each current extractor", heads, rows)
+
+
+def _heads(names: Sequence[str]) -> list[str]:
+    return [name.replace("_", " ") for name in names]
+
+
+def _ran(each: Standing, price: float | None) -> list[Any]:
+    last, charged = each.last or {}, each.cost.get("charged_hours")
+    cost = None if price is None or charged is None else price * charged
+    told = [
+        last.get("job"),
+        last.get("outcome"),
+        last.get("ended"),
+        each.cost.get("hours_measured"),
+        charged,
+        cost,
+    ]
+    return [each.corpus, *told]
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from speechlake.config import Section, load, problems
 from speechlake.errors import ConfigError
 from speechlake.manifests.places import local_path, local_uri
+from speechlake.uris import refuse_credentials
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -59,6 +60,13 @@ class Corpus(Section):
         if value is not None and tag is None:
             raise PydanticCustomError("language", f"{value!r} is no language that is known here")
         return tag
+
+    @field_validator("sources", "roots")
+    @classmethod
+    def _without_credentials(cls, value: Any) -> Any:
+        for uri in value.values() if isinstance(value, dict) else value:
+            refuse_credentials(uri, "a source or root")
+        return value
 
     @property
     def namespace(self) -> str:

@@ -5,8 +5,12 @@ pyarrow.fs reads audio; this module serves what lies beside tables, where Spark'
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from speechlake.errors import UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,9 +33,43 @@ class Files:
         self._jvm: Any = spark._jvm
         self._conf: Any = spark._jsc.hadoopConfiguration()
 
+    def spelt(self, uri: str) -> str:
+        """`uri` as Spark knows it: `s3://` is `s3a://` where Hadoop has no file system of its own for it.
+
+        UsageError where Spark cannot reach such a place at all.
+        """
+        scheme, mark, rest = uri.partition("://")
+        if not mark:
+            return uri
+        if scheme.lower() in ("s3", "s3n") and not self._conf.get(f"fs.{scheme.lower()}.impl"):
+            uri = f"s3a://{rest}"
+        self._at(uri)
+        return uri
+
+    def require(self, uri: str) -> None:
+        """UsageError where the store of `uri` does not answer, or refuses us; that nothing is there yet is fine."""
+        from py4j.protocol import Py4JJavaError
+
+        try:
+            self.exists(uri)
+        except Py4JJavaError as error:
+            raise _unreachable(uri, error) from None
+
+    def age_s(self, uri: str) -> float:
+        """Seconds since the file was written, or the newest file right in a folder; infinite where there is none."""
+        fs, path = self._at(uri)
+        found = fs.listStatus(path) if fs.exists(path) else ()
+        written = [int(status.getModificationTime()) for status in found if status.isFile()]
+        return time.time() - max(written) / 1000 if written else math.inf
+
     def _at(self, uri: str) -> tuple[Any, Any]:
+        from py4j.protocol import Py4JJavaError
+
         path = self._jvm.org.apache.hadoop.fs.Path(uri)
-        return path.getFileSystem(self._conf), path
+        try:
+            return path.getFileSystem(self._conf), path
+        except Py4JJavaError as error:
+            raise _unreachable(uri, error) from None
 
     def exists(self, uri: str) -> bool:
         """True when a file or folder is there."""
@@ -118,3 +156,12 @@ class Files:
         """True when `uri` is on this machine's file system, whose Delta log is not safe for several drivers."""
         fs, _ = self._at(uri)
         return str(fs.getScheme()) == "file"
+
+
+def _unreachable(uri: str, error: Any) -> UsageError:
+    """What Java says of the store, in one line; it names no secret."""
+    said = " ".join(str(error.java_exception.toString()).split())
+    return UsageError(
+        f"Spark cannot reach {uri}: {said[:300]}",
+        hint="A connector belongs to spark-submit's --packages, credentials and endpoint to the environment or its settings: docs/cluster.md.",
+    )

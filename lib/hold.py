@@ -1,9 +1,8 @@
 """The one writer of a (job, scope): stages, and commits that have landed only when the log shows it.
 
 On local disks, whose Delta log store is not safe for several drivers, a file lock per (job, scope) and
-one per table around every commit keep writers apart. On object stores a fence takes their place: a
-transaction counter per table, read once before any data, advanced only by our own commits. Delta skips
-a write whose counter was used already; the log then lacks our mark, and we were overtaken.
+one per table around every commit keep writers apart. On object stores a fence takes their place
+(`speechlake.fence`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from speechlake import logs
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
-from speechlake.errors import Conflict, Overtaken
+from speechlake.errors import Conflict, Overtaken, SpeechlakeError
+from speechlake.fence import Fence
 from speechlake.locks import JvmLock, lock_file
 from speechlake.schemas import TABLES
 from speechlake.staging import Stage, Staging, safe_name
@@ -33,8 +33,6 @@ RETRIES = 8
 # A commit lasts seconds, compaction of a large table minutes; a lock held longer than this is a fault, not a queue.
 TABLE_WAIT_S = 1800.0
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-TXN_APP = "spark.databricks.delta.write.txnAppId"
-TXN_VERSION = "spark.databricks.delta.write.txnVersion"
 
 
 class Hold:
@@ -45,10 +43,9 @@ class Hold:
     ) -> None:
         self.lake = lake
         self.job, self.scope, self.run_id = job, scope, run_id
-        self.staging = Staging(lake.spark, lake.root, job, scope)
+        self.fence = Fence(lake, f"{job}/{scope}", raised=(not lake.is_local) if fenced is None else fenced)
+        self.staging = Staging(lake.spark, lake.root, job, scope, locked=not self.fence.raised)
         self.versions_written: dict[str, int] = {}
-        self._fenced = (not lake.is_local) if fenced is None else fenced
-        self._counters: dict[str, int] = {}
         self._wait_s = wait_s
         self._lock: AbstractContextManager[object] = nullcontext()
 
@@ -56,8 +53,7 @@ class Hold:
         if self.lake.is_local:
             self._lock = self._file_lock(f"{self.job}.{safe_name(self.scope)}", self._wait_s)
             self._lock.__enter__()
-        if self._fenced:
-            self._counters = {name: self.lake.counter(name, self._app_id) for name in TABLES}
+        self.fence.read(TABLES)
         logs.note_run(self.job, self.scope, self.run_id)
         return self
 
@@ -65,6 +61,11 @@ class Hold:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._lock.__exit__(kind, error, tb)
+        # What it read or wrote may be gone because another driver went on from it.
+        if self.fence.raised and isinstance(error, Exception) and not isinstance(error, SpeechlakeError):
+            moved = self.fence.moved()
+            if moved is not None:
+                raise self._overtaken(moved) from error
 
     def adopt(self, commit: Callable[[Stage], object]) -> int:
         """Commit every complete stage that an earlier run left in this scope, and delete it; how many."""
@@ -215,7 +216,7 @@ class Hold:
                         self.lake.create(TABLES[name])
                     before = self.lake.version(name) or 0
                     with self._settings(name, note):
-                        write(frame, {"userMetadata": note, **self._txn_options(name)})
+                        write(frame, {"userMetadata": note, **self.fence.options(name)})
                 except conflicts():
                     if attempt + 1 < RETRIES:
                         time.sleep(random.uniform(0.1, 0.5) * 2**attempt)
@@ -235,16 +236,18 @@ class Hold:
         """Rows of our commit, which is there only when the log shows our note."""
         info = self._found(name, note, before)
         if info is not None:
-            if self._fenced:
-                self._counters[name] += 1
+            self.fence.advance(name)
             metrics = info.get("operationMetrics", {})
             return int(metrics.get("numTargetRowsUpdated", 0)) + int(
                 metrics.get("numTargetRowsDeleted", 0)
             ) or int(metrics.get("numOutputRows", 0))
-        if (self.lake.version(name) or 0) == before and not self._fenced:
+        if (self.lake.version(name) or 0) == before and not self.fence.raised:
             return 0
-        raise Overtaken(
-            f"table {name!r} in {self.lake.root} shows no commit of run {self.run_id}: another driver holds {self._app_id}",
+        raise self._overtaken(name)
+
+    def _overtaken(self, name: str) -> Overtaken:
+        return Overtaken(
+            f"table {name!r} in {self.lake.root} shows no commit of run {self.run_id}: another driver holds {self.fence.app_id}",
             hint="Nothing was lost or doubled. See that only one driver runs this job and scope, then run again.",
         )
 
@@ -261,20 +264,8 @@ class Hold:
         said = {"job": self.job, "scope": self.scope, "run_id": self.run_id, "stage": digest, "table": name}
         return json.dumps(said)
 
-    @property
-    def _app_id(self) -> str:
-        return f"{self.job}/{self.scope}"
-
-    def _txn_options(self, name: str) -> dict[str, str]:
-        if not self._fenced:
-            return {}
-        return {"txnAppId": self._app_id, "txnVersion": str(self._counters.get(name, 0) + 1)}
-
     def _settings(self, name: str, note: str) -> AbstractContextManager[object]:
-        settings = {METADATA: note}
-        if self._fenced:
-            settings |= {TXN_APP: self._app_id, TXN_VERSION: str(self._counters.get(name, 0) + 1)}
-        return session_settings(self.lake.spark, settings)
+        return session_settings(self.lake.spark, {METADATA: note, **self.fence.settings(name)})
 
     def table_lock(self, name: str) -> AbstractContextManager[object]:
         """The lock that every commit to a table takes, for work on its files; nothing on object stores."""

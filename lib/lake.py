@@ -17,6 +17,7 @@ from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.files import Files
 from speechlake.lake_version import check_version, mark_new
 from speechlake.schemas import TABLES, Table
+from speechlake.uris import refuse_credentials
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -43,8 +44,11 @@ class Lake:
         self.spark = spark
         self.files = Files(spark)
         text = str(root).rstrip("/")
-        self.root = text if "://" in text else str(Path(text).expanduser().absolute())
+        refuse_credentials(text, "the lake")
+        self.root = self.files.spelt(text) if "://" in text else str(Path(text).expanduser().absolute())
         self.is_local = self.files.is_local(self.root)
+        if not self.is_local:
+            self.files.require(self.root)
         self._checked: set[str] = set()
         self._admitted = any_version
 

@@ -24,7 +24,7 @@ AT_ONCE = "interval 0 seconds"
 CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _VERSION = re.compile(r"\.?(\d{20})\..+")
 _COMMIT = re.compile(r"\d{20}\.json")
-_OURS = {"SET TBLPROPERTIES", "UNSET TBLPROPERTIES"}
+_OURS = {"SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "VACUUM START", "VACUUM END"}
 
 
 def forget_history(hold: Hold, name: str) -> None:

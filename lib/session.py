@@ -35,8 +35,10 @@ EVERYWHERE = {
     "spark.sql.constraintPropagation.enabled": "false",
     # Asks the JVM where in Python each column came from: 60 % of all calls to it.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
-    # Keys of storage accounts are not redacted in event logs by default.
-    "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|account[.]key|sas|apikey|passphrase|jdbc",
+    # Keys of storage accounts, and keys that go to executors' environments, are not redacted in event logs
+    # and on Spark's pages by default.
+    "spark.redaction.regex": "(?i)secret|password|passphrase|token|credential|access[._-]?key|account[._-]?key|api[._-]?key"
+    "|sas[._-]|[._]sas|private[._-]?key|jdbc",
     # Thousands of staged files in a plan are of no use to a reader.
     "spark.sql.maxMetadataStringLength": "200",
 }
@@ -58,6 +60,8 @@ ON_THIS_MACHINE = {
 }
 
 FEW_CORES = 4
+# Where spark-submit's JVM listens for the Python process that it started.
+UNDER_SPARK_SUBMIT = "PYSPARK_GATEWAY_PORT"
 
 
 def spark_session(
@@ -67,12 +71,16 @@ def spark_session(
 
     UsageError in one line when Java or Delta's jars are missing. A running session is returned as it is.
     """
-    from pyspark import SparkConf
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
+    if UNDER_SPARK_SUBMIT in os.environ:
+        # The JVM runs already and holds what spark-submit was given. A conf that is made before Python knows
+        # that JVM is empty, and would put our defaults, master included, over what was given.
+        SparkContext._ensure_initialized()
     conf = SparkConf()
     # "4": a task whose worker died is tried again; plain local[N] gives up at the first failure.
     conf.setIfMissing("spark.master", master or os.environ.get("SPEECHLAKE_MASTER") or "local[*,4]")

@@ -3,20 +3,30 @@
 `<lake>/_staging/<job>/<scope>/<digest>/<run_id>/` is complete when Spark's success marker is there.
 The note beside the run's folder holds what a later run needs to commit it; it is written first and deleted
 first: a folder without a note is never adopted.
+
+Where a lock says that nobody else runs, what is incomplete is dead. On object stores another driver may be
+writing it: Spark would mark as complete what is left of a folder that was deleted meanwhile, and rows would be
+lost. There, what is young is left alone, and a writer or reader whose note is gone says so.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from speechlake.errors import Overtaken
 from speechlake.files import Files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+# On an object store, what is incomplete and older than this is nobody's. The parse of a large corpus may take
+# hours, a chunk takes minutes.
+DEAD_AFTER_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -42,23 +52,31 @@ class Left:
 
 
 class Staging:
-    """The stages of one (job, scope)."""
+    """The stages of one (job, scope); `locked`: a lock keeps all other drivers from them."""
 
-    def __init__(self, spark: SparkSession, lake_root: str, job: str, scope: str) -> None:
+    def __init__(
+        self, spark: SparkSession, lake_root: str, job: str, scope: str, *, locked: bool = True
+    ) -> None:
         self._spark = spark
         self._files = Files(spark)
-        self._folder = f"{lake_root}/_staging/{job}/{safe_name(scope)}"
+        self._locked = locked
+        self._root, self._job, self._scope = f"{lake_root}/_staging", job, safe_name(scope)
+        self._folder = f"{self._root}/{job}/{self._scope}"
 
     def write(self, digest: str, run_id: str, frame: DataFrame, note: Mapping[str, Any]) -> Stage:
         """Compute `frame` once, into a stage. Interrupted, it leaves an incomplete stage, which is deleted later."""
         path = f"{self._folder}/{digest}/{run_id}"
         self._files.write_text(f"{path}.json", json.dumps(note))
         frame.write.mode("overwrite").parquet(path)
+        self._require_note(path)
         return Stage(path, digest, run_id, note)
 
     def read(self, stage: Stage) -> DataFrame:
-        """The staged rows."""
-        return self._spark.read.parquet(stage.path)
+        """The staged rows, all of them; Overtaken where another driver has begun to delete the stage."""
+        frame = self._spark.read.parquet(stage.path)
+        # The files were listed by now, and a deletion begins with the note.
+        self._require_note(stage.path)
+        return frame
 
     def complete(self) -> Iterator[Stage]:
         """Every complete stage of this scope, whatever its digest; incomplete ones are deleted on the way."""
@@ -67,7 +85,8 @@ class Staging:
                 path = f"{self._folder}/{digest}/{run_id}"
                 if self._files.exists(f"{path}/_SUCCESS") and self._files.exists(f"{path}.json"):
                     yield Stage(path, digest, run_id, json.loads(self._files.read_text(f"{path}.json")))
-                else:
+                elif self._locked or self._is_dead(path):
+                    self._files.delete(f"{path}.json")
                     self._files.delete(path)
 
     def delete(self, stage: Stage) -> None:
@@ -77,8 +96,38 @@ class Staging:
         self._files.delete(stage.path)
 
     def clear(self) -> None:
-        """Delete the folder of this scope, emptied by its holder."""
-        self._files.delete(self._folder)
+        """Delete the folder of this scope, emptied by its holder, where nobody else may be filling it."""
+        if self._locked:
+            self._files.delete(self._folder)
+
+    def scratch(self, kind: str, run_id: str) -> str:
+        """Where a run keeps what only itself reads, such as its plan: never adopted."""
+        return f"{self._scratches(kind)}/{run_id}"
+
+    def drop_scratch(self, kind: str, run_id: str) -> None:
+        """Delete this run's scratch of a kind, and what dead runs of this scope left of it."""
+        if self._locked:
+            self._files.delete(self._scratches(kind))
+            return
+        for other in self._files.folders(self._scratches(kind)):
+            path = f"{self._scratches(kind)}/{other}"
+            # Of what was never completed nobody knows the age here; it is left to upkeep.
+            if other == run_id or DEAD_AFTER_S < self._files.age_s(path) < math.inf:
+                self._files.delete(path)
+
+    def _require_note(self, path: str) -> None:
+        if not self._locked and not self._files.exists(f"{path}.json"):
+            raise Overtaken(
+                f"the stage {path} was deleted by another driver",
+                hint="Nothing was lost or doubled. See that only one driver runs this job and scope, then run again.",
+            )
+
+    def _scratches(self, kind: str) -> str:
+        return f"{self._root}/{self._job}.{kind}/{self._scope}"
+
+    def _is_dead(self, path: str) -> bool:
+        note = f"{path}.json"
+        return not self._files.exists(note) or self._files.age_s(note) > DEAD_AFTER_S
 
 
 def left_by_runs(files: Files, lake_root: str) -> Iterator[Left]:

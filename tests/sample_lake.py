@@ -370,7 +370,9 @@ def write_rows(spark: SparkSession, root: Path, table: Table, rows: Sequence[Row
     unknown = {name for row in rows for name in row} - set(table.column_names)
     assert not unknown, f"{table.name} has no column {unknown}"
     plain = {c.name: None if c.nullable else default(c.type) for c in table.columns}
-    data = pa.Table.from_pylist([{**plain, **row} for row in rows], schema=to_arrow_schema(struct_of(table)))
+    data = pa.Table.from_pylist(
+        [{**plain, **row} for row in rows], schema=to_arrow_schema(struct_of(table), timezone="UTC")
+    )
     write_deltalake(
         str(root / table.name), data, configuration=dict(PROPERTIES), partition_by=list(table.partition_by)
     )

@@ -1,6 +1,7 @@
 """Writing: stage, then commit; nothing lost, nothing doubled."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -201,7 +202,7 @@ def test_a_kill_between_two_tables_commits_loses_and_doubles_nothing(lake, rows)
 
 def test_a_fenced_writer_that_was_overtaken_writes_nothing_and_says_so(lake, rows):
     slow = Hold(lake, "job", "c", "slow", wait_s=0, fenced=True)
-    slow._counters = {"content_hashes": 0}
+    slow.fence.counters = {"content_hashes": 0}
     quick = Hold(lake, "job", "c", "quick", wait_s=0, fenced=True)
     with quick:
         quick.append_missing("content_hashes", hashes(rows, "a"))
@@ -211,6 +212,70 @@ def test_a_fenced_writer_that_was_overtaken_writes_nothing_and_says_so(lake, row
     with Hold(lake, "job", "c", "next", wait_s=0, fenced=True) as hold:
         assert hold.append_missing("content_hashes", hashes(rows, "b")) == 1
         assert hold.append_missing("content_hashes", hashes(rows, "c")) == 1
+
+
+@pytest.fixture
+def unlocked(lake):
+    """A lake as on an object store: a fence, and no lock."""
+    lake.is_local = False
+    return lake
+
+
+def test_without_a_lock_a_stage_that_another_driver_may_be_writing_is_left_alone_for_a_week(unlocked, rows):
+    with unlocked.hold("job", "c", "r1") as hold:
+        for digest in ("young", "old"):
+            stage = hold.staging.write(digest, "r1", hashes(rows, digest), {})
+            (Path(stage.path) / "_SUCCESS").unlink()
+    os.utime(f"{stage.path}.json", (0, 0))
+    with unlocked.hold("job", "c", "r2") as hold:
+        assert hold.adopt(lambda stage: None) == 0
+    assert not Path(stage.path).exists()
+    assert Path(stage.path.replace("/old/", "/young/")).exists()
+
+
+def test_a_writer_whose_stage_another_driver_deletes_meanwhile_is_overtaken(unlocked, rows):
+    note = f"{unlocked.root}/_staging/job/c/d/r1.json"
+
+    def delete_note(batches):
+        Path(note).unlink(missing_ok=True)
+        yield from batches
+
+    frame = hashes(rows, "a")
+    with pytest.raises(Overtaken, match="another driver"), unlocked.hold("job", "c", "r1") as hold:
+        hold.staging.write("d", "r1", frame.mapInPandas(delete_note, frame.schema), {})
+
+
+def test_a_reader_never_takes_what_is_left_of_a_stage_for_all_of_it(unlocked, rows):
+    with unlocked.hold("job", "c", "r1") as hold:
+        stage = hold.staging.write("d", "r1", hashes(rows, "a"), {})
+        Path(f"{stage.path}.json").unlink()  # where a deletion begins
+        with pytest.raises(Overtaken, match="another driver"):
+            hold.staging.read(stage)
+
+
+def test_what_fails_because_another_driver_went_on_is_told_as_being_overtaken(unlocked, rows):
+    def read_too_late():
+        with unlocked.hold("job", "c", "quick") as quick:
+            quick.append_missing("content_hashes", hashes(rows, "a"))
+        raise OSError("a staged file is gone")
+
+    with pytest.raises(Overtaken, match="another driver"), unlocked.hold("job", "c", "slow"):
+        read_too_late()
+
+
+def test_scratch_of_another_run_stays_where_no_lock_says_that_it_is_dead(unlocked, rows):
+    with unlocked.hold("job", "c", "r1") as hold:
+        for run_id in ("r1", "r2", "r3"):
+            hashes(rows, "a").write.parquet(hold.staging.scratch("plan", run_id))
+        for file in Path(hold.staging.scratch("plan", "r3")).iterdir():
+            os.utime(file, (0, 0))
+        hold.staging.drop_scratch("plan", "r1")
+        left = Path(hold.staging.scratch("plan", "r1")).parent
+    assert [path.name for path in left.iterdir()] == ["r2"]
+    unlocked.is_local = True
+    with unlocked.hold("job", "c", "r4") as hold:
+        hold.staging.drop_scratch("plan", "r4")
+    assert not left.exists()
 
 
 def test_texts_never_reach_the_delta_log(lake, rows):

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyspark
 import pytest
 
 from speechlake import session
@@ -12,3 +19,49 @@ def test_the_optimising_compiler_is_left_out_where_it_would_take_the_few_cores(
     cores: int, told: bool
 ) -> None:
     assert ("-XX:TieredStopAtLevel=1" in list(session._java_options(cores))) is told
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [
+        ("spark.hadoop.fs.s3a.secret.key", True),
+        ("spark.hadoop.fs.s3a.access.key", True),
+        ("spark.hadoop.fs.s3a.session.token", True),
+        ("spark.executorEnv.AWS_ACCESS_KEY_ID", True),
+        ("spark.executorEnv.AWS_SECRET_ACCESS_KEY", True),
+        ("spark.hadoop.fs.azure.account.key.name.dfs.core.windows.net", True),
+        ("spark.hadoop.fs.azure.sas.container.name.blob.core.windows.net", True),
+        ("spark.hadoop.fs.azure.account.oauth2.client.secret", True),
+        ("spark.hadoop.fs.gs.auth.service.account.private.key", True),
+        ("spark.executorEnv.HF_TOKEN", True),
+        ("spark.some.apikey", True),
+        ("spark.hadoop.fs.s3a.endpoint", False),
+        ("spark.executorEnv.SPEECHLAKE_CACHE", False),
+        ("spark.app.name", False),
+    ],
+)
+def test_what_is_secret_is_hidden_in_event_logs_by_its_name(name: str, hidden: bool) -> None:
+    assert bool(re.search(session.EVERYWHERE["spark.redaction.regex"], name)) is hidden
+
+
+@pytest.mark.slow
+def test_what_spark_submit_was_given_wins_over_our_defaults(tmp_path: Path) -> None:
+    script = tmp_path / "told.py"
+    script.write_text(
+        "from speechlake.session import spark_session\n"
+        "conf = spark_session('told').sparkContext.getConf()\n"
+        "print('told', conf.get('spark.master'), conf.get('spark.python.worker.reuse'), conf.get('spark.redaction.regex'))\n"
+    )
+    home = Path(pyspark.__file__).parent
+    command = [str(home / "bin" / "spark-submit"), "--master", "local[1]", "--driver-memory", "512m"]
+    command += [
+        "--conf",
+        "spark.python.worker.reuse=false",
+        "--conf",
+        "spark.redaction.regex=mine",
+        str(script),
+    ]
+    environment = os.environ | {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == ["told", "local[1]", "false", "mine"]

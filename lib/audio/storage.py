@@ -15,17 +15,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from speechlake.audio.errors import AudioError
+from speechlake.uris import arrow_place
 
 # What may be copied into memory for one recording: 4 h of 48 kHz stereo in 24 bits.
 MAX_COPY_BYTES = 4 << 30
 _BLOCK_BYTES = 4 << 20
-# Spark's names of file systems that pyarrow knows by another.
-_SPARK_SCHEMES = {"s3a": "s3", "s3n": "s3"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def open_audio(
     _refuse_escape(path)
     local = local_path(root_uri)
     if local is None:
-        filesystem, base = _filesystem(root_uri, os.getpid())
+        filesystem, base = _arrow_place(root_uri)
         opened = _open_remote(filesystem, _join(base, path), byte_offset, byte_length, max_copy_bytes)
     else:
         opened = _open_local(local, path, byte_offset, byte_length, max_copy_bytes)
@@ -89,7 +87,7 @@ def stat_audio(root_uri: str, path: str) -> tuple[int, str]:
     _refuse_escape(path)
     local = local_path(root_uri)
     if local is None:
-        filesystem, base = _filesystem(root_uri, os.getpid())
+        filesystem, base = _arrow_place(root_uri)
         return _remote_info(filesystem, _join(base, path))
     fd = _open_inside(local, path)
     try:
@@ -185,18 +183,12 @@ def _blocks(fd: int, start: int, size: int) -> Iterator[bytes]:
 # --- remote ----------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=64)
-def _filesystem(root_uri: str, pid: int) -> tuple[Any, str]:
-    """The file system of a root and the root's path on it; one client per process (a fork breaks them)."""
-    from pyarrow import ArrowException
-    from pyarrow.fs import FileSystem
-
-    scheme, mark, rest = root_uri.partition("://")
+def _arrow_place(root_uri: str) -> tuple[Any, str]:
+    """The file system of a root and the root's path on it; AudioError STORAGE where there is none."""
     try:
-        filesystem, base = FileSystem.from_uri(_SPARK_SCHEMES.get(scheme, scheme) + mark + rest)
-    except (OSError, ArrowException) as error:
-        raise AudioError("STORAGE", f"root {scheme}: {error}") from error
-    return filesystem, base
+        return arrow_place(root_uri)
+    except OSError as error:
+        raise AudioError("STORAGE", f"root {error}") from error
 
 
 def _join(base: str, path: str) -> str:

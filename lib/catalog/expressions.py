@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def sql_of(column: Column) -> str:
     """The text of an expression; ValueError for a kind of node that no expression of ours has had so far."""
-    return _node(column._jc.node())  # type: ignore[operator]
+    classic: Any = column
+    return _node(classic._jc.node())
 
 
 def literal(text: str) -> str:
@@ -39,7 +40,9 @@ def _node(node: Any) -> str:
         return name(str(node.name()))
     if kind == "UnresolvedFunction":
         arguments = ", ".join(_node(each) for each in _parts(node.arguments()))
-        return f"{name(str(node.functionName()))}({arguments})"
+        # The parser takes names of fields (`x AS a`) behind this word only.
+        function = str(node.functionName())
+        return f"{function if function == 'struct' else name(function)}({arguments})"
     if kind == "UnresolvedExtractValue":
         return f"{_node(node.child())}[{_node(node.extraction())}]"
     if kind == "Alias":
@@ -49,8 +52,10 @@ def _node(node: Any) -> str:
     if kind == "CaseWhenOtherwise":
         return _case(node)
     if kind == "LambdaFunction":
-        arguments = ", ".join(_node(each) for each in _parts(node.arguments()))
-        return f"({arguments}) -> {_node(node.function())}"
+        names = [_node(each) for each in _parts(node.arguments())]
+        # One argument in parentheses is not what the parser expects.
+        before = names[0] if len(names) == 1 else f"({', '.join(names)})"
+        return f"{before} -> {_node(node.function())}"
     if kind == "SqlExpression":
         return f"({node.expression()})"
     raise ValueError(f"no SQL for {kind}: {node.sql()}")

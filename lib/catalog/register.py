@@ -79,7 +79,7 @@ def register(lake: Lake, target: Target, *, with_views: bool = True) -> dict[str
         if table in written:
             done[table] = _table(lake, target, table, there[table])
         else:
-            empty = texts.nothing_of(contract, target.full)
+            empty = texts.nothing_of(contract)
             done[table] = _view(lake, target, table, contract.comment, empty, there[table])
     for view, text in _texts(lake, target) if with_views else ():
         done[view] = _view(lake, target, view, VIEWS[view], text, there[view])

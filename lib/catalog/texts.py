@@ -35,7 +35,7 @@ RELEASED = """SELECT s.utterance_id, s.split, CAST(NULL AS STRING) AS excluded_b
     FROM {decisions} d JOIN newest ON d.build_id = newest.build_id"""
 
 
-def nothing_of(table: Table, _: Named) -> str:
+def nothing_of(table: Table) -> str:
     """A table that was never written: its columns, without rows."""
     columns = ", ".join(f"CAST(NULL AS {c.type}) AS {quoted(c.name)}" for c in table.columns)
     return f"SELECT {columns} WHERE false"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from speechlake.hold import Hold
 
 BY_CORPUS = ("ingest-manifests", "segment-recordings", "extract-signals", "score-transcripts")
-OF_LAKE = ("find-duplicates", "calibrate", "profile", "maintain-tables")
+OF_LAKE = ("find-duplicates", "calibrate", "profile", "maintain-tables", "upgrade-lake")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def _in_corpora(lake: Lake, names: list[str], said: Meant) -> Iterator[str]:
             [
                 row.corpus,
                 row.speaker_namespace,
-                *(" ".join([r.name, r.uri, *r.former_uris]) for r in row.roots),
+                *(" ".join([r.name, r.uri, *(r.former_uris or ())]) for r in row.roots),
             ]
         )
         if any(has_word(told, name) for name in names):

@@ -14,11 +14,13 @@ from speechlake.config import near
 from speechlake.errors import UsageError
 from speechlake.feedback.json_values import types_seen
 from speechlake.feedback.spec import Import, Source, sentence
+from speechlake.files import Files
 from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
 from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, walk
+from speechlake.uris import refuse_credentials
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,10 +44,11 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     UsageError where there is nothing, it cannot be told what it is, or a column is not there or of a type that
     cannot be imported.
     """
+    refuse_credentials(uri, "SOURCE")
     place = local_uri(local_path(uri)) if is_local(uri) else uri
     entry = _entry(place)
     if said == "delta" or (said == "auto" and entry.is_folder and _entry_or_none(f"{place}/_delta_log")):
-        return _delta(spark, spec, place)
+        return _delta(spark, spec, Files(spark).spelt(place))
     files = _files(place, entry)
     kind = said if said != "auto" else _kind(place, [name for name, _ in files])
     chosen = [(name, size) for name, size in files if not entry.is_folder or name.endswith(SUFFIXES[kind])]
@@ -65,7 +68,7 @@ def parquet_rows(spark: SparkSession, uri: str, *, is_folder: bool) -> DataFrame
     """Rows of a Parquet file, or of the files of a folder that are called so: those that the digest covers."""
     called = "*.{" + ",".join(suffix.strip(".") for suffix in SUFFIXES["parquet"]) + "}"
     reader = spark.read.option("pathGlobFilter", called) if is_folder else spark.read
-    return reader.parquet(uri)
+    return reader.parquet(Files(spark).spelt(uri))
 
 
 def with_types(spec: Import, source: Source) -> Import:

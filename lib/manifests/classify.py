@@ -114,9 +114,11 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
     from pyspark.sql import functions as F
 
     made = F.count_if(F.col("class") == "utterance")
+    classified = classified.withColumn("is_erased", F.coalesce(F.col("reason") == ERASED, F.lit(False)))
     if several:
         # By luck of the alphabet: refused, repeat, utterance.
         best = [F.max(name).alias(name) for name in ("class", "speaker_placeholder")]
+        best.append(F.bool_and("is_erased").alias("is_erased"))
         classified = classified.groupBy("manifest_uri", "byte_offset").agg(*best, made.alias("rows"))
         made = F.sum("rows")
 
@@ -124,7 +126,7 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
         return F.count_if(F.col("class") == kind).alias(kind)
 
     placeholders = F.count_if("speaker_placeholder").alias("placeholders")
-    erased = F.count_if(F.col("reason") == ERASED).alias("erased")
+    erased = F.count_if("is_erased").alias("erased")
     counted = classified.groupBy("manifest_uri").agg(
         count("utterance"), count("repeat"), count("refused"), placeholders, erased, made.alias("rows")
     )

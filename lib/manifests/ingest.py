@@ -154,7 +154,7 @@ def _options(corpus: Corpus) -> ParseOptions:
 def _heard(hold: Hold, corpus: Corpus, row: Mapping[str, Any], lines: DataFrame, listing: DataFrame) -> Heard:
     """A row per channel of lines that stand for all of them."""
     places = {root["name"]: root["uri"] for root in row["roots"]}
-    folder = f"{_listing_folder(hold)}/channels.{hold.run_id}"
+    folder = hold.staging.scratch("channels", hold.run_id)
     return each_channel(lines, listing, places, folder, source_ids=corpus.ids == "source")
 
 
@@ -201,7 +201,7 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     from speechlake.manifests.listing import LISTING_DDL, list_roots
 
     drop_listing(hold)
-    path = f"{_listing_folder(hold)}/{hold.run_id}"
+    path = hold.staging.scratch("listing", hold.run_id)
     roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
     return hold.lake.spark.read.schema(LISTING_DDL).parquet(path)
@@ -229,12 +229,9 @@ def _commit_listing(hold: Hold, listing: DataFrame) -> int:
 
 
 def drop_listing(hold: Hold) -> None:
-    """Delete the listing of this scope; it is made anew by every run."""
-    hold.lake.files.delete(_listing_folder(hold))
-
-
-def _listing_folder(hold: Hold) -> str:
-    return f"{hold.lake.root}/_staging/{hold.job}.listing/{hold.scope}"
+    """Delete the listing of this scope, and the channels that were counted by it; every run makes them anew."""
+    for kind in ("listing", "channels"):
+        hold.staging.drop_scratch(kind, hold.run_id)
 
 
 def _missing(corpus: str) -> str:

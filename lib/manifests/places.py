@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
+from speechlake.uris import arrow_place
+
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # Of links: to nothing, to themselves, through a file, or to a name that no file can have; and what was
 # deleted while we look.
@@ -75,7 +77,7 @@ def open_binary(uri: str) -> BinaryIO:
             os.close(descriptor)
             raise OSError(f"{uri} is not a regular file")
         return io.FileIO(descriptor, "rb")
-    filesystem, path = _remote(uri)
+    filesystem, path = arrow_place(uri)
     stream: BinaryIO = filesystem.open_input_file(path)
     return stream
 
@@ -91,7 +93,7 @@ def entry_of(uri: str) -> Entry | None:
                 return None
             raise
         return Entry(name, stat.S_ISDIR(found.st_mode), found.st_size, found.st_mtime_ns)
-    filesystem, path = _remote(uri)
+    filesystem, path = arrow_place(uri)
     info = filesystem.get_file_info(path)
     return None if info.type.name == "NotFound" else _entry(info)
 
@@ -175,7 +177,7 @@ def _local_entry(found: os.DirEntry[bytes], measured: bool) -> Entry | None:
 def _remote_entries(folder: str) -> Iterator[Entry]:
     from pyarrow.fs import FileSelector
 
-    filesystem, path = _remote(folder)
+    filesystem, path = arrow_place(folder)
     for info in filesystem.get_file_info(FileSelector(path, recursive=False)):
         if info.type.name in ("File", "Directory"):
             yield _entry(info)
@@ -184,11 +186,3 @@ def _remote_entries(folder: str) -> Iterator[Entry]:
 def _entry(info: Any) -> Entry:
     is_folder = info.type.name == "Directory"
     return Entry(info.base_name.encode("utf-8"), is_folder, None if is_folder else info.size, info.mtime_ns)
-
-
-def _remote(uri: str) -> tuple[Any, str]:
-    """pyarrow's file system and path of a URI; `s3a` is Hadoop's word for s3."""
-    from pyarrow.fs import FileSystem
-
-    filesystem, path = FileSystem.from_uri(re.sub(r"^s3[an]://", "s3://", uri))
-    return filesystem, path

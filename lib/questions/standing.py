@@ -141,11 +141,13 @@ def ingested(lake: Lake) -> DataFrame:
 
 
 def last_runs(lake: Lake) -> DataFrame:
-    """Per scope: job, outcome and end of the run that ended last."""
+    """Per scope: job and outcome of the run that ended last, and when it `ended`, as text in UTC."""
     from pyspark.sql import functions as F
 
     last = F.max(F.struct("finished_at", "run_id", "job", "outcome")).alias("last")
-    return lake.read("runs").groupBy("scope").agg(last).select("scope", "last.*")
+    # Formatted by Spark, whose time zone is UTC: a driver's own may be another.
+    ended = F.date_format("last.finished_at", "yyyy-MM-dd HH:mm").alias("ended")
+    return lake.read("runs").groupBy("scope").agg(last).select("scope", "last.job", "last.outcome", ended)
 
 
 def cost_by_corpus(lake: Lake) -> DataFrame:

@@ -39,7 +39,7 @@ def device_named(asked: str, spark: SparkSession) -> str:
         hint = "Use --device cpu, or --device auto."
     else:
         there, missing = context.getConf().contains(SCHEDULED), f"{SCHEDULED} is not set"
-        hint = "Schedule GPUs: docs/running.md has the settings. Or use --device cpu."
+        hint = "Schedule GPUs: docs/cluster.md has the settings. Or use --device cpu."
     if asked == "cuda" and not there:
         raise UsageError(f"--device cuda, but {missing}", hint=hint)
     return "cuda" if there else "cpu"

@@ -110,7 +110,7 @@ def staged_plan(hold: Hold, wanted: Sequence[Wanted], *, only: DataFrame | None 
 
 def stage_plan(hold: Hold, rows: DataFrame) -> DataFrame | None:
     """`rows`, computed once, as the plan of this run; None when there are none."""
-    path = f"{_plans(hold)}/{hold.run_id}"
+    path = hold.staging.scratch("plan", hold.run_id)
     rows.write.mode("overwrite").parquet(path)
     plan = hold.lake.spark.read.parquet(path)
     return None if plan.isEmpty() else plan
@@ -118,11 +118,7 @@ def stage_plan(hold: Hold, rows: DataFrame) -> DataFrame | None:
 
 def drop_plans(hold: Hold) -> None:
     """Delete the plans of this scope: they are never adopted."""
-    hold.lake.files.delete(_plans(hold))
-
-
-def _plans(hold: Hold) -> str:
-    return f"{hold.lake.root}/_staging/{hold.job}.plan/{hold.scope}"
+    hold.staging.drop_scratch("plan", hold.run_id)
 
 
 def measured_chunks(

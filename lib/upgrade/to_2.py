@@ -6,7 +6,7 @@
   because its ingest was ended before it said so.
 * `duplicates.overlap_id`: the cluster, because nothing else linked then. find-duplicates looks again.
 * `releases.pinned`: empty, because limits were numbers.
-* `assignments`: the build is part of the key, and so of what Delta keeps minima and maxima of.
+* `assignments`, `repeats`: build and parser are part of the key, and so of what Delta keeps minima and maxima of.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ WHISPER = {
     "words": "array<struct<start_s:double,end_s:double,word:string,probability:double>>",
 }
 STATISTICS = "delta.dataSkippingStatsColumns"
+# What was the key but for the partition, and what is.
+KEYS = {
+    "assignments": ("link_key", "link_key,build_id"),
+    "repeats": ("uri,sha256,byte_offset", "uri,sha256,parser_version,byte_offset"),
+}
 
 
 def changes(lake: Lake) -> Iterator[Change]:
@@ -50,9 +55,10 @@ def changes(lake: Lake) -> Iterator[Change]:
     yield from filled_column(lake, "duplicates", "overlap_id", kind, what, _overlaps_of_duplicates)
     kind = "map<string,double> COMMENT 'Numbers of the policy''s quantiles.'"
     yield from filled_column(lake, "releases", "pinned", kind, "empty", _pins_of_releases)
-    if lake.exists("assignments") and property_of(lake, "assignments", STATISTICS) == "link_key":
-        key = partial(set_property, name="assignments", key=STATISTICS, value="link_key,build_id")
-        yield Change("assignments", "statistics of build_id, which is part of the key", key)
+    for name, (before, after) in KEYS.items():
+        if lake.exists(name) and property_of(lake, name, STATISTICS) == before:
+            make = partial(set_property, name=name, key=STATISTICS, value=after)
+            yield Change(name, f"statistics of its key: {after}", make)
 
 
 def _parsers_of_repeats(hold: Hold) -> None:

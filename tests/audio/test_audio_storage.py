@@ -36,7 +36,7 @@ def remote(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
     filesystem = SubTreeFileSystem(str(root), LocalFileSystem())
-    monkeypatch.setattr(storage, "_filesystem", lambda uri, pid: (filesystem, ""))
+    monkeypatch.setattr(storage, "arrow_place", lambda uri: (filesystem, ""))
     return "s3://bucket/corpus"
 
 
@@ -238,7 +238,7 @@ class _Failing:
 
 
 def test_a_storage_that_fails_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_filesystem", lambda uri, pid: (_Failing(), "bucket"))
+    monkeypatch.setattr(storage, "arrow_place", lambda uri: (_Failing(), "bucket"))
     with pytest.raises(AudioError, match="SLOW_DOWN") as caught, open_audio("s3://bucket", "a.wav"):
         pass
     assert (caught.value.code, caught.value.transient) == ("STORAGE", True)

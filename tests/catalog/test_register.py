@@ -33,8 +33,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def database(sample) -> Iterator[str]:
+def database(sample, tmp_path_factory) -> Iterator[str]:
     """The sample, registered in the session's own catalog."""
+    sample.spark.sql(f"CREATE DATABASE registered LOCATION '{tmp_path_factory.mktemp('warehouse')}'")
     register.run(sample, database="registered", progress=QUIET)
     yield "registered"
     sample.spark.sql("DROP DATABASE registered CASCADE")
@@ -163,6 +164,9 @@ def expressions() -> dict[str, Column]:
         "compared": (F.length(word) >= 3) & ~(word == "x") | word.isNull(),
         "case": F.when(word == "a", "A").when(word.isNull(), "none").otherwise(F.lit(None)),
         "looped": F.transform(F.array(word, F.lit("b")), lambda w: F.concat(w, F.lit("!")))[0],
+        "fields": F.transform(F.array(word), lambda w: F.struct(w.alias("said"), F.length(w).alias("n")))[0][
+            "n"
+        ],
         "cast": F.length(word).cast("double"),
         "one of": word.isin(["a", "b"]),
         "endless": F.lit(float("inf")),
@@ -170,7 +174,7 @@ def expressions() -> dict[str, Column]:
 
 
 @pytest.mark.parametrize(
-    "name", ["text", "pattern", "number", "compared", "case", "looped", "cast", "one of", "endless"]
+    "name", ["text", "pattern", "number", "compared", "case", "looped", "fields", "cast", "one of", "endless"]
 )
 def test_an_expression_means_the_same_as_its_text(spark, name):
     words = spark.createDataFrame([("a",), ("schön 2",), ("x",), (None,)], "word string")

@@ -11,7 +11,7 @@ from erasure_tools import buried
 from speechlake.erasure.honoured import manifests_left, refusals_without_erased, refuse_erased, with_erased
 from speechlake.erasure.releases import following
 from speechlake.errors import UsageError
-from speechlake.manifests.classify import Verdict
+from speechlake.manifests.classify import Verdict, verdicts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -87,6 +87,19 @@ def test_a_manifest_is_no_worse_for_lines_that_were_erased() -> None:
     assert not Verdict("m", lines=100, utterances=90, repeats=0, quarantined=10, erased=0).acceptable(0.05)
     # One bad line of the ten that may be read.
     assert not Verdict("m", lines=100, utterances=9, repeats=0, quarantined=91, erased=90).acceptable(0.05)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_erased_lines_are_told_apart_also_where_a_line_is_several_rows(
+    spark: SparkSession, several: bool
+) -> None:
+    ddl = "manifest_uri string, byte_offset bigint, class string, reason string, speaker_placeholder boolean"
+    said = [("m", 0, "utterance", None), ("m", 1, "refused", "ERASED"), ("m", 2, "refused", "BAD_JSON")]
+    # The other channels of the first two lines.
+    more = [("m", 0, "utterance", None), ("m", 1, "refused", "ERASED")] if several else []
+    frame = spark.createDataFrame([(*row, False) for row in [*said, *more]], ddl)
+    [verdict] = verdicts(frame, ["m"], several=several)
+    assert (verdict.lines, verdict.utterances, verdict.quarantined, verdict.erased) == (3, 1, 2, 1)
 
 
 def test_an_import_that_names_an_erased_utterance_keeps_nothing_of_the_row(spark: SparkSession) -> None:

@@ -71,7 +71,7 @@ def test_a_walk_through_pyarrow_finds_the_same(tree: Path, monkeypatch: pytest.M
     os.unlink(os.fsencode(tree) + b"/q/\xff.wav")  # noqa: PTH108  # Path cannot hold bytes
     for name in ("link_to_folder", "dangling.wav", "fifo.wav"):
         (tree / name).unlink()
-    monkeypatch.setattr(places, "_remote", lambda uri: (LocalFileSystem(), uri.removeprefix("s3://")))
+    monkeypatch.setattr(places, "arrow_place", lambda uri: (LocalFileSystem(), uri.removeprefix("s3://")))
     found = dict(places.walk(f"s3://{tree}", measured=True))
     assert list(found) == EXPECTED[:-1]
     assert found[b"a.wav"].size_bytes == 5

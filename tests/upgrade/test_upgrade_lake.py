@@ -29,8 +29,8 @@ from speechlake.upgrade import MIGRATIONS
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# From version 1: one column, three that are filled and then never null, a property.
-CHANGES = 1 + 3 * 3 + 1
+# From version 1: columns of one table, three that are filled and then never null, two properties.
+CHANGES = 1 + 3 * 3 + 2
 RELEASED = ("splits", "decisions", "assignments")
 
 

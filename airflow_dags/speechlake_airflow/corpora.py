@@ -1,0 +1,51 @@
+"""The corpora of `corpora.yaml`, as speechlake itself reads them, and as flags of `ingest-manifests`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
+    """`name`, flags for `ingest`, and `segment`, of each corpus of the file.
+
+    `only` is a JSON list of names; empty for all. ConfigError where the file is wrong, or lacks one of them.
+
+    Runs in speechlake's own Python, which knows the file's rules: nothing of it is said twice. It is shipped as
+    text, so that all it needs is inside.
+    """
+    import json
+
+    from speechlake.corpora import Corpus, load_corpora
+    from speechlake.errors import ConfigError
+
+    def flags(corpus: Corpus) -> list[str]:
+        said: list[tuple[str, Any]] = [
+            ("--corpus", corpus.name),
+            ("--format", corpus.format),
+            *(("--audio-root", f"{name}={uri}") for name, uri in corpus.roots.items()),
+            ("--licence", corpus.licence),
+            ("--language", corpus.language),
+            ("--speaker-namespace", corpus.speaker_namespace),
+            ("--channels", corpus.channels),
+            ("--ids", corpus.ids),
+            *(("--text-tag", tag) for tag in corpus.text_tags),
+            ("--role", corpus.role),
+            ("--max-reject", corpus.max_reject),
+            *(("--column", f"{role}={name}") for role, name in corpus.columns.items()),
+            ("--suffix", corpus.suffix),
+            ("--relative-to", corpus.relative_to),
+            ("--quoting", corpus.quoting),
+        ]
+        pairs = [f"{flag}={value}" for flag, value in said if value is not None]
+        return [*pairs, *(["--single-speaker"] if corpus.single_speaker else []), *corpus.sources]
+
+    found = {corpus.name: corpus for corpus in load_corpora(file)}
+    names = json.loads(only) or list(found)
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise ConfigError(f"{file} has no corpus {', '.join(unknown)}", hint=f"Corpora: {', '.join(found)}.")
+    return [
+        {"name": name, "ingest": flags(found[name]), "segment": found[name].segment}
+        for name in found
+        if name in names
+    ]

@@ -1,0 +1,66 @@
+"""URIs of lakes, manifests and audio: the one way from a URI to a file system.
+
+Tables go through Hadoop's file systems, manifests and audio through pyarrow's. The two spell some schemes
+differently, and each finds credentials in a place of its own (docs/cluster.md), never in the URI, which would
+carry them into tables, logs and errors.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from speechlake.errors import UsageError
+
+# Hadoop's names of file systems that pyarrow knows by another.
+ARROW_SCHEMES: Final[Mapping[str, str]] = {"s3a": "s3", "s3n": "s3"}
+# In these a name before the host is part of the place: the container of a storage account, a user of HDFS.
+_NAMED_BEFORE_HOST: Final = frozenset({"abfs", "abfss", "wasb", "wasbs", "hdfs", "viewfs"})
+_PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
+_KEY_IN_QUERY: Final = re.compile(
+    r"(?i)(?:^|&)(?:[^=&]*(?:access_?key|secret|token|password|credential|signature)[^=&]*|sig)="
+)
+
+
+def refuse_credentials(uri: str, what: str) -> None:
+    """UsageError where `uri` carries a password, a key or a signature; it is not repeated in the message."""
+    found = _PARTS.fullmatch(uri)
+    if found is None:
+        return
+    scheme, authority, _, query = found.groups()
+    user, at, _ = authority.rpartition("@")
+    in_authority = at and (":" in user or scheme.lower() not in _NAMED_BEFORE_HOST)
+    if in_authority or (query and _KEY_IN_QUERY.search(query)):
+        raise UsageError(
+            f"{what}, a {scheme}:// URI, holds credentials, which would end up in tables and logs.",
+            hint="Leave them out and give them by the environment or Spark's settings: docs/cluster.md says which.",
+        )
+
+
+def arrow_place(uri: str) -> tuple[Any, str]:
+    """pyarrow's file system for a remote `uri`, and the path on it.
+
+    Names are taken as they are: an object may be called `a b%20c?.wav`. OSError where there is no such file
+    system or it cannot be reached. One client per store and process: a fork breaks them.
+    """
+    scheme, _, rest = uri.partition("://")
+    authority, _, path = rest.partition("/")
+    known = ARROW_SCHEMES.get(scheme.lower(), scheme.lower())
+    # Only the bucket, container or host: pyarrow would decode percent signs in the rest, and stumble over spaces.
+    filesystem, base = _filesystem(f"{known}://{authority}/", os.getpid())
+    return filesystem, f"{base.rstrip('/')}/{path.rstrip('/')}" if path.strip("/") else base
+
+
+@lru_cache(maxsize=64)
+def _filesystem(store: str, pid: int) -> tuple[Any, str]:
+    from pyarrow import ArrowException
+    from pyarrow.fs import FileSystem
+
+    try:
+        filesystem, base = FileSystem.from_uri(store)
+    except (ArrowException, OSError) as error:
+        raise OSError(f"{store} cannot be opened: {error}") from error
+    return filesystem, base

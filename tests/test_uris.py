@@ -1,0 +1,93 @@
+"""A URI leads to one file system for pyarrow, names in it are taken as they are, and it holds no credentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from speechlake import uris
+from speechlake.corpora import make_corpus
+from speechlake.errors import UsageError
+from speechlake.uris import arrow_place, refuse_credentials
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which stores are opened; they answer as pyarrow's S3 and HDFS do."""
+    seen: list[str] = []
+
+    def opened(store: str, pid: int) -> tuple[Any, str]:
+        seen.append(store)
+        scheme, _, rest = store.partition("://")
+        return "a file system", "/" if scheme == "hdfs" else rest.rstrip("/")
+
+    monkeypatch.setattr(uris, "_filesystem", opened)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("uri", "opened", "path"),
+    [
+        ("s3://bucket/a/b.wav", "s3://bucket/", "bucket/a/b.wav"),
+        ("s3a://bucket/a/b.wav", "s3://bucket/", "bucket/a/b.wav"),
+        ("S3N://bucket/a/", "s3://bucket/", "bucket/a"),
+        ("s3://bucket", "s3://bucket/", "bucket"),
+        ("s3://bucket/", "s3://bucket/", "bucket"),
+        ("s3a://bucket/odd name/50%20 #1?.wav", "s3://bucket/", "bucket/odd name/50%20 #1?.wav"),
+        ("hdfs://host:8020/a/b.wav", "hdfs://host:8020/", "/a/b.wav"),
+        ("hdfs://host:8020/", "hdfs://host:8020/", "/"),
+    ],
+)
+def test_a_uri_leads_to_a_file_system_and_a_path_on_it(
+    asked: list[str], uri: str, opened: str, path: str
+) -> None:
+    assert arrow_place(uri) == ("a file system", path)
+    assert asked == [opened]
+
+
+def test_a_scheme_that_nobody_knows_is_an_os_error() -> None:
+    with pytest.raises(OSError, match="nosuch://place/ cannot be opened"):
+        arrow_place("nosuch://place/x")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://KEYID:hush@bucket/lake",
+        "s3a://KEYID@bucket/lake",
+        "hdfs://user:hush@host/lake",
+        "abfss://container:hush@account.dfs.core.windows.net/lake",
+        "s3://bucket/lake?access_key=KEYID&secret_key=hush",
+        "https://account.blob.core.windows.net/c/x?sv=2024&sig=hush",
+        "s3://bucket/x?X-Amz-Credential=KEYID&X-Amz-Signature=hush",
+    ],
+)
+def test_a_uri_with_credentials_is_refused_and_not_repeated(uri: str) -> None:
+    with pytest.raises(UsageError, match="holds credentials") as caught:
+        refuse_credentials(uri, "the lake")
+    assert "hush" not in str(caught.value)
+    assert "KEYID" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/data/a@b:c/lake",
+        "s3://bucket/a@b:c/what?.wav",
+        "abfss://container@account.dfs.core.windows.net/lake",
+        "hdfs://user@host/lake",
+        "s3://bucket/x?token",
+    ],
+)
+def test_a_uri_without_credentials_is_taken(uri: str) -> None:
+    refuse_credentials(uri, "the lake")
+
+
+@pytest.mark.parametrize(
+    "place", [{"sources": ["s3://KEYID:hush@b/m"]}, {"roots": {"audio": "s3://K:hush@b/m"}}]
+)
+def test_a_corpus_with_credentials_in_its_places_is_refused(place: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="holds credentials") as caught:
+        make_corpus(**{"name": "c", "sources": ["m.jsonl"], **place})
+    assert "hush" not in str(caught.value)
