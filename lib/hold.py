@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from speechlake import faults
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
 from speechlake.errors import Conflict, Overtaken
@@ -196,11 +197,14 @@ class Hold:
                 try:
                     if not known and frame.isEmpty():
                         return 0
+                    faults.point(f"before:commit:{name}")
                     if not self.lake.exists(name):
                         self.lake.create(TABLES[name])
+                        faults.point(f"created:commit:{name}")
                     before = self.lake.version(name) or 0
                     with self._settings(name, note):
                         write(frame, {"userMetadata": note, **self._txn_options(name)})
+                    faults.point(f"after:commit:{name}")
                 except conflicts():
                     if attempt + 1 < RETRIES:
                         time.sleep(random.uniform(0.1, 0.5) * 2**attempt)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from speechlake import faults
 from speechlake.corpora import Corpus
 from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
@@ -188,6 +189,7 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
 def _count_listing(listing: DataFrame, result: IngestResult) -> None:
     """Files found, and places that no table can name or nobody can look at, with the first of these."""
     from pyspark.sql import functions as F
+    faults.point("after:listing")
 
     odd = F.col("problem").isNotNull()
     counted = listing.select(
