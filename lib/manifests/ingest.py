@@ -11,13 +11,14 @@ from speechlake.corpora import Corpus
 from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
 from speechlake.ids import make_id
-from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version
+from speechlake.manifests.commit import Ingested, commit_parse
 from speechlake.manifests.contract import Source
 from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
 from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
+from speechlake.manifests.versions import newest_manifests, same_version
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ class IngestResult:
     refusal: SpeechlakeError | None = None
 
 
-def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
-    """Bring the tables to what `corpus`'s manifests and roots say now."""
+def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
+    """Bring the tables to what `corpus`'s manifests and roots say now.
+
+    `again`: manifests that did not change are parsed too, because somebody changed a table by hand.
+    """
     lake = hold.lake
     result = IngestResult()
     # First of all: what an earlier run staged may be what the lake knows of this corpus.
@@ -57,12 +61,12 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     listing = _staged_listing(hold, row)
     newest = newest_manifests(lake, corpus.name)
     versions = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
-    changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
+    changed = [v for v in versions if again or not same_version(newest.get(v["uri"]), v)]
     gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
     committed = Ingested()
     if changed or gone:
-        stage = _staged_parse(hold, corpus, row, roots, changed, gone)
+        stage = _staged_parse(hold, corpus, row, roots, changed, gone, again=again)
         committed = commit_parse(hold, stage, listing, newest)
         hold.staging.delete(stage)
     result.ingested.add(committed)
@@ -140,6 +144,8 @@ def _staged_parse(
     roots: Roots,
     changed: Sequence[Mapping[str, Any]],
     gone: Sequence[Mapping[str, Any]],
+    *,
+    again: bool,
 ) -> Stage:
     """Parse the changed manifests once, into a stage whose note says how to commit it; of gone ones there is only the note."""
     from pyspark.sql import functions as F
@@ -166,7 +172,7 @@ def _staged_parse(
     manifests = [
         {k: v for k, v in version.items() if k not in ("source", "ranges")} for version in (*changed, *gone)
     ]
-    note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests}
+    note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests, "again": again}
     digest = make_id(
         *sorted(f"{m['uri']}@{m['sha256']}@{m['parser_version']}@{m['max_reject']}" for m in manifests)
     )[:16]
@@ -183,13 +189,13 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     path = f"{_listing_folder(hold)}/{hold.run_id}"
     roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
+    faults.point("after:listing")
     return hold.lake.spark.read.schema(LISTING_DDL).parquet(path)
 
 
 def _count_listing(listing: DataFrame, result: IngestResult) -> None:
     """Files found, and places that no table can name or nobody can look at, with the first of these."""
     from pyspark.sql import functions as F
-    faults.point("after:listing")
 
     odd = F.col("problem").isNotNull()
     counted = listing.select(
