@@ -28,6 +28,7 @@ JOBS: dict[str, str] = {
     "report": "what a lake and a release hold, on the terminal",
     "explain": "the way of one utterance through all tables",
     "sql": "a query over tables and views",
+    "repair-table": "lets a table forget files that are not there any more",
 }
 
 # Under spark-submit the folder of a job comes first on the path: a file `profile.py` there would hide the

@@ -190,7 +190,7 @@ class Hold:
         note = json.dumps(
             {"job": self.job, "scope": self.scope, "run_id": self.run_id, "stage": digest, "table": name}
         )
-        with self._table_lock(name):
+        with self.table_lock(name):
             for attempt in range(RETRIES):
                 # Kept while it is looked at and written: both would compute the join.
                 frame = rows() if known else rows().persist()
@@ -255,7 +255,8 @@ class Hold:
             settings |= {TXN_APP: self._app_id, TXN_VERSION: str(self._counters.get(name, 0) + 1)}
         return session_settings(self.lake.spark, settings)
 
-    def _table_lock(self, name: str) -> AbstractContextManager[object]:
+    def table_lock(self, name: str) -> AbstractContextManager[object]:
+        """What keeps other drivers of this machine from committing to a table meanwhile."""
         return self._file_lock(f"table.{name}", TABLE_WAIT_S) if self.lake.is_local else nullcontext()
 
     def _file_lock(self, name: str, wait_s: float) -> JvmLock:

@@ -76,7 +76,7 @@ def main(
     except SystemExit as stop:  # argparse has already said why
         return int(stop.code or 0)
     with _ended_by_sigterm():
-        report, code = _guarded(name, lambda: call(open_lake(parsed.lake, name), parsed))
+        report, code = _guarded(name, lambda: _on_lake(open_lake(parsed.lake, name), call, parsed))
     print_result(report, time.monotonic() - started)
     return code
 
@@ -105,6 +105,23 @@ def open_lake(root: str, app: str) -> Lake:
     from speechlake.session import spark_session
 
     return Lake(spark_session(app), root)
+
+
+def _on_lake(
+    lake: Lake, call: Callable[[Lake, argparse.Namespace], Report], parsed: argparse.Namespace
+) -> Report:
+    """`call`; what broke the lake from outside is told in words of ours."""
+    from speechlake.damage import damage_of
+
+    try:
+        return call(lake, parsed)
+    except SpeechlakeError:
+        raise
+    except Exception as error:
+        damage = damage_of(lake, error)
+        if damage is None:
+            raise
+        raise damage from error
 
 
 def existing(lake: Lake) -> Lake:

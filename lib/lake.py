@@ -51,7 +51,7 @@ class Lake:
 
     def version(self, name: str) -> int | None:
         """The table's newest version; None when it was never written."""
-        version = int(self._snapshot(name).version())
+        version = int(self.snapshot(name).version())
         return None if version < 0 else version
 
     def exists(self, name: str) -> bool:
@@ -114,7 +114,7 @@ class Lake:
 
     def counter(self, name: str, app_id: str) -> int:
         """The transaction counter that `app_id` last wrote to the table; 0 when it never did."""
-        last = self._snapshot(name).transactions().get(app_id)
+        last = self.snapshot(name).transactions().get(app_id)
         return int(last.get()) if last.isDefined() else 0
 
     def commit(self, name: str, version: int) -> str:
@@ -130,7 +130,8 @@ class Lake:
         with Hold(self, job, scope, run_id, wait_s=wait_s) as hold:
             yield hold
 
-    def _snapshot(self, name: str) -> Any:
+    def snapshot(self, name: str) -> Any:
+        """Delta's own newest snapshot of a table, in the JVM."""
         jvm: Any = self.spark._jvm
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
         none = jvm.scala.Option.empty()

@@ -301,7 +301,15 @@ def table() -> str:
         for step, n in counts.items()
     ]
     return "\n".join(
-        ["", "| job | kills tried |", "| --- | --- |", *rows, f"| all | {sum(counts.values())} |", "", ""]
+        [
+            "",
+            "| job | kills that the tests try |",
+            "| --- | --- |",
+            *rows,
+            f"| all | {sum(counts.values())} |",
+            "",
+            "",
+        ]
     )
 
 
