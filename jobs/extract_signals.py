@@ -207,11 +207,12 @@ def _one_corpus(
         measured = Measured()
         drop_plans(hold)
         hold.adopt(lambda stage: measured.add(commit_any(hold, stage)))
+        # Looked at by every run: what is measured counts for nothing while no profile names it.
+        register(hold, wanted)
         if not promote and not hold.versions_written and nothing_to_do(lake, this):
             progress.say(f"{this.scope}: nothing to measure")
             return False
         this.reads(lake, (*READS, *(f"signals_{name}" for name in names_of(wanted))))
-        register(hold, wanted)
         _measure(hold, wanted, this, measured, progress)
         if promote:
             promote_all(hold, wanted)

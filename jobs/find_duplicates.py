@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speechlake import job
+from speechlake.by_hand import changed_by_hand
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.step import Looked, current_audio, current_duplicates, look_up
 from speechlake.hold import Hold
@@ -50,11 +51,13 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     with lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
         hold.adopt(lambda stage: _commit(hold, stage))
         if hold.versions_written or not nothing_to_do(lake, this):
+            # Buckets say what was looked up; where pairs may be lacking, that is not to be trusted.
+            by_hand = changed_by_hand(lake, this, ("audio_pairs",))
             this.reads(lake, READS)
-            looked, stage = _found(hold, this)
+            looked, stage = _found(hold, this, again=bool(by_hand))
             this.rows_out = _commit(hold, stage)
             hold.staging.delete(stage)
-            if hold.versions_written:
+            if hold.versions_written or by_hand:
                 this.counts = {**_counts(lake), **vars(looked)}
                 this.finish(hold)
     if not hold.versions_written:
@@ -69,7 +72,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     return Report(NAME, "done", this.run_id, this.counts, following)
 
 
-def _found(hold: Hold, this: Run) -> tuple[Looked, Stage]:
+def _found(hold: Hold, this: Run, *, again: bool) -> tuple[Looked, Stage]:
     """Look up what is new, and stage all duplicates; what is written on the way is of no use to a later run."""
     stages: list[Stage] = []
 
@@ -78,7 +81,7 @@ def _found(hold: Hold, this: Run) -> tuple[Looked, Stage]:
         return hold.staging.read(stages[-1])
 
     current = written("current", current_audio(hold.lake))
-    looked = look_up(hold, current, written, this.digest[:16])
+    looked = look_up(hold, current, written, this.digest[:16], again=again)
     found = current_duplicates(hold.lake, current)
     done = hold.staging.write(this.digest[:16], this.run_id, found, {"part": "duplicates"})
     for stage in stages:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from speechlake import job
+from speechlake.by_hand import changed_by_hand
 from speechlake.corpora import Corpus, make_corpus
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -22,6 +23,7 @@ from speechlake.manifests.ingest import IngestResult, ingest
 from speechlake.progress import Progress
 
 NAME = "ingest-manifests"
+WRITES = ("corpora", "recordings", "utterances", "transcripts", "repeats", "quarantine", "manifests")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -105,12 +107,17 @@ def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) 
     """Bring the tables to what the corpus's manifests and roots say now, and count what happened."""
     this = Run(NAME, corpus.name, corpus.model_dump(mode="json"), by_corpus=True)
     with lake.hold(NAME, corpus.name, this.run_id, wait_s=wait_s) as hold:
-        this.reads(lake, ("corpora", "manifests"))
-        result = ingest(hold, corpus)
+        by_hand = changed_by_hand(lake, this, WRITES)
+        this.reads(lake, WRITES)
+        result = ingest(hold, corpus, again=bool(by_hand))
         this.counts = _counts(result)
         this.rows_in, this.rows_out = result.ingested.lines, result.ingested.rows_written
-        if hold.versions_written:
+        if hold.versions_written or by_hand:
             this.finish(hold, "done" if result.refusal is None else type(result.refusal).__name__)
+    if by_hand:
+        progress.say(
+            f"{corpus.name}: {', '.join(by_hand)} changed by hand: manifests that are known were parsed too"
+        )
     outcome = "refused" if result.refusal else "done" if hold.versions_written else "nothing to do"
     progress.say(f"{corpus.name}: {_sentence(result) if hold.versions_written else 'nothing to do'}")
     for warning in _warnings(result):

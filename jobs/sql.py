@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from speechlake import job
+from speechlake.damage import damage_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -43,6 +44,9 @@ def run(lake: Lake, query: str, *, limit: int = 100, as_csv: bool = False) -> Re
         frame = lake.spark.sql(query)
         rows = frame.limit(limit + 1).collect()
     except PySparkException as error:
+        damage = damage_of(lake, error)
+        if damage is not None:
+            raise damage from None
         told = str(error).split("JVM stacktrace")[0].strip().split("\n\n")[0]
         raise UsageError(f"Spark refuses the query: {told}", hint=f"Views: {', '.join(views)}.") from None
     finally:

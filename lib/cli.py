@@ -34,6 +34,7 @@ JOBS: dict[str, str] = {
     "status": "per corpus: what is ingested, measured, stale, failed, and what it cost",
     "register": "catalog tables and views over a lake, for those who bring their own SQL",
     "doctor": "is this machine, and a lake, in order, and what is to be mended",
+    "repair-table": "lets a table forget files that are not there any more",
 }
 
 # Under spark-submit the folder of a job comes first on the path: a file `profile.py` there would hide the

@@ -6,6 +6,7 @@
     |   +-- ModelError                 a model that cannot be had, or is not what its sha256 says
     |   +-- TableMismatch              a table and its contract differ
     |   +-- LakeMismatch               a lake is older or newer than this code
+    |   +-- TableDamaged               a file of a table is gone: no other try will find it
     +-- Refused                     3  a quality or leak gate said no
     |   +-- TooManyRejected
     |   +-- LeakFound
@@ -15,6 +16,7 @@
     |   +-- Busy                       another run holds the job and scope
     |   +-- Overtaken                  another driver wrote in our place
     +-- AudioChanged                5  a file is not what the release recorded
+    +-- DiskFull                    5  worth trying again once there is room
 
 Every message names the table, key, file or field, what was found, what was expected, what to do.
 """
@@ -59,6 +61,10 @@ class LakeMismatch(UsageError):
     """A lake is of an older or newer version of the contracts than this code."""
 
 
+class TableDamaged(UsageError):
+    """A file of a table is not there, or cannot be read; a person has to mend it."""
+
+
 class Refused(SpeechlakeError):
     """A quality or leak gate said no; nothing but the finding was written."""
 
@@ -93,6 +99,10 @@ class Busy(Conflict):
 
 class Overtaken(Conflict):
     """Another driver wrote in this one's place; nothing of ours was lost or doubled."""
+
+
+class DiskFull(SpeechlakeError):
+    """There was no room for what a job writes; what had landed stays, and the same command goes on from there."""
 
 
 class AudioChanged(SpeechlakeError):

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from speechlake import logs
+from speechlake import faults, logs
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
 from speechlake.errors import Conflict, Overtaken, SpeechlakeError
@@ -212,11 +212,14 @@ class Hold:
                 try:
                     if not known and frame.isEmpty():
                         return 0
+                    faults.point(f"before:commit:{name}")
                     if not self.lake.exists(name):
                         self.lake.create(TABLES[name])
+                        faults.point(f"created:commit:{name}")
                     before = self.lake.version(name) or 0
                     with self._settings(name, note):
                         write(frame, {"userMetadata": note, **self.fence.options(name)})
+                    faults.point(f"after:commit:{name}")
                 except conflicts():
                     if attempt + 1 < RETRIES:
                         time.sleep(random.uniform(0.1, 0.5) * 2**attempt)

@@ -75,7 +75,9 @@ def main(
     argv: Sequence[str] | None,
 ) -> int:
     """Parse, open the lake, call, and end with one JSON object on stdout; the exit code."""
-    return main_alone(name, arguments, lambda parsed: call(open_lake(parsed.lake, name), parsed), argv)
+    return main_alone(
+        name, arguments, lambda parsed: _on_lake(open_lake(parsed.lake, name), call, parsed), argv
+    )
 
 
 def main_alone(
@@ -131,6 +133,23 @@ def open_lake(root: str, app: str) -> Lake:
     from speechlake.session import spark_session
 
     return Lake(spark_session(app), root)
+
+
+def _on_lake(
+    lake: Lake, call: Callable[[Lake, argparse.Namespace], Report], parsed: argparse.Namespace
+) -> Report:
+    """`call`; what broke the lake from outside is told in words of ours."""
+    from speechlake.damage import damage_of
+
+    try:
+        return call(lake, parsed)
+    except SpeechlakeError:
+        raise
+    except Exception as error:
+        damage = damage_of(lake, error)
+        if damage is None:
+            raise
+        raise damage from error
 
 
 def existing(lake: Lake) -> Lake:

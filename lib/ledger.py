@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from speechlake import __version__, watching
@@ -47,6 +48,8 @@ class Run:
     by_corpus: bool = False
     run_id: str = field(default_factory=new_run_id)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    # The clock of the machine may be set while a run goes on; this one only goes forward.
+    began_s: float = field(default_factory=time.monotonic, repr=False)
     versions_read: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     left_to_retry: int = 0
@@ -68,7 +71,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Wall time so far."""
-        return (datetime.now(UTC) - self.started_at).total_seconds()
+        return time.monotonic() - self.began_s
 
     def reads(self, lake: Lake, tables: Sequence[str]) -> None:
         """Remember the versions of `tables`, before anything is read from them; -1: not written yet."""
@@ -99,7 +102,7 @@ class Run:
             "bytes_read": self.bytes_read,
             "price": None,
             "started_at": self.started_at,
-            "finished_at": datetime.now(UTC),
+            "finished_at": self.started_at + timedelta(seconds=self.seconds),
         }
         schema = struct_of(RUNS)
         frame = hold.lake.spark.createDataFrame([tuple(row[name] for name in RUNS.column_names)], schema)

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from speechlake.errors import Busy, UsageError
+from speechlake.damage import disk_full
+from speechlake.errors import Busy, SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -92,7 +93,7 @@ class JvmLock:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"the lake cannot be written: {error}", hint=_WRITABLE) from None
+            raise _unwritable(f"the lake cannot be written: {error}") from None
         self._key = os.path.realpath(self._path)
         deadline = time.monotonic() + self._wait_s
         while not self._try():
@@ -144,6 +145,11 @@ class JvmLock:
         try:
             return self._jvm.java.io.RandomAccessFile(str(self._path), "rw")
         except Py4JJavaError as error:
-            raise UsageError(
-                f"the lock file cannot be opened: {error.java_exception.getMessage()}", hint=_WRITABLE
-            ) from None
+            said = error.java_exception.getMessage()
+            raise _unwritable(f"the lock file cannot be opened: {said}") from None
+
+
+def _unwritable(said: str) -> SpeechlakeError:
+    """A full disk is worth another try; a place where nobody may write is not."""
+    full = disk_full(said)
+    return full or UsageError(said, hint=_WRITABLE)

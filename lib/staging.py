@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from speechlake import faults
 from speechlake.errors import Overtaken
 from speechlake.files import Files
 
@@ -66,9 +67,12 @@ class Staging:
     def write(self, digest: str, run_id: str, frame: DataFrame, note: Mapping[str, Any]) -> Stage:
         """Compute `frame` once, into a stage. Interrupted, it leaves an incomplete stage, which is deleted later."""
         path = f"{self._folder}/{digest}/{run_id}"
+        faults.point("before:stage")
         self._files.write_text(f"{path}.json", json.dumps(note))
+        faults.point("noted:stage")
         frame.write.mode("overwrite").parquet(path)
         self._require_note(path)
+        faults.point("after:stage")
         return Stage(path, digest, run_id, note)
 
     def read(self, stage: Stage) -> DataFrame:
@@ -92,8 +96,11 @@ class Staging:
     def delete(self, stage: Stage) -> None:
         """Forget a stage: all its tables have landed."""
         # The note first: without it, what a kill leaves of the folder counts as incomplete.
+        faults.point("before:delete")
         self._files.delete(f"{stage.path}.json")
+        faults.point("unnoted:delete")
         self._files.delete(stage.path)
+        faults.point("after:delete")
 
     def clear(self) -> None:
         """Delete the folder of this scope, emptied by its holder, where nobody else may be filling it."""

@@ -72,26 +72,29 @@ def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
     return current.join(keys, on=[*FILED], how="inner")
 
 
-def look_up(hold: Hold, current: DataFrame, written: Written, digest: str) -> Looked:
-    """Let all keys that were not looked up yet meet all others; commit the pairs, then the buckets."""
+def look_up(hold: Hold, current: DataFrame, written: Written, digest: str, *, again: bool = False) -> Looked:
+    """Let all keys that were not looked up yet, or all (`again`), meet all others; commit the pairs, then the
+    buckets."""
     from pyspark.sql import functions as F
 
     lake = hold.lake
     there = lake.read("key_buckets")
-    new = current.where("fingerprint IS NOT NULL").join(there.select(*FILED), on=[*FILED], how="left_anti")
+    keyed = current.where("fingerprint IS NOT NULL")
+    new = keyed if again else keyed.join(there.select(*FILED), on=[*FILED], how="left_anti")
     fresh = written("fresh", bucket_rows(with_keys(lake, new)))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
         same = F.col("fingerprint") == row.fingerprint
         # Of what was replaced or retired since, nothing is met.
         known = there.where(same).join(current.select(*FILED), on=[*FILED], how="left_semi")
+        known = known.limit(0) if again else known
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
         found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, current.where(same))))
         pairs += hold.append_missing("audio_pairs", found, digest=digest)
         looked += row.n
     if looked:
-        hold.append_missing("key_buckets", fresh, digest=digest, fresh=True, expected=looked)
+        hold.append_missing("key_buckets", fresh, digest=digest, fresh=not again, expected=looked)
     return Looked(looked, pairs, hot)
 
 

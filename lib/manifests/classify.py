@@ -52,20 +52,23 @@ def what_it_says() -> Column:
     return F.xxhash64(F.col("speaker_id"), F.col("language"), F.concat_ws("|", texts))
 
 
-def first_of_several(lines: DataFrame) -> DataFrame:
+def first_of_several(lines: DataFrame, owners: DataFrame | None = None) -> DataFrame:
     """(utterance_id, first): of ids that several lines have, the place of the first line and what it says.
 
-    Such ids are rare, so this is small, and the join with it cheap.
+    `owners` (utterance_id, owner_uri) says which manifests had the say before, where versions that landed are
+    read once more: their lines come first. Such ids are rare, so this is small, and the join with it cheap.
     """
     from pyspark.sql import functions as F
 
-    place = F.struct("manifest_uri", "byte_offset", what_it_says().alias("says"))
-    counted = (
-        lines.where("reason IS NULL")
-        .groupBy("utterance_id")
-        .agg(F.count("*").alias("n"), F.min(place).alias("first"))
-    )
-    return counted.where("n > 1").drop("n")
+    said = lines.where("reason IS NULL")
+    others = F.lit(False)
+    if owners is not None:
+        said = said.join(owners, on="utterance_id", how="left")
+        others = F.coalesce(F.col("owner_uri") != F.col("manifest_uri"), F.lit(False))
+    place = F.struct(others.alias("others"), "manifest_uri", "byte_offset", what_it_says().alias("says"))
+    counted = said.groupBy("utterance_id").agg(F.count("*").alias("n"), F.min(place).alias("first"))
+    first = F.struct("first.manifest_uri", "first.byte_offset", "first.says")
+    return counted.where("n > 1").select("utterance_id", first.alias("first"))
 
 
 def with_class(lines: DataFrame, first: DataFrame, current: DataFrame | None) -> DataFrame:

@@ -6,7 +6,7 @@ keys, changed ones by their values, and a manifest version whose row is there ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,16 @@ from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
 from speechlake.manifests.declared import known_corpus, upsert_corpus
 from speechlake.manifests.gone import is_gone
-from speechlake.manifests.listed import is_listed, with_cuts_kept
+from speechlake.manifests.listed import is_listed, owners, with_cuts_kept
 from speechlake.manifests.options import EACH
 from speechlake.manifests.retire import (
     retired_recordings,
     retired_transcripts,
     retired_utterances,
     said_by_manifest,
+    texts_of_retired,
 )
+from speechlake.manifests.versions import same_version
 from speechlake.schemas import MANIFESTS, TRANSCRIPTS, UTTERANCES
 from speechlake.staging import Stage
 
@@ -60,23 +62,29 @@ class Ingested:
 def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[str, Any]) -> Ingested:
     """Commit a staged parse of one corpus; the note of the stage names the manifest versions.
 
-    `newest` is what `newest_manifests` says now.
+    `newest` is what `newest_manifests` says now. Versions that have landed are passed over, unless the note says
+    `again`: then the tables are brought to what they say once more, because somebody changed them by hand.
     """
     lake, corpus = hold.lake, hold.scope
-    pending = {m["uri"]: m for m in stage.note["manifests"] if not same_version(newest.get(m["uri"]), m)}
+    landed = {m["uri"] for m in stage.note["manifests"] if same_version(newest.get(m["uri"]), m)}
+    is_again = bool(stage.note.get("again"))
+    pending = {m["uri"]: m for m in stage.note["manifests"] if is_again or m["uri"] not in landed}
     if not pending:
         return Ingested()
     parsed = hold.staging.read(stage)
     if len(pending) < len(stage.note["manifests"]):
         parsed = parsed.where(parsed.manifest_uri.isin(list(pending)))
     several = stage.note["corpus"]["channels"] == EACH
-    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, several=several)
+    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, landed, several=several)
     accepted = [v.uri for v in judged if _accepts(pending, v)]
-    generations = {uri: (newest[uri].generation if uri in newest else 0) + 1 for uri in pending}
+    generations = {
+        uri: (newest[uri].generation if uri in newest else 0) + (uri not in landed) for uri in pending
+    }
     written = 0
     if accepted:
         known = known_corpus(lake, corpus)
-        is_new = known is None
+        # Asked of the rows too: the corpus's own row may have been lost by hand.
+        is_new = known is None and lake.read("recordings").where(_here(corpus)).isEmpty()
         written += upsert_corpus(hold, stage.note["corpus"], known, stage.digest)
         good = [v for v in judged if v.uri in accepted]
         written += _commit_accepted(hold, stage, classified, good, generations, listing, is_new=is_new)
@@ -88,7 +96,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
         expected=None if several else sum(v.quarantined for v in judged),
     )
     versions = _manifest_rows(hold, stage, judged, pending, generations)
-    written += _commit_manifests(hold, stage, versions)
+    written += _commit_manifests(hold, stage, [v for v in versions if v.uri not in landed])
     unpersist()
     good = [v for v in judged if v.uri in accepted]
     return Ingested(
@@ -100,23 +108,6 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
         erased=sum(v.erased for v in judged),
         rows_written=written,
         versions={version.uri: version for version in versions},
-    )
-
-
-def newest_manifests(lake: Lake, corpus: str) -> dict[str, Any]:
-    """The newest generation of each manifest of `corpus`, by uri: one row a manifest, on the driver."""
-    from pyspark.sql import functions as F
-
-    latest = lake.read("manifests").where(F.col("corpus") == corpus)
-    columns = [name for name in MANIFESTS.column_names if name != "generation"]
-    best = latest.groupBy("uri").agg(F.max(F.struct("generation", *columns)).alias("m")).select("m.*")
-    return {row.uri: row for row in best.collect()}
-
-
-def same_version(known: Any, manifest: Mapping[str, Any]) -> bool:
-    """True when `known`, a row of `manifests`, is this very version under this parser and limit."""
-    return known is not None and all(
-        known[name] == manifest[name] for name in ("sha256", "parser_version", "max_reject")
     )
 
 
@@ -139,20 +130,23 @@ def _judge(
     pending: Mapping[str, Any],
     newest: Mapping[str, Any],
     corpus: str,
+    landed: Set[str],
     *,
     several: bool,
 ) -> tuple[list[Verdict], DataFrame, Callable[[], object]]:
     """Verdicts of all pending manifests, their classified lines, and how to let go of what was kept for them.
 
     A line must not repeat one of a manifest that is refused, so refused manifests are set aside and the
-    rest is judged again, until no more are refused (at most once per manifest, in practice twice).
+    rest is judged again, until no more are refused (at most once per manifest, in practice twice). Versions
+    in `landed` keep what they own.
     """
     refused: dict[str, Verdict] = {}
     while True:
         good = [uri for uri in pending if uri not in refused]
         others = [uri for uri in newest if uri not in good]
         lines = parsed.where(parsed.manifest_uri.isin(good)) if refused else parsed
-        said_twice = first_of_several(lines).persist()
+        before = owners(lake, corpus, landed) if landed & pending.keys() else None
+        said_twice = first_of_several(lines, before).persist()
         # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
         said_twice.count()
         classified = with_class(lines, said_twice, _owned_by_others(lake, corpus, good) if others else None)
@@ -258,6 +252,8 @@ def _merge_changed(
         lake.read("transcripts").where(f"corpus = '{corpus}'"), transcripts, TRANSCRIPTS.column_names
     )
     unsaid = retired_transcripts(lake, corpus, lines, transcripts, labels)
+    if stage.note.get("again"):
+        unsaid = unsaid.unionByName(texts_of_retired(lake, corpus, transcripts))
     # Transcripts first: which were said is told through the utterances' owners, not yet moved.
     written = hold.merge("transcripts", said.unionByName(unsaid), corpus=corpus, digest=stage.digest)
     return written + hold.merge("utterances", changed.unionByName(gone), corpus=corpus, digest=stage.digest)

@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from speechlake import faults
 from speechlake.corpora import Corpus
 from speechlake.erasure.honoured import manifests_left, refuse_erased, with_erased
 from speechlake.errors import SpeechlakeError, TooManyRejected
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.manifests.channels import Heard, as_heard, each_channel, marked_failed, relisted_manifests
-from speechlake.manifests.commit import Ingested, commit_parse, newest_manifests, same_version
+from speechlake.manifests.commit import Ingested, commit_parse
 from speechlake.manifests.contract import Source
 from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
 from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
+from speechlake.manifests.versions import newest_manifests, same_version
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -45,8 +47,11 @@ class IngestResult:
     refusal: SpeechlakeError | None = None
 
 
-def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
-    """Bring the tables to what `corpus`'s manifests and roots say now."""
+def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
+    """Bring the tables to what `corpus`'s manifests and roots say now.
+
+    `again`: manifests that did not change are parsed too, because somebody changed a table by hand.
+    """
     from speechlake.manifests.parse import parsed_lines
 
     lake = hold.lake
@@ -68,7 +73,7 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
     if corpus.channels == EACH:
         relisted = relisted_manifests(lake, corpus.name, listing) if known else ()
         versions = as_heard(versions, newest, relisted)
-    changed = [v for v in versions if not same_version(newest.get(v["uri"]), v)]
+    changed = [v for v in versions if again or not same_version(newest.get(v["uri"]), v)]
     gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
     committed = Ingested()
@@ -80,7 +85,7 @@ def ingest(hold: Hold, corpus: Corpus) -> IngestResult:
             heard = _heard(hold, corpus, row, lines, listing)
             lines, result.texts_aside = heard.lines, heard.texts_aside
             changed = marked_failed(changed, newest, heard.failed)
-        stage = _staged_parse(hold, corpus, row, lines, changed, gone)
+        stage = _staged_parse(hold, corpus, row, lines, changed, gone, again=again)
         committed = commit_parse(hold, stage, listing, newest)
         hold.staging.delete(stage)
     result.ingested.add(committed)
@@ -165,6 +170,8 @@ def _staged_parse(
     lines: DataFrame,
     changed: Sequence[Mapping[str, Any]],
     gone: Sequence[Mapping[str, Any]],
+    *,
+    again: bool,
 ) -> Stage:
     """Parse the changed manifests once, into a stage whose note says how to commit it; of gone ones there is only the note."""
     from pyspark.sql import functions as F
@@ -187,7 +194,7 @@ def _staged_parse(
     manifests = [
         {k: v for k, v in version.items() if k not in ("source", "ranges")} for version in (*changed, *gone)
     ]
-    note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests}
+    note = {"run_id": hold.run_id, "corpus": row, "manifests": manifests, "again": again}
     digest = make_id(
         *sorted(f"{m['uri']}@{m['sha256']}@{m['parser_version']}@{m['max_reject']}" for m in manifests)
     )[:16]
@@ -204,6 +211,7 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     path = hold.staging.scratch("listing", hold.run_id)
     roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
+    faults.point("after:listing")
     return hold.lake.spark.read.schema(LISTING_DDL).parquet(path)
 
 

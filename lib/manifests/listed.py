@@ -6,10 +6,13 @@ it is still listed, so that ingest neither retires it again nor brings it back.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+    from speechlake.lake import Lake
 
 MANIFEST = "manifest"
 SEGMENTED = "segmented:"
@@ -27,6 +30,15 @@ def is_listed() -> Column:
     from pyspark.sql import functions as F
 
     return (F.col("origin") == MANIFEST) & (F.col("retired_in").isNull() | is_segmented())
+
+
+def owners(lake: Lake, corpus: str, uris: Collection[str]) -> DataFrame:
+    """(utterance_id, owner_uri) of the utterances that these manifests own."""
+    from pyspark.sql import functions as F
+
+    owned = (F.col("corpus") == corpus) & is_listed() & F.col("manifest_uri").isin(list(uris))
+    rows = lake.read("utterances").where(owned)
+    return rows.select("utterance_id", F.col("manifest_uri").alias("owner_uri"))
 
 
 def is_segment() -> Column:

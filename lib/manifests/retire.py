@@ -75,6 +75,22 @@ def retired_transcripts(
     )
 
 
+def texts_of_retired(lake: Lake, corpus: str, said: DataFrame) -> DataFrame:
+    """Current rows of `transcripts` of utterances that were retired, under the same mark, but those in `said`.
+
+    They were marked together; one without the other is what a restored table holds.
+    """
+    from pyspark.sql import functions as F
+
+    here = F.col("corpus") == corpus
+    retired = lake.read("utterances").where(here & F.col("retired_in").isNotNull() & ~is_segmented())
+    marks = retired.select("utterance_id", F.col("retired_in").alias("mark"))
+    texts = lake.read("transcripts").where(here & F.col("retired_in").isNull() & said_by_manifest())
+    texts = texts.join(said, on=["utterance_id", "source", "text_sha256"], how="left_anti")
+    marked = texts.join(marks, on="utterance_id", how="inner").withColumn("retired_in", F.col("mark"))
+    return marked.select(*TRANSCRIPTS.column_names)
+
+
 def said_by_manifest() -> Column:
     """True for texts whose source is a manifest."""
     from pyspark.sql import functions as F

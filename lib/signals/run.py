@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
+from speechlake import faults
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -112,6 +113,7 @@ def stage_plan(hold: Hold, rows: DataFrame) -> DataFrame | None:
     """`rows`, computed once, as the plan of this run; None when there are none."""
     path = hold.staging.scratch("plan", hold.run_id)
     rows.write.mode("overwrite").parquet(path)
+    faults.point("after:plan")
     plan = hold.lake.spark.read.parquet(path)
     return None if plan.isEmpty() else plan
 

@@ -7,7 +7,7 @@ completes the same build; rows of builds that were never published are invisible
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     build = build_id(meant, note["scheme"], note["fingerprints"], digest)
     try:
         if _published(lake, release, build):
+            _put_back(hold, rows, build, stage.digest)
             return None
         for name in ("splits", "decisions"):
             _append(hold, name, rows[name], build, stage.digest)
@@ -88,7 +89,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
         # Asked once more, because a build of another scheme may have taken the name by now.
         published = hold.insert_missing(
             "releases",
-            lambda: [] if _published(lake, release, build) else [_release_row(note, build, digest)],
+            lambda: [] if _published(lake, release, build) else [_release_row(lake, note, build, digest)],
             digest=stage.digest,
         )
     except (UsageError, LeakFound):
@@ -143,7 +144,23 @@ def _append(hold: Hold, name: str, rows: DataFrame, build: str, digest: str) -> 
     hold.append_missing(name, whole, within=F.col("build_id") == build, digest=digest)
 
 
-def _release_row(note: Mapping[str, Any], build: str, digest: str) -> dict[str, Any]:
+def _put_back(hold: Hold, rows: Mapping[str, DataFrame], build: str, digest: str) -> None:
+    """Rows of a published build that its tables lack: somebody restored an older version, or deleted them."""
+    for name in PARTS:
+        _append(hold, name, rows[name], build, digest)
+
+
+def _now_or_later(lake: Lake) -> datetime:
+    """Now, or right after the last release where the clock was set back: the order of releases decides whose
+    side of a link key counts, and which of them is the latest."""
+    from pyspark.sql import functions as F
+
+    now = datetime.now(UTC)
+    last = lake.read("releases").agg(F.max("published_at").alias("at")).collect()[0].at
+    return now if last is None else max(now, last.astimezone(UTC) + timedelta(microseconds=1))
+
+
+def _release_row(lake: Lake, note: Mapping[str, Any], build: str, digest: str) -> dict[str, Any]:
     same = ("release", "policy", "policy_sha256", "scheme", "versions_read", "warnings", "counts", "rules")
     return {
         **{name: note[name] for name in same},
@@ -151,7 +168,7 @@ def _release_row(note: Mapping[str, Any], build: str, digest: str) -> dict[str, 
         "rows_digest": digest,
         "known_speaker_hours_ratio": note["known_speakers"],
         "pinned": note.get("pinned", {}),
-        "published_at": datetime.now(UTC),
+        "published_at": _now_or_later(lake),
     }
 
 

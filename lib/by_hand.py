@@ -1,0 +1,77 @@
+"""What people did to tables beside the jobs: RESTORE, DELETE, a repair, a folder put back from a copy.
+
+Jobs that skip what they know to be done (a manifest that was parsed, an utterance that was looked up) ask here
+whether a table still holds what they wrote. Every commit of a job carries a note; a commit without one that may
+have changed rows was made by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from speechlake.commits import commit_info
+from speechlake.ledger import Run
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+# Operations of Delta that move rows, or forget old files, and change no row.
+HARMLESS: Final = frozenset(
+    {
+        *("CREATE TABLE", "OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES"),
+        *("UNSET TBLPROPERTIES", "ADD CONSTRAINT", "UPGRADE PROTOCOL", "COMPUTE STATS", "CHANGE COLUMN"),
+    }
+)
+# So many commits are read one by one; of more, Spark reads the history.
+READ_SINGLY: Final = 20
+
+
+def changed_by_hand(lake: Lake, run: Run, tables: Sequence[str]) -> list[str]:
+    """Those of `tables` that somebody changed by hand since the last run of this job and scope, or ever without one.
+
+    A table that is older than that run left it, or is gone, counts. What Delta's log no longer tells (30 days by
+    default) does not.
+    """
+    known = _last_seen(lake, run)
+    return [name for name in tables if _is_changed(lake, name, known.get(name, -1))]
+
+
+def _last_seen(lake: Lake, run: Run) -> dict[str, int]:
+    """Versions of tables that the last run of this job and scope read, or wrote."""
+    from pyspark.sql import functions as F
+
+    mine = (F.col("job") == run.job) & (F.col("scope") == run.scope)
+    last = lake.read("runs").where(mine).orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
+    return {**last[0].versions_read, **last[0].versions_written} if last else {}
+
+
+def _is_changed(lake: Lake, name: str, since: int) -> bool:
+    now = lake.version(name)
+    if now is None or now < since:
+        return since >= 0
+    return any(
+        note is None and operation not in HARMLESS for operation, note in _commits(lake, name, since, now)
+    )
+
+
+def _commits(lake: Lake, name: str, since: int, now: int) -> Iterator[tuple[str, object]]:
+    """(operation, our note or None) of the commits after `since`, as far as the log tells."""
+    if now - since > READ_SINGLY:
+        history = lake.history(name).where(f"version > {since}").select("operation", "userMetadata")
+        for row in history.collect():
+            yield row.operation, _note(row.userMetadata)
+        return
+    for version in range(since + 1, now + 1):
+        info = commit_info(lake.commit(name, version))
+        if info:
+            yield info["operation"], _note(info.get("userMetadata"))
+
+
+def _note(said: str | None) -> object:
+    """What a job of ours wrote beside its commit; None for anything else."""
+    try:
+        return json.loads(said or "")["run_id"]
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,73 @@
+"""What Spark says of a lake that something outside of it broke, in words for whoever must mend it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from speechlake.errors import DiskFull, SpeechlakeError, TableDamaged
+from speechlake.schemas import TABLES
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+# A data file or a part of the log that is not there, or is not what it was.
+GONE: Final = re.compile(
+    r"FILE_NOT_EXIST|FILE_NOT_FOUND|FileNotFoundException|FAILED_READ_FILE|No such file or directory|"
+    r"TRUNCATED_TRANSACTION_LOG|VERSIONS_NOT_CONTIGUOUS|STATE_RECOVER_ERROR|LOG_FILE_NOT_FOUND|"
+    r"MISSING_TRANSACTION_LOG|CANNOT_RECONSTRUCT"
+)
+FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
+PAGE: Final = "docs/reliability.md"
+
+
+def disk_full(said: str) -> DiskFull | None:
+    """DiskFull, where an error that says `said` comes down to that; else None."""
+    if not FULL.search(said):
+        return None
+    where = next(line for line in said.splitlines() if FULL.search(line))
+    return DiskFull(
+        f"no space left, in the lake or where Spark keeps what it sorts (spark.local.dir, /tmp): {where[:300]}",
+        hint="Make room and run the same command again: nothing was lost or doubled.",
+    )
+
+
+def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
+    """TableDamaged or DiskFull, where that is what `error` comes down to; None for anything else."""
+    said = "\n".join(_told(error))
+    full = disk_full(said)
+    if full is not None:
+        return full
+    if not GONE.search(said):
+        return None
+    root = re.escape(re.sub(r"^file:/*", "/", lake.root))
+    found = re.search(rf"{root}/(?P<table>[a-z_]+)/(?P<file>[^\s,;:\"')\]]+)", said)
+    if found is None or found["table"] not in TABLES:
+        return None
+    table, file = found["table"], found["file"].rstrip(".")
+    return TableDamaged(
+        f"table {table!r} in {lake.root} cannot be read at version {_version(lake, table)}: {file} is gone or damaged",
+        hint=f"Put the file back from a copy, or let the table forget it: speechlake repair-table --lake "
+        f"{lake.root} {table}; {PAGE} says what the next runs make again.",
+    )
+
+
+def _told(error: Exception) -> Iterator[str]:
+    """What an error says, and what its causes in Java say, which PySpark leaves out of some."""
+    yield str(error)
+    cause: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
+    try:
+        while cause is not None:
+            yield str(cause.toString())
+            cause = cause.getCause()
+    except Exception:  # Java has ended: no more will be told
+        return
+
+
+def _version(lake: Lake, table: str) -> str:
+    """The newest version of the table, as far as its log can be read."""
+    try:
+        return str(lake.version(table))
+    except Exception:  # the log itself is what is damaged
+        return "unknown"
