@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import Asset, DeadlineAlert, DeadlineReference, Param, SyncCallback
+from airflow.sdk import Asset, Param
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from speechlake_airflow.alerts import run_late, task_failed
 

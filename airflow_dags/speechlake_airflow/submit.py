@@ -110,7 +110,7 @@ class SpeechlakeJob(SparkSubmitOperator):
                 self._heard.append(line.rstrip("\n"))
                 yield line
 
-        hook._process_spark_submit_log = lambda lines: logged(heard(lines))
+        hook._process_spark_submit_log = lambda itr: logged(heard(itr))  # type: ignore[method-assign]
         return hook
 
     def _judged(self, error: AirflowException) -> AirflowException:
