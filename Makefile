@@ -82,14 +82,14 @@ dist: setup ## build the wheel, and dist/speechlake.zip for spark-submit --py-fi
 airflow: dist ## set up .venv-airflow, which runs the DAGs of airflow_dags (first time: 3 minutes)
 	@scripts/airflow.sh
 
-airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with Spark (4 minutes after set-up)
+airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with Spark (9 minutes on two busy cores)
 	@scripts/airflow.sh --test
 	@echo '==> checking the types of the DAGs'
 	@cd airflow_dags && ../.venv-airflow/bin/mypy --config-file mypy.ini
 	@echo '==> running the tests of the DAGs'
 	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) $(ARGS)
 
-airflow-e2e: dist ## Airflow itself: scheduler, API server, a run over REST, a picture of its graph (8 minutes)
+airflow-e2e: dist ## Airflow itself: scheduler, API server, runs over REST, a picture of a graph
 	@scripts/airflow.sh --test --browser
 	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow/e2e_airflow.py $(ARGS)
 

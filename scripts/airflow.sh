@@ -38,7 +38,7 @@ flock -n 9 || { say "==> waiting for another set-up of Airflow in this checkout"
 
 [ -x .venv/bin/python ] || fail "the environment of speechlake is missing: make setup"
 key=$(printf '%s' "$PWD" | cat - "$dags"/requirements*.txt "$dags/constraints.txt" | sha256sum)
-step "$venv/$stamp" "$key" "installing Airflow and its Spark provider into $venv (about 2 minutes, 600 MB)" install_airflow
+step "$venv/$stamp" "$key" "installing Airflow and its Spark provider into $venv (about 3 minutes, 898 MB)" install_airflow
 
 if [ "${2:-}" = --browser ] && ! have_browser >/dev/null; then
     if can_apt; then
