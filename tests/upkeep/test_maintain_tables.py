@@ -143,9 +143,17 @@ def test_what_is_in_nobodys_use_goes_and_the_rest_is_as_it_was(used, capsys):
     assert all(unchanged(used.lake, name, used.versions[name], None) for name in DATA)
     last = used.lake.read("runs").where("job = 'maintain-tables'").collect()
     assert [(row.outcome, row.counts["builds_swept"]) for row in last] == [("done", 1)]
-    # Once more there is nothing to do, and that writes nothing.
+
+
+@pytest.mark.long
+def test_a_second_run_finds_nothing_to_do_and_writes_nothing(used):
+    used.tidied()
     versions = used.lake.versions()
-    assert used.tidied().outcome == "nothing to do"
+    again = used.tidied()
+    assert (again.outcome, again.counts) == (
+        "nothing to do",
+        {"left": 0, "unchanged": len(KEPT), "tables": {}},
+    )
     assert used.lake.versions() == versions
 
 
