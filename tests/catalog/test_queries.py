@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from documented import PAGE, QUESTIONS, Question
 
 from speechlake.views import register_views
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.slow
 
@@ -97,16 +100,21 @@ ANSWERS: dict[int, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def views(sample) -> SparkSession:
+    """A session with the sample's views, whatever other tests left under their names."""
+    register_views(sample)
+    return sample.spark
+
+
 def test_there_are_twenty_questions_in_order_and_none_is_left_out():
     assert [question.number for question in QUESTIONS] == list(range(1, 21))
     assert PAGE.count("```sql") == len(QUESTIONS) == len(ANSWERS)
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=[f"{q.number}" for q in QUESTIONS])
-def test_a_documented_query_gives_the_columns_it_promises_and_the_lakes_answer(sample, question: Question):
-    if not sample.spark.catalog.tableExists("utterances_now"):
-        register_views(sample)
-    frame = sample.spark.sql(question.sql)
+def test_a_documented_query_gives_the_columns_it_promises_and_the_lakes_answer(views, question: Question):
+    frame = views.sql(question.sql)
     assert tuple(frame.columns) == question.columns
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     expected = ANSWERS[question.number]
