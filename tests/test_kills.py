@@ -138,17 +138,18 @@ def test_a_driver_killed_at_any_moment_leaves_a_lake_that_the_same_command_compl
 
 
 def children(process: subprocess.Popen[bytes], words: str) -> list[int]:
-    """Process ids of the group whose command line holds `words`."""
+    """Process ids of the session whose command line holds `words`."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
             said = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            group = os.getpgid(int(folder.name))
+            # A daemon of Python workers makes a group of its own; the session stays.
+            session = os.getsid(int(folder.name))
         except (OSError, ValueError):
             continue
-        if group == process.pid and words in said:
+        if session == process.pid and words in said:
             found.append(int(folder.name))
     return found
 

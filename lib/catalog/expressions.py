@@ -7,17 +7,27 @@ which the parser takes even for operators (`+`(a, b)).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
+# What PySpark calls an argument of a lambda.
+_ARGUMENT = re.compile(r"`([xyz])_\d+`")
+
 
 def sql_of(column: Column) -> str:
     """The text of an expression; ValueError for a kind of node that no expression of ours has had so far."""
     classic: Any = column
-    return _node(classic._jc.node())
+    return _with_steady_names(_node(classic._jc.node()))
+
+
+def _with_steady_names(text: str) -> str:
+    """The text with arguments of functions numbered as they appear: Spark goes on counting them, `x_7`, for ever."""
+    seen: dict[str, str] = {}
+    return _ARGUMENT.sub(lambda found: seen.setdefault(found[0], f"`{found[1]}_{len(seen)}`"), text)
 
 
 def literal(text: str) -> str:
