@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from speechlake.locks import held_locks
+
 DRIVER = Path(__file__).with_name("fault_driver.py")
 # What a driver consists of, by a word of the command lines of its processes.
 PARTS: Mapping[str, str] = {
@@ -56,27 +58,29 @@ def finished(root: Path, corpora: Mapping[str, Path], *more: str, log: Path, **v
     try:
         return process.wait(timeout=LIMIT_S)
     finally:
-        end(process)
+        end(process, root)
 
 
-def end(process: Process) -> None:
-    """Kill whatever is left of a driver's group."""
+def end(process: Process, root: Path) -> None:
+    """Kill whatever is left of a driver on the lake `root`, and wait until its locks are free."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    kill(processes(process, PARTS["worker"]))
     process.wait()
     deadline = time.monotonic() + 30
-    # Its locks end with Java, which is no child of ours.
-    while processes(process, PARTS["java"]) and time.monotonic() < deadline:
+    # Java gives its memory back before its locks, so that there is no other sign.
+    while held_locks(str(root)) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
 def processes(process: Process, words: str) -> list[int]:
-    """Ids of the processes of a driver's group whose command line holds `words`, sorted."""
+    """Ids of the processes of a driver's session whose command line holds `words`, sorted."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
             said = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if os.getpgid(int(folder.name)) == process.pid and words in said:
+            # Not its group: a daemon of Python workers makes one of its own.
+            if os.getsid(int(folder.name)) == process.pid and words in said:
                 found.append(int(folder.name))
         except (OSError, ValueError):  # no process, or one that has just ended
             continue

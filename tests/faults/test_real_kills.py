@@ -69,10 +69,10 @@ def test_the_pipeline_survives_five_kills_at_random_moments(
         process = started(root, corpora, "--wait", "120", log=log)
         try:
             if killed.total() < KILLS_PER_LAKE:
-                killed += disturb(process, rng, whole_s)
+                killed += disturb(process, root, rng, whole_s)
             code = process.wait(timeout=900)
         finally:
-            end(process)
+            end(process, root)
         if code == 0 and killed.total() < KILLS_PER_LAKE:
             # It survived, or was through: the rest of the kills goes to a lake of its own.
             assert difference(values(root), expected) == {}
@@ -82,7 +82,7 @@ def test_the_pipeline_survives_five_kills_at_random_moments(
     assert difference(values(root), expected) == {}
 
 
-def disturb(process: Process, rng: random.Random, whole_s: float) -> Counter[str]:
+def disturb(process: Process, root: Path, rng: random.Random, whole_s: float) -> Counter[str]:
     """Kill a part of the driver at a random moment; what was killed, nothing where it was through before."""
     (victim,) = rng.choices(list(VICTIMS), list(VICTIMS.values()))
     moment = time.monotonic() + rng.uniform(0.15, 0.95) * whole_s
@@ -91,7 +91,7 @@ def disturb(process: Process, rng: random.Random, whole_s: float) -> Counter[str
     # A part that is not there yet is waited for: decode children live while audio is read.
     while process.poll() is None:
         if victim == "all":
-            end(process)
+            end(process, root)
             return Counter({victim: 1})
         there = processes(process, PARTS[victim])
         if there and kill([rng.choice(there)]):
@@ -115,7 +115,7 @@ def test_sigterm_at_any_moment_ends_the_pipeline_within_half_a_minute_and_it_goe
                 assert process.wait(timeout=30) == 5
                 interrupted += 1
         finally:
-            end(process)
+            end(process, root)
     assert interrupted, "nothing was there to be ended"
     assert '"outcome": "interrupted"' in log.read_text()
     assert finished(root, corpora, log=log) == 0

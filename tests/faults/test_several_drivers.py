@@ -96,5 +96,5 @@ def test_an_executor_that_is_lost_while_it_measures_costs_no_row(
         assert lost == 1, "no executor was there to be lost"
         assert process.wait(timeout=900) == 0, log.read_text()[-2000:]
     finally:
-        end(process)
+        end(process, root)
     assert difference(values(root), undisturbed) == {}
