@@ -347,7 +347,7 @@ def test_options_with_the_same_meaning_have_one_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"channels": "each"}, {"ids": "both"}, {"relative_to": "moon"}, {"quoting": "some"}]
+    "options", [{"channels": "all"}, {"ids": "both"}, {"relative_to": "moon"}, {"quoting": "some"}]
 )
 def test_options_that_do_not_exist_are_usage_errors(options: dict[str, str]) -> None:
     with pytest.raises(UsageError):
