@@ -50,6 +50,7 @@ def test_duckdb_reads_releases_as_the_page_shows(sample):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_tables_that_a_job_wrote_are_the_same_to_delta_rs_and_to_spark_by_path(lake, tmp_path):
     from deltalake import DeltaTable
 

@@ -70,6 +70,7 @@ def rows_out(lake: Lake, run_id: str | None) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_table_follows_the_lake_across_corpora_and_a_run_with_nothing_new_writes_nothing(lake, rows):
     from pyspark.sql import functions as F
 

@@ -15,7 +15,7 @@ from speechlake.jobs import erase_speakers
 if TYPE_CHECKING:
     from speechlake.lake import Lake
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_an_ingested_speaker_is_erased_without_a_trace_and_others_stay(lake: Lake, tmp_path: Path) -> None:
