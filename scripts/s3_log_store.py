@@ -20,7 +20,7 @@ def compiled(source: str) -> dict[str, bytes]:
     from py4j.protocol import Py4JJavaError
     from pyspark.java_gateway import launch_gateway
 
-    gateway: Any = launch_gateway()
+    gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]
     try:
         jvm = gateway.jvm
         compiler = jvm.org.codehaus.janino.SimpleCompiler()
