@@ -22,6 +22,7 @@ from speechlake.errors import Conflict, Overtaken, SpeechlakeError
 from speechlake.fence import Fence
 from speechlake.locks import JvmLock, lock_file
 from speechlake.schemas import TABLES
+from speechlake.sql_text import literal
 from speechlake.staging import Stage, Staging, safe_name
 
 if TYPE_CHECKING:
@@ -172,8 +173,7 @@ class Hold:
 
             keys = [f"t.`{key}` = s.`{key}`" for key in table.key if corpus is None or key != "corpus"]
             if corpus is not None:
-                literal = "'" + corpus.replace("\\", "\\\\").replace("'", "\\'") + "'"
-                keys.insert(0, f"t.corpus = {literal}")
+                keys.insert(0, f"t.corpus = {literal(corpus)}")
             target = DeltaTable.forPath(self.lake.spark, self.lake.path(name)).alias("t")
             builder = target.merge(rows.alias("s"), " AND ".join(keys))
             builder = builder.whenMatchedDelete() if delete else builder.whenMatchedUpdateAll()

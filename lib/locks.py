@@ -37,11 +37,12 @@ def lock_file(root: str, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Held:
-    """A lock that some process holds: its name, who took it, and when, in seconds since 1970."""
+    """A lock that some process holds: its name, who took it, when, in seconds since 1970, and the process."""
 
     name: str
     who: str
     since: float
+    pid: int
 
 
 def held_locks(root: str) -> list[Held]:
@@ -50,19 +51,20 @@ def held_locks(root: str) -> list[Held]:
     The kernel is asked who would stand in the way; nothing is taken, so nobody who starts now is refused.
     """
     folder = lock_file(root, "x").parent
-    found = [_held(path) for path in sorted(folder.glob("*.lock"))] if folder.is_dir() else []
-    return [held for held in found if held is not None]
+    found = [held(path) for path in sorted(folder.glob("*.lock"))] if folder.is_dir() else []
+    return [each for each in found if each is not None]
 
 
-def _held(path: Path) -> Held | None:
+def held(path: Path) -> Held | None:
+    """What stands in the way of taking the lock file `path`; None where nobody holds it, or it is not there."""
     # `struct flock` of 64-bit Linux: type, whence, start, length, process.
     wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
         with path.open("rb") as file:
-            kind = struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, wanted))[0]
+            kind, *_, pid = struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, wanted))
             if kind == fcntl.F_UNLCK:
                 return None
-            return Held(path.stem, _who(path), os.fstat(file.fileno()).st_mtime)
+            return Held(path.stem, _who(path), os.fstat(file.fileno()).st_mtime, pid)
     except FileNotFoundError:
         return None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.commits import conflicts, session_settings
 from speechlake.errors import Conflict, SpeechlakeError
 from speechlake.schemas import TABLES
+from speechlake.sql_text import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -97,7 +98,7 @@ def compact(hold: Hold, name: str, values: Sequence[str] = ()) -> Mapping[str, i
     def optimize() -> Any:
         builder = DeltaTable.forPath(hold.lake.spark, hold.lake.path(name)).optimize()
         if values:
-            listed = ", ".join(_literal(value) for value in values)
+            listed = ", ".join(literal(value) for value in values)
             builder = builder.where(f"{TABLES[name].partition_by[0]} IN ({listed})")
         with session_settings(hold.lake.spark, COMPACTION):
             return builder.executeCompaction().select("metrics").collect()[0].metrics
@@ -244,7 +245,3 @@ def _log(lake: Lake, name: str) -> str:
 
 def _version(file: str) -> int:
     return int(file.split(".")[0])
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from process_tools import of_session
 
 from speechlake.corpora import make_corpus
 from speechlake.jobs import extract_signals, ingest_manifests
@@ -137,23 +138,6 @@ def test_a_driver_killed_at_any_moment_leaves_a_lake_that_the_same_command_compl
     finish_and_compare(lake, corpus, undisturbed)
 
 
-def children(process: subprocess.Popen[bytes], words: str) -> list[int]:
-    """Process ids of the session whose command line holds `words`."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            said = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            # A daemon of Python workers makes a group of its own; the session stays.
-            session = os.getsid(int(folder.name))
-        except (OSError, ValueError):
-            continue
-        if session == process.pid and words in said:
-            found.append(int(folder.name))
-    return found
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("words", ["pyspark.daemon", "speechlake.audio.child"])
 @pytest.mark.parametrize("seed", range(5))
@@ -165,7 +149,7 @@ def test_workers_and_decode_children_killed_at_random_moments_cost_no_row(
     rng, killed = random.Random(f"{words}{seed}"), 0
     for _ in range(3):
         time.sleep(rng.uniform(0.1, 0.8))
-        there = children(process, words)
+        there = of_session(process.pid, words)
         if there and process.poll() is None:
             os.kill(rng.choice(there), signal.SIGKILL)
             killed += 1

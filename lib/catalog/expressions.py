@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from speechlake.sql_text import literal, name
+
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
@@ -28,16 +30,6 @@ def _with_steady_names(text: str) -> str:
     """The text with arguments of functions numbered as they appear: Spark goes on counting them, `x_7`, for ever."""
     seen: dict[str, str] = {}
     return _ARGUMENT.sub(lambda found: seen.setdefault(found[0], f"`{found[1]}_{len(seen)}`"), text)
-
-
-def literal(text: str) -> str:
-    """A string as a literal of Spark SQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def name(*parts: str) -> str:
-    """A name of one or several parts, quoted."""
-    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
 
 
 def _node(node: Any) -> str:

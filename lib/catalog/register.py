@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from speechlake.catalog import texts
-from speechlake.catalog.expressions import literal, name
 from speechlake.errors import UsageError
 from speechlake.schemas import TABLES
+from speechlake.sql_text import literal, name
 from speechlake.views import utterances_now
 
 if TYPE_CHECKING:

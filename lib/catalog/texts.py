@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from speechlake.catalog.expressions import literal, sql_of
-from speechlake.catalog.expressions import name as quoted
+from speechlake.catalog.expressions import sql_of
 from speechlake.feedback.spec import PREFIX, STORED
 from speechlake.schemas import TABLES, TRANSCRIPTS, UTTERANCES, Table
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.plan import inputs_hash
 from speechlake.splits.signals import derived_columns
+from speechlake.sql_text import literal
+from speechlake.sql_text import name as quoted
 from speechlake.text.score import normaliser_of, scoring_language
 from speechlake.views import SCORE_COLUMNS, extractor_inputs, value_columns
 

@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 from speechlake.splits.checks import number_read, ready
 from speechlake.splits.judging import set_aside
 from speechlake.splits.keys import primary
-from speechlake.splits.policy import ErrorRate, Policy, SignalRule
-from speechlake.splits.policy_rules import AnyOf, AnyRule, Check, with_checks
+from speechlake.splits.policy import ErrorRate, Policy
+from speechlake.splits.policy_rules import AnyRule, Check, checks_of, with_checks
 from speechlake.splits.policy_values import Quantile
 from speechlake.splits.rules import override_of, scored_rate, with_derived
 
@@ -153,14 +153,9 @@ def quantiles(policy: Policy) -> list[Asked]:
 
 
 def _of_rule(rule: AnyRule) -> Iterator[Asked]:
-    checks: list[Check] = [*(rule.when or ())]
-    if isinstance(rule, SignalRule):
-        checks.append(rule)
-    elif isinstance(rule, AnyOf):
-        checks += rule.any_of
-    elif isinstance(rule, ErrorRate):
+    if isinstance(rule, ErrorRate):
         yield from _of_limits("error_rate", "at_most", rule.at_most, scored_rate)
-    for check in checks:
+    for check in checks_of(rule):
         if check.operator in ("at_least", "at_most"):
             yield from _of_limits(check.measured.name, check.operator, check.asked, partial(_measured, check))
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from process_tools import of_session
+
 from speechlake.locks import held_locks
 
 DRIVER = Path(__file__).with_name("fault_driver.py")
@@ -75,16 +77,7 @@ def end(process: Process, root: Path) -> None:
 
 def processes(process: Process, words: str) -> list[int]:
     """Ids of the processes of a driver's session whose command line holds `words`, sorted."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            said = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            # Not its group: a daemon of Python workers makes one of its own.
-            if os.getsid(int(folder.name)) == process.pid and words in said:
-                found.append(int(folder.name))
-        except (OSError, ValueError):  # no process, or one that has just ended
-            continue
-    return sorted(found)
+    return of_session(process.pid, words)
 
 
 def kill(pids: Sequence[int]) -> int:
