@@ -73,11 +73,19 @@ def opened(patient: Patient, name: str) -> DeltaTable | None:
 
 def rows_of(patient: Patient, name: str) -> list[dict[str, Any]]:
     """Rows of a small table; none without a lake, a table, or where it cannot be read (`tables` says so)."""
+    import pyarrow as pa
+    from deltalake import QueryBuilder
+
     if patient.lake is None:
         return []
     try:
         table = opened(patient, name)
-        return [] if table is None else list(table.to_pyarrow_table().to_pylist())
+        if table is None:
+            return []
+        # Not `to_pyarrow_table`: its file system calls Python from pyarrow's threads, and one that does so
+        # while the interpreter ends aborts the process.
+        found = QueryBuilder().register("rows", table).execute("select * from rows")
+        return list(pa.table(found).to_pylist())
     except Exception:
         return []
 
