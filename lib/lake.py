@@ -7,11 +7,13 @@ corpus as a literal, because concurrent merges of two corpora conflict otherwise
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechlake.commits import conflicts
 from speechlake.contracts import check_stored, empty, struct_of
 from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.files import Files
@@ -99,10 +101,12 @@ class Lake:
         return DeltaTable.forPath(self.spark, self.path(name)).history()
 
     def create(self, table: Table) -> None:
-        """Create an empty table from its contract, unless it exists. The caller holds the table's lock."""
+        """Create an empty table from its contract, unless it exists. The caller holds the table's lock, where there is one."""
         from delta.tables import DeltaTable
+        from pyspark.errors import AnalysisException
 
         mark_new(self)
+        self._clear_unborn(table.name)
         builder: Any = DeltaTable.createIfNotExists(self.spark).location(self.path(table.name))
         builder = builder.addColumns(struct_of(table)).comment(table.comment)
         constraints = {f"delta.constraints.{name}": text for name, text in table.checks.items()}
@@ -116,7 +120,12 @@ class Lake:
             builder = builder.partitionedBy(*table.partition_by)
         if table.cluster_by:
             builder = builder.clusterBy(*table.cluster_by)
-        builder.execute()
+        try:
+            builder.execute()
+        except (AnalysisException, *conflicts()):
+            # Delta has a name of its own for each moment at which another driver may create the same table.
+            if not self._appears(table.name):
+                raise
 
     def counter(self, name: str, app_id: str) -> int:
         """The transaction counter that `app_id` last wrote to the table; 0 when it never did."""
@@ -143,6 +152,24 @@ class Lake:
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
         none = jvm.scala.Option.empty()
         return log.update(False, none, none)
+
+    def _appears(self, name: str, *, tries: int = 10) -> bool:
+        """Whether the table is there, or is within two seconds: another driver may be writing its first commit."""
+        for _ in range(tries):
+            if self.exists(name):
+                return True
+            time.sleep(0.2)
+        return False
+
+    def _clear_unborn(self, name: str) -> None:
+        """Remove a log without a commit: Delta refuses to create a table over it, saying that there is none.
+
+        A driver that is killed in a table's first commit leaves it. Only under the lock of a local lake, where
+        nobody else can be in that commit; object stores have no folders to leave behind.
+        """
+        log = f"{self.path(name)}/_delta_log"
+        if self.is_local and all(file.startswith(".") for file in self.files.names(log)):
+            self.files.delete(log)
 
     def _admit(self) -> None:
         """Look once whether the lake is of this code's version."""

@@ -63,8 +63,42 @@ def test_merge_updates_the_rows_of_its_corpus_only(lake, rows):
     assert [row.state for row in lake.read("recordings").collect()] == ["missing"]
 
 
+@pytest.mark.parametrize("left", [None, ".00000000000000000000.json.tmp"])
+def test_a_table_whose_first_commit_was_killed_is_created_all_the_same(lake, rows, left):
+    log = Path(lake.path("content_hashes"), "_delta_log")
+    log.mkdir(parents=True)
+    if left is not None:
+        (log / left).write_text("half a com")
+    with lake.hold("job", "c", "r1") as hold:
+        assert hold.append_missing("content_hashes", hashes(rows, "a")) == 1
+    assert keys(lake) == ["a"]
+
+
 @pytest.mark.slow
-@pytest.mark.long
+def test_two_drivers_that_create_one_table_at_once_both_go_on(lake):
+    errors = []
+
+    def create(n, both):
+        mine = Lake(lake.spark.newSession(), f"{lake.root}/{n}")
+        mine.is_local = False  # as on an object store: no lock keeps the two apart
+        both.wait(60)
+        try:
+            mine.create(CONTENT_HASHES)
+        except Exception as error:
+            errors.append(str(error))
+
+    for n in range(5):
+        both = threading.Barrier(2)
+        threads = [threading.Thread(target=create, args=(n, both)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert Lake(lake.spark, f"{lake.root}/{n}").version("content_hashes") == 0
+    assert errors == []
+
+
+@pytest.mark.slow
 def test_rows_that_two_sessions_number_at_once_in_a_new_table_get_a_number_each(lake):
     def write(who, errors):
         mine = Lake(lake.spark.newSession(), lake.root)
