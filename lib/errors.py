@@ -17,6 +17,7 @@
     |   +-- Overtaken                  another driver wrote in our place
     +-- AudioChanged                5  a file is not what the release recorded
     +-- DiskFull                    5  worth trying again once there is room
+    +-- NoSpark                     5  worth trying again once the cluster answers
 
 Every message names the table, key, file or field, what was found, what was expected, what to do.
 """
@@ -103,6 +104,10 @@ class Overtaken(Conflict):
 
 class DiskFull(SpeechlakeError):
     """There was no room for what a job writes; what had landed stays, and the same command goes on from there."""
+
+
+class NoSpark(SpeechlakeError):
+    """Java runs, and Spark did not start in it: mostly a master that does not answer."""
 
 
 class AudioChanged(SpeechlakeError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechlake import logs
-from speechlake.errors import UsageError
+from speechlake.errors import NoSpark, SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
     from pyspark import SparkConf
@@ -69,7 +69,8 @@ def spark_session(
 ) -> SparkSession:
     """A session for `app`: spark-submit's master, else `master`, else all cores of this machine.
 
-    UsageError in one line when Java or Delta's jars are missing. A running session is returned as it is.
+    In one line: UsageError where Java or Delta's jars are missing, or the master is none; NoSpark where it does
+    not answer. A running session is returned as it is.
     """
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
@@ -92,10 +93,7 @@ def spark_session(
     try:
         spark = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:
-        raise UsageError(
-            f"Spark does not start: {_first_line(error)}",
-            hint="Java 17 is needed: set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`.",
-        ) from error
+        raise _not_started(str(conf.get("spark.master")), error) from error
     spark.sparkContext.setLogLevel("ERROR")
     # PySpark tells every refused query once more as a JSON object with Java's whole stack.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
@@ -172,5 +170,22 @@ def spark_jars() -> Path:
     return Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _not_started(master: str, error: Exception) -> SpeechlakeError:
+    """Why there is no session. PySpark's own message names neither the cause in Java nor the master."""
+    from py4j.protocol import Py4JJavaError
+
+    if not isinstance(error, Py4JJavaError):
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        return UsageError(
+            f"Spark does not start: {said}",
+            hint="Lines above say why, where Java said it. Java 17 is needed: set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`.",
+        )
+    said = str(error.java_exception.toString()).splitlines()[0][:300]
+    if "Master URL" in said:
+        return UsageError(
+            f"Spark does not start: {said}", hint="local[*,4], spark://HOST:7077, yarn, k8s://URL."
+        )
+    return NoSpark(
+        f"Spark does not start on {master}: {said}",
+        hint="Is the master there, and reached from here? Lines above say what Spark tried; docs/cluster.md.",
+    )

@@ -67,3 +67,23 @@ def test_what_spark_submit_was_given_wins_over_our_defaults(tmp_path: Path) -> N
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == ["told", "local[1]", "false", "mine"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("master", "code", "told"),
+    [
+        ("local[x]", 2, "UsageError: Spark does not start: .*Could not parse Master URL: 'local"),
+        ("nonsense", 2, "UsageError: Spark does not start: .*Java 17 is needed"),
+        ("k8s://https://127.0.0.1:9", 5, "NoSpark: Spark does not start on k8s://https://127.0.0.1:9"),
+    ],
+    ids=["a master that cannot be read", "a JVM that ends at once", "a cluster that does not answer"],
+)
+def test_a_master_that_is_none_is_a_usage_error_and_one_that_is_away_is_worth_another_try(
+    tmp_path: Path, master: str, code: int, told: str
+) -> None:
+    command = [str(Path(sys.executable).with_name("speechlake")), "report", "--lake", str(tmp_path)]
+    environment = os.environ | {"SPEECHLAKE_MASTER": master}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code
+    assert re.search(told, done.stderr, re.DOTALL)
