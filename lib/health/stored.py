@@ -53,7 +53,7 @@ def files(patient: Patient) -> Finding:
             told = (
                 f"{name} at version {table.version()} lacks {len(gone)} of {len(uris)} files, {gone[0]} first"
             )
-            fix = "Put them back, or restore the table to a version before their commit: RESTORE TABLE."
+            fix = f"Put them back. Where there is no copy, `speechlake repair-table {name}` forgets them; docs/reliability.md."
             found.append(mend("files", told, fix))
     return together("files", found, f"{count} data files are there")
 
