@@ -53,7 +53,7 @@ def run(
     """Evaluate `policy` (whose YAML is `text`) and publish the result as `release`."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", release):
         raise UsageError(f"--release {release!r}: expected 1-64 letters, digits, '.', '_', '-'")
-    this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release})
+    this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release}, lasting=True)
     following = f"speechlake report --lake {lake.root} --release {release}"
     with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
         note = _adopted(hold, progress).get(release)

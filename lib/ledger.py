@@ -46,6 +46,8 @@ class Run:
     arguments: Mapping[str, Any]
     # Reads rows of its corpus only: what other corpora's runs commit does not concern it.
     by_corpus: bool = False
+    # What it makes stays as it is when the job runs with other arguments: a published release does.
+    lasting: bool = False
     run_id: str = field(default_factory=new_run_id)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     # The clock of the machine may be set while a run goes on; this one only goes forward.
@@ -113,28 +115,34 @@ class Run:
 
 
 def nothing_to_do(lake: Lake, run: Run) -> bool:
-    """True when the last successful run of this job and scope saw and left the lake as it is now."""
+    """True when the last successful run of this job and scope with these arguments saw and left the lake as it is now."""
     from pyspark.sql import functions as F
 
     if not lake.exists("runs"):
         return False
     runs = lake.read("runs").where(
-        (F.col("job") == run.job) & (F.col("scope") == run.scope) & (F.col("outcome") == "done")
+        (F.col("job") == run.job)
+        & (F.col("scope") == run.scope)
+        & (F.col("arguments_sha256") == run.digest)
+        & (F.col("outcome") == "done")
     )
     last = runs.orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
-    if not last or last[0].arguments_sha256 != run.digest or last[0].left_to_retry:
+    if not last or last[0].left_to_retry:
         return False
     known = {**last[0].versions_read, **last[0].versions_written}
     known.pop("runs", None)
     corpus = run.scope if run.by_corpus else None
-    return all(unchanged(lake, name, version, corpus) for name, version in known.items())
+    idle = (UPKEEP, run.job) if run.lasting else (UPKEEP,)
+    return all(unchanged(lake, name, version, corpus, idle) for name, version in known.items())
 
 
-def unchanged(lake: Lake, name: str, since: int, corpus: str | None) -> bool:
+def unchanged(
+    lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,)
+) -> bool:
     """True when no commit after version `since` concerns `corpus`, or, where that is None, anybody.
 
     In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus, and
-    upkeep concerns nobody. Other commits by hand carry no note and count, as do those that the log no longer holds.
+    those of `idle` jobs concern nobody. Other commits by hand carry no note and count, as do those that the log no longer holds.
     """
     now = lake.version(name)
     if now is None or now == since:
@@ -143,10 +151,10 @@ def unchanged(lake: Lake, name: str, since: int, corpus: str | None) -> bool:
         return False
     mine = corpus if "corpus" in TABLES[name].column_names else None
     # Newest first: what a job waits for is mostly what was written last.
-    return not any(_concerns(lake.commit(name, version), mine) for version in range(now, since, -1))
+    return not any(_concerns(lake.commit(name, version), mine, idle) for version in range(now, since, -1))
 
 
-def _concerns(commit: str, corpus: str | None) -> bool:
+def _concerns(commit: str, corpus: str | None, idle: Sequence[str]) -> bool:
     """Whether a commit may have changed rows of `corpus`, or, where that is None, any row."""
     info = commit_info(commit)
     try:
@@ -154,6 +162,6 @@ def _concerns(commit: str, corpus: str | None) -> bool:
         job, scope = str(said["job"]), str(said["scope"])
     except (KeyError, ValueError, TypeError):
         job = scope = ""
-    if info.get("operation") in TIDYING or job == UPKEEP:
+    if info.get("operation") in TIDYING or job in idle:
         return False
     return corpus is None or scope in ("", corpus, "lake")

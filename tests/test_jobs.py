@@ -219,6 +219,16 @@ def test_the_same_command_after_a_kill_publishes_what_was_staged_and_then_has_no
     assert story.split("again") == story.split("r1")
 
 
+def test_a_published_release_is_not_evaluated_again_because_another_was_cut(story, monkeypatch):
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("evaluated again")
+
+    monkeypatch.setattr(build_splits, "evaluated", never)
+    before = story.lake.versions()
+    assert build(story, "r1").outcome == "nothing to do"
+    assert story.lake.versions() == before
+
+
 @pytest.mark.long
 def test_a_build_left_under_another_policy_takes_the_name_and_is_not_taken_for_this_one(story):
     story.left_behind("mine", policy_sha256="another")
