@@ -38,12 +38,9 @@ setup-torch: ## the same with torch (first time: 6 minutes)
 demo: setup ## curate small corpora of real speech from manifests to a release, and check the result
 	@echo '==> demo: laying out the corpora in build/demo'
 	@$(PYTHON_HERE) demo/prepare.py build/speech build/demo
-	@echo '==> demo: running the pipeline into the lake $(LAKE)'
+	@echo '==> demo: running the pipeline into the lake $(LAKE), and cutting it again under a stricter policy'
 	@$(JAVA) $(SHORT) $(VENV)/bin/speechlake pipeline --lake $(LAKE) --corpora build/demo/corpora.yaml \
-		--policy policies/small-corpus.yaml --release demo
-	@echo '==> demo: cutting the same corpora again under a stricter policy, and what that changes'
-	@$(JAVA) $(SHORT) $(VENV)/bin/speechlake build-splits --lake $(LAKE) --policy demo/strict.yaml --release strict
-	@$(JAVA) $(SHORT) $(VENV)/bin/speechlake diff-releases --lake $(LAKE) demo strict
+		--policy policies/small-corpus.yaml --release demo --policy demo/strict.yaml --release strict
 	@echo '==> demo: checking what the lake holds'
 	@$(PYTHON_HERE) demo/check.py $(LAKE)
 

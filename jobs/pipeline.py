@@ -2,7 +2,8 @@
 
 Ingest, segmentation (where a corpus asks for it) and extraction run corpus by corpus, then scores,
 duplicates and the release. A corpus that is refused is told and left behind; the others go on, but nothing
-is released without it. Running it again changes nothing.
+is released without it. Running it again changes nothing. With several pairs of --policy and --release
+each is cut in turn, and compared with the first.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
@@ -23,6 +24,7 @@ from speechlake.errors import ConfigError, UsageError
 from speechlake.job import Report
 from speechlake.jobs import (
     build_splits,
+    diff_releases,
     extract_signals,
     find_duplicates,
     ingest_manifests,
@@ -56,12 +58,28 @@ def arguments() -> argparse.ArgumentParser:
     made = job.parser(__doc__)
     made.add_argument("--corpus", help="one corpus of the file; default all, one after another")
     made.add_argument("--corpora", required=True, type=Path, help="YAML file of corpora")
-    made.add_argument("--policy", type=Path, help="YAML file that says what is kept; needed to build splits")
-    made.add_argument("--release", help="name under which the build is published; needed to build splits")
+    made.add_argument(
+        "--policy",
+        type=Path,
+        action="append",
+        help="YAML file that says what is kept; needed to build splits; several, each with its --release",
+    )
+    made.add_argument(
+        "--release", action="append", help="name under which a build is published; one per --policy"
+    )
     made.add_argument("--until", choices=STEPS, default=STEPS[-1], help="the last job that runs")
     extract_signals.add_measuring(made)
     job.add_wait(made)
     return made
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A release to build: a policy, the YAML it was read from, and the name."""
+
+    policy: Policy
+    policy_text: str
+    release: str
 
 
 @dataclass(frozen=True)
@@ -70,9 +88,7 @@ class Flow:
 
     corpora: Sequence[Corpus]
     wanted: Sequence[Wanted]
-    policy: Policy | None = None
-    policy_text: str = ""
-    release: str | None = None
+    cuts: Sequence[Cut] = ()
     until: str = STEPS[-1]
     promote: bool = False
     wait_s: float = 0.0
@@ -93,9 +109,8 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
         if name == STEPS[-1] and outcome.refused:
             # A release never changes: its name would be used up by one that lacks a corpus.
             lacking = ", ".join(sorted(outcome.refused))
-            progress.say(
-                f"-- {name} is left out: {flow.release} would lack {lacking}; mend that, and run again"
-            )
+            names = ", ".join(cut.release for cut in flow.cuts)
+            progress.say(f"-- {name} is left out: {names} would lack {lacking}; mend that, and run again")
             continue
         progress.say(f"-- {name}" + (f" {corpus}" if corpus else ""))
         found = call()
@@ -145,15 +160,14 @@ def _calls(
             None,
             lambda: find_duplicates.run(lake, wait_s=flow.wait_s, progress=progress),
         )
-    if build_splits.NAME in steps and flow.policy and flow.release:
-        policy, release = flow.policy, flow.release
-        yield (
-            build_splits.NAME,
-            None,
-            lambda: build_splits.run(
-                lake, policy, flow.policy_text, release=release, wait_s=flow.wait_s, progress=progress
-            ),
-        )
+    for cut in flow.cuts if build_splits.NAME in steps else ():
+        yield build_splits.NAME, None, lambda cut=cut: _built(lake, cut, flow.wait_s, progress)  # type: ignore[misc]
+
+
+def _built(lake: Lake, cut: Cut, wait_s: float, progress: Progress) -> Report:
+    return build_splits.run(
+        lake, cut.policy, cut.policy_text, release=cut.release, wait_s=wait_s, progress=progress
+    )
 
 
 def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
@@ -166,18 +180,24 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
             raise ConfigError(
                 f"{parsed.corpora} has no corpus {parsed.corpus!r}", hint=f"Corpora: {', '.join(names)}."
             )
-    if parsed.until == STEPS[-1] and not (parsed.policy and parsed.release):
+    policies, releases = parsed.policy or [], parsed.release or []
+    if parsed.until == STEPS[-1] and not (policies and releases):
         raise UsageError(
             "--policy and --release are needed to build splits", hint=f"Or stop earlier: --until {STEPS[-2]}."
         )
-    policy = load_policy(parsed.policy) if parsed.policy else None
-    text = parsed.policy.read_text(encoding="utf-8") if parsed.policy else ""
+    if len(policies) != len(releases) or len({*releases}) < len(releases):
+        raise UsageError(
+            f"{len(policies)} --policy for {len(releases)} --release",
+            hint="Each release has a policy and a name of its own.",
+        )
+    cuts = [
+        Cut(load_policy(path), path.read_text(encoding="utf-8"), name)
+        for path, name in zip(policies, releases, strict=True)
+    ]
     return Flow(
         corpora,
         extract_signals.wanted_of(parsed, lake),
-        policy,
-        text,
-        parsed.release,
+        cuts,
         parsed.until,
         parsed.promote,
         parsed.wait,
@@ -192,7 +212,10 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     if done.outcome == "nothing to do":
         Progress().say(f"nothing to do: {lake.root} is up to date with {parsed.corpora}")
     elif flow.until == STEPS[-1] and done.refusal is None:
-        report.run(lake, release=flow.release)
+        first, *others = (cut.release for cut in flow.cuts)
+        report.run(lake, release=first)
+        for other in others:
+            diff_releases.run(lake, first, other)
         _show_ways_on(lake, time.monotonic() - started)
     return done
 

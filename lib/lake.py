@@ -120,9 +120,10 @@ class Lake:
             builder = builder.partitionedBy(*table.partition_by)
         if table.cluster_by:
             builder = builder.clusterBy(*table.cluster_by)
+        raced: tuple[type[Exception], ...] = (AnalysisException, *conflicts())
         try:
             builder.execute()
-        except (AnalysisException, *conflicts()):
+        except raced:
             # Delta has a name of its own for each moment at which another driver may create the same table.
             if not self._appears(table.name):
                 raise

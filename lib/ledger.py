@@ -136,9 +136,7 @@ def nothing_to_do(lake: Lake, run: Run) -> bool:
     return all(unchanged(lake, name, version, corpus, idle) for name, version in known.items())
 
 
-def unchanged(
-    lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,)
-) -> bool:
+def unchanged(lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,)) -> bool:
     """True when no commit after version `since` concerns `corpus`, or, where that is None, anybody.
 
     In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus, and

@@ -89,7 +89,7 @@ class Story:
         self.write("b", B, *([b"{not json"] * 3 if broken else []))
         corpora = [make_corpus(name=c, sources=(str(self.folder / c / "m.jsonl"),)) for c in ("a", "b")]
         wanted = wanted_of([Audio(), AllSpeech(), Parrot()])
-        flow = pipeline.Flow(corpora, wanted, policy(), POLICY, "r1")
+        flow = pipeline.Flow(corpora, wanted, [pipeline.Cut(policy(), POLICY, "r1")])
         return pipeline.run(self.lake, flow, progress=Progress(self.told))
 
     def _copying(self, commit: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,7 +55,8 @@ def call(lake: Lake, parsed: argparse.Namespace) -> Report:
     ]
     wanted = wanted_of([Audio(), SomeSpeech(), Parrot(), AudioKeys()])
     policy = loads(POLICY, "policy.yaml", Policy)
-    flow = pipeline.Flow(corpora, wanted, policy, POLICY, "first", parsed.until, wait_s=parsed.wait)
+    cuts = [pipeline.Cut(policy, POLICY, "first")]
+    flow = pipeline.Flow(corpora, wanted, cuts, parsed.until, wait_s=parsed.wait)
     return pipeline.run(lake, flow, progress=Progress())
 
 

@@ -59,7 +59,7 @@ class Story:
         manifest = write_lines(folder / "c" / "m.jsonl", *lines)
         corpora = [make_corpus(name="c", sources=(str(manifest),))]
         wanted = wanted_of([Audio(), AllSpeech(), Parrot()])
-        flow = pipeline.Flow(corpora, wanted, loads(POLICY, "p", Policy), POLICY, "r1")
+        flow = pipeline.Flow(corpora, wanted, [pipeline.Cut(loads(POLICY, "p", Policy), POLICY, "r1")])
         pipeline.run(lake, flow, progress=QUIET)
         paths = {row.recording_id: Path(row.path).stem for row in lake.read("recordings").collect()}
         self.ids = {paths[row.recording_id]: row.utterance_id for row in lake.read("utterances").collect()}

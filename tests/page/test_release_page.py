@@ -65,7 +65,9 @@ class Page:
         wanted = wanted_of([Audio(), AllSpeech(), Parrot()])
         policy = loads(POLICY, "policy.yaml", Policy)
         assert (
-            pipeline.run(lake, pipeline.Flow([corpus], wanted, policy, POLICY, "r1"), progress=QUIET).outcome
+            pipeline.run(
+                lake, pipeline.Flow([corpus], wanted, [pipeline.Cut(policy, POLICY, "r1")]), progress=QUIET
+            ).outcome
             == "done"
         )
         (folder / "c" / "gone.wav").unlink()

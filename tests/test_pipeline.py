@@ -1,0 +1,67 @@
+"""Which jobs the pipeline runs over what, and which releases it is asked for. Without Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lake_tools import QUIET
+
+from speechlake.corpora import make_corpus
+from speechlake.errors import UsageError
+from speechlake.jobs import build_splits, pipeline
+from speechlake.jobs.pipeline import Cut, Flow
+
+NOWHERE: Any = None
+
+
+def test_only_corpora_that_ask_for_it_are_segmented() -> None:
+    corpora = [
+        make_corpus(name="clips", sources=["x"]),
+        make_corpus(name="meetings", sources=["y"], segment=True),
+    ]
+    calls = [(name, corpus) for name, corpus, _ in pipeline._calls(NOWHERE, Flow(corpora, []), QUIET)]
+    assert calls == [
+        ("ingest-manifests", "clips"),
+        ("ingest-manifests", "meetings"),
+        ("segment-recordings", "meetings"),
+        ("extract-signals", "clips"),
+        ("extract-signals", "meetings"),
+        ("score-transcripts", "clips"),
+        ("score-transcripts", "meetings"),
+        ("find-duplicates", None),
+    ]
+
+
+def test_every_release_that_is_asked_for_is_cut_with_its_own_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[tuple[Any, str, str]] = []
+
+    def run(_: Any, policy: Any, text: str, *, release: str, **__: Any) -> None:
+        cut.append((policy, text, release))
+
+    monkeypatch.setattr(build_splits, "run", run)
+    loose: Any = "loose"
+    strict: Any = "strict"
+    flow = Flow([], [], [Cut(loose, "a: 1", "r1"), Cut(strict, "b: 2", "r2")])
+    for name, _, call in pipeline._calls(NOWHERE, flow, QUIET):
+        if name == build_splits.NAME:
+            call()
+    assert cut == [("loose", "a: 1", "r1"), ("strict", "b: 2", "r2")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["--policy", "p.yaml"],
+        ["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1"],
+        ["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1", "--release", "r1"],
+    ],
+    ids=["no name", "one name for two", "one name twice"],
+)
+def test_each_release_needs_a_policy_and_a_name_of_its_own(tmp_path: Path, said: list[str]) -> None:
+    corpora = tmp_path / "corpora.yaml"
+    corpora.write_text("corpora:\n  - {name: clips, sources: [x]}\n")
+    parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
+    with pytest.raises(UsageError, match="--policy"):
+        pipeline.flow_of(parsed, NOWHERE)
