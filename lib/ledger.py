@@ -106,11 +106,11 @@ class Run:
             "started_at": self.started_at,
             "finished_at": self.started_at + timedelta(seconds=self.seconds),
         }
-        schema = struct_of(RUNS)
-        frame = hold.lake.spark.createDataFrame([tuple(row[name] for name in RUNS.column_names)], schema)
         # In one partition: an empty first one leaves a file on disk that no version names, for upkeep to delete,
-        # whose own run then leaves the next.
-        hold.append_missing("runs", frame.coalesce(1), fresh=True, expected=1)
+        # whose own run then leaves the next. (A coalesce is dropped for the one that follows when it is written.)
+        spark = hold.lake.spark
+        alone = spark.sparkContext.parallelize([tuple(row[name] for name in RUNS.column_names)], 1)
+        hold.append_missing("runs", spark.createDataFrame(alone, struct_of(RUNS)), fresh=True, expected=1)
         watching.run_ended(self, outcome)
 
 
