@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 # A file that was listed and is not there now.
 NOT_THERE = "MISSING"
+# What attempts are counted by.
+TRIED = ("utterance_id", "fingerprint", "listing_key", "inputs_hash")
 
 
 @dataclass
 class Measured:
-    """Counts of what was committed, and what it cost. `spent`: attempts that were the last."""
+    """Counts of what was committed, and what it cost. `spent`: those of `attempts` that were the last."""
 
     utterances: int = 0
     rows: int = 0
@@ -59,8 +61,7 @@ def commit_measured(hold: Hold, stage: Stage) -> Measured:
         known = hold.lake.read("attempts").where(here)
         rows = attempt_rows(staged, list(columns), known, hold.scope, stage.note["run_id"])
         hold.append_missing("attempts", rows, within=here, digest=stage.digest)
-        last = here & (F.col("run_id") == stage.note["run_id"]) & (F.col("n") >= MAX_ATTEMPTS)
-        measured.spent = hold.lake.read("attempts").where(last).select("utterance_id").distinct().count()
+        measured.spent = spent_now(failures(staged, list(columns)), hold.lake.read("attempts").where(here))
     # A chunk that was committed before, and whose stage a kill left behind, was told of then.
     if hold.append_missing("chunks", chunk_row(hold, stage, measured), digest=stage.digest):
         watching.chunk_ended(hold.job, hold.scope, measured)
@@ -107,15 +108,12 @@ def signal_rows(staged: DataFrame, column: str, name: str, corpus: str, run_id: 
     )
 
 
-def attempt_rows(
-    staged: DataFrame, columns: list[str], known: DataFrame, corpus: str, run_id: str
-) -> DataFrame:
-    """Rows of `attempts`: transient errors, numbered after those of earlier runs; none for a run that is there."""
+def failures(staged: DataFrame, columns: list[str]) -> DataFrame:
+    """(utterance_id, fingerprint, listing_key, inputs_hash, code, detail) of a stage's transient errors."""
     from functools import reduce
 
     from pyspark.sql import functions as F
 
-    key = ["utterance_id", "fingerprint", "listing_key", "inputs_hash"]
     # Files that have gone are no failure of measuring: the next listing says so.
     failed = [
         staged.where(F.col(f"{column}.transient") & (F.col(f"{column}.error") != NOT_THERE)).select(
@@ -126,12 +124,21 @@ def attempt_rows(
         )
         for column in columns
     ]
-    earlier = known.groupBy(*key).agg(
+    return reduce(lambda a, b: a.unionByName(b), failed)
+
+
+def attempt_rows(
+    staged: DataFrame, columns: list[str], known: DataFrame, corpus: str, run_id: str
+) -> DataFrame:
+    """Rows of `attempts`: transient errors, numbered after those of earlier runs; none for a run that is there."""
+    from pyspark.sql import functions as F
+
+    earlier = known.groupBy(*TRIED).agg(
         F.max("n").alias("n"), F.count_if(F.col("run_id") == run_id).alias("here")
     )
     fresh = (
-        reduce(lambda a, b: a.unionByName(b), failed)
-        .join(earlier, on=key, how="left")
+        failures(staged, columns)
+        .join(earlier, on=list(TRIED), how="left")
         .where(F.coalesce("here", F.lit(0)) == 0)
     )
     numbered = fresh.withColumn("n", (F.coalesce("n", F.lit(0)) + 1).cast("int"))
@@ -140,6 +147,15 @@ def attempt_rows(
         .withColumn("run_id", F.lit(run_id))
         .select(*ATTEMPTS.column_names)
     )
+
+
+def spent_now(failed: DataFrame, attempts: DataFrame) -> int:
+    """Utterances of `failed` of which nothing is tried again: each of their failures was the last allowed."""
+    from pyspark.sql import functions as F
+
+    last = attempts.where(F.col("n") >= MAX_ATTEMPTS).select(*TRIED, F.lit(True).alias("last"))
+    told = failed.join(last, on=list(TRIED), how="left").groupBy("utterance_id")
+    return told.agg(F.every(F.col("last").isNotNull()).alias("spent")).where("spent").count()
 
 
 def _counted(staged: DataFrame, columns: list[str]) -> tuple[Measured, dict[str, int]]:
