@@ -26,7 +26,7 @@ from speechlake.erasure.releases import Held, policy_of
 from speechlake.erasure.request import Request, load_request
 from speechlake.erasure.step import Counted, Told, carry_out, foreseen, releases_of, staged
 from speechlake.erasure.tombstones import hash_of, salt_of
-from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.errors import Refused, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.jobs import build_splits
@@ -70,12 +70,14 @@ def run(
         with alone(hold, wait_s):
             began, stages = _carried_out(hold, request, report, told)
         problems = _followed(hold, stages, wait_s, progress, told)
-        if hold.versions_written:
+        # An earlier run may have deleted everything, and left this one nothing but the successors.
+        done = bool(hold.versions_written) or any(stage.run_id != this.run_id for stage in stages)
+        if done:
             digest = hash_of(salt_of(lake), "request", request.canonical())
-            this.arguments, this.counts = {**this.arguments, "request": digest}, _counts(stages)
+            this.arguments = {**this.arguments, "request": digest}
+            this.counts = {**_counts(stages), "without_successor": len(problems)}
             this.finish(hold)
     reports.write_report(report if began else None, began or {}, reports.DONE, this.run_id, problems)
-    done = bool(hold.versions_written)
     progress.say(f"{request.reference}: {_sentence(this.counts) if done else 'nothing to do'}")
     for problem in problems:
         progress.say(problem)
@@ -107,7 +109,10 @@ def _carried_out(
 def _followed(
     hold: Hold, stages: Sequence[Stage], wait_s: float, progress: Progress, told: Told
 ) -> list[str]:
-    """Cut the successors of releases that held what went, then forget the stages; what could not be done."""
+    """Cut the successors of releases that held what went, then forget the stages; what cannot be done.
+
+    What may pass (a conflict, a full disk) is raised, and the stages stay: the same command goes on from here.
+    """
     told("successors")
     held = [each for stage in stages for each in releases_of(stage.note) if each.newest]
     problems = [_successor(hold.lake, each, wait_s, progress) for each in held]
@@ -173,7 +178,7 @@ def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str
         build_splits.run(
             lake, policy, str(release["policy"]), release=held.successor, wait_s=wait_s, progress=progress
         )
-    except SpeechlakeError as error:
+    except (UsageError, Refused) as error:
         return f"{by_hand}: {error.message}"
     return None
 
