@@ -49,9 +49,10 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
         if version_of(lake) == CONTRACT:
             progress.say(f"nothing to do: {lake.root} has contract version {CONTRACT}")
             return Report(NAME, "nothing to do", this.run_id, {"version": CONTRACT})
-        _refuse_running(lake)
         # From now on no job starts, not even one that would find nothing wrong with the tables that it reads.
+        # Before the look at who runs: a job takes its lock, then reads the mark, so that one of the two sees the other.
         mark(lake, before)
+        _refuse_running(lake)
         changed = 0
         for version in range(before + 1, CONTRACT + 1):
             for change in MIGRATIONS[version](lake):

@@ -52,6 +52,7 @@ class Lake:
         if not self.is_local:
             self.files.require(self.root)
         self._checked: set[str] = set()
+        self._any_version = any_version
         self._admitted = any_version
 
     def path(self, name: str) -> str:
@@ -145,6 +146,9 @@ class Lake:
 
         self._admit()
         with Hold(self, job, scope, run_id, wait_s=wait_s) as hold:
+            # Anew: an upgrade may have come and gone while this waited. One that begins now sees the lock.
+            if not self._any_version:
+                check_version(self)
             yield hold
 
     def snapshot(self, name: str) -> Any:

@@ -41,6 +41,15 @@ def test_a_lake_of_another_version_is_neither_read_nor_written(lake, version, to
     assert LakeMismatch.exit_code == 2
 
 
+def test_a_lake_that_was_upgraded_since_it_was_opened_is_not_written(lake):
+    assert lake.read("utterances").count() == 0
+    mark(lake, CONTRACT + 1)
+    with pytest.raises(LakeMismatch, match="Install the version"), lake.hold("job", "c", "r"):
+        pass
+    with Lake(lake.spark, lake.root, any_version=True).hold("job", "c", "r"):
+        pass
+
+
 def test_the_highest_marker_counts_and_other_files_do_not(lake):
     for version in (1, 10, 9):
         mark(lake, version)
