@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +13,9 @@ from pyspark.sql import functions as F
 
 from speechlake.commits import commit_info
 from speechlake.errors import Busy, Conflict, Overtaken, TableMismatch
-from speechlake.hold import RETRIES, Hold
+from speechlake.hold import ERASURE, RETRIES, Hold
 from speechlake.lake import Lake
+from speechlake.locks import lock_file
 from speechlake.schemas import CONTENT_HASHES, RECORDINGS, TRANSCRIPTS
 from speechlake.signals.catalogue import numbered
 
@@ -172,6 +175,23 @@ def test_a_second_holder_of_the_same_scope_is_told_who_the_first_is(lake):
     ):
         pass
     with lake.hold("job", "c", "r3"), lake.hold("job", "other", "r4"):
+        pass
+
+
+def test_nobody_begins_in_a_scope_of_their_own_while_another_process_erases(lake):
+    path = lock_file(lake.root, ERASURE)
+    path.parent.mkdir(parents=True)
+    path.write_text('{"who": "run e of erase-speakers on lake"}')
+    program = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(); input()"
+    )
+    erasing = subprocess.Popen([sys.executable, "-c", program, path], stdin=-1, stdout=-1, text=True)
+    assert erasing.stdout.readline() == "\n"
+    with pytest.raises(Busy, match="run e of erase-speakers"), lake.hold("job", "new", "r1"):
+        pass
+    erasing.communicate("\n")
+    # Its own process builds successors and takes everyone's locks meanwhile.
+    with lake.hold("erase-speakers", "lake", "e"), lake.hold("job", "new", "r1"):
         pass
 
 

@@ -18,7 +18,10 @@ OF_LAKE = ("find-duplicates", "calibrate", "profile", "maintain-tables", "upgrad
 
 @contextmanager
 def alone(hold: Hold, wait_s: float) -> Iterator[None]:
-    """Hold every (job, scope) that there is or ever was; Busy names who works."""
+    """Hold every (job, scope) that there is or ever was; Busy names who works.
+
+    Who begins in a new one looks for the erasure (`Hold`), and waits.
+    """
     with ExitStack() as stack:
         for job, scope in sorted(_others(hold)) if hold.lake.is_local else ():
             stack.enter_context(hold.lake.hold(job, scope, hold.run_id, wait_s=wait_s))
