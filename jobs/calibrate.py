@@ -24,15 +24,16 @@ from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.progress import Progress
 from speechlake.signals.calibration import Verdict, sampled, to_try, verdict, write_verdicts
-from speechlake.signals.choice import resources
+from speechlake.signals.choice import resources, whisper_of
 from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
-from speechlake.signals.whisper import Whisper
 from speechlake.terminal import console, percent, show
 from speechlake.text.paired_frames import paired_by
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from speechlake.signals.whisper import Whisper
 
 NAME = "calibrate"
 
@@ -120,9 +121,9 @@ def _show(found: Sequence[Verdict]) -> None:
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
-    how = Whisper(**extract_signals.whisper_options(parsed), **where)
+    how = whisper_of(job.existing(lake), extract_signals.whisper_options(parsed), where)
     return run(
-        job.existing(lake),
+        lake,
         how,
         languages=parsed.language,
         clips=parsed.clips,

@@ -1,8 +1,8 @@
 """Extract signals: utterances -> one table of measurements per extractor.
 
 Measures every utterance that has no current measurement, decoding each recording once for all
-extractors, and commits chunk by chunk. Running it again changes nothing. Without a model or option of
-Whisper, what the profile names runs.
+extractors, and commits chunk by chunk. Running it again changes nothing. Whisper runs as the profile
+names it, but for what is said here.
 
     spark-submit --py-files dist/speechlake.zip jobs/extract_signals.py \\
         --lake s3a://corpus/lake --corpus librispeech --extractor audio --extractor whisper
@@ -25,7 +25,7 @@ from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
 from speechlake.signals.catalogue import register
-from speechlake.signals.choice import resources, wanted_by_profile, wanted_plain, wanted_whisper
+from speechlake.signals.choice import resources, wanted_by_profile, wanted_plain, wanted_whisper, whisper_of
 from speechlake.signals.commit import Measured
 from speechlake.signals.devices import device_named
 from speechlake.signals.outlook import show_outlook
@@ -40,7 +40,6 @@ from speechlake.signals.run import (
     require_roots,
     staged_plan,
 )
-from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -136,8 +135,8 @@ def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
             wanted.append(wanted_plain(name))
             continue
         where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
-        by_profile = [] if options or parsed.promote else wanted_by_profile(lake, name, where)
-        wanted += by_profile or wanted_whisper(lake, Whisper(**options, **where), parsed.quality)
+        by_profile = [] if options or parsed.promote else wanted_by_profile(lake, name, where, parsed.quality)
+        wanted += by_profile or wanted_whisper(lake, whisper_of(lake, options, where), parsed.quality)
     return wanted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.calibration import calibrated_languages
@@ -15,6 +15,7 @@ from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
+    from speechlake.signals.extractor import Extractor
 
 # On an accelerator: 64 full windows to a batch, four batches at once, as the prototype that kept one H100 78 to
 # 97 % busy; not measured here.
@@ -28,14 +29,45 @@ def resources(device: str, batch_s: float | None, streams: int | None) -> dict[s
     return {"device": device, **own, **{name: value for name, value in said.items() if value is not None}}
 
 
-def wanted_by_profile(lake: Lake, name: str, where: Mapping[str, Any]) -> list[Wanted]:
-    """What the lake's profile names for an extractor, each for its languages; nothing where it names nothing."""
+def whisper_of(lake: Lake, options: Mapping[str, Any], where: Mapping[str, Any]) -> Whisper:
+    """Whisper with `options`; where they name no model, what the profile names for all languages, changed by them."""
+    entries = profile(lake).get(Whisper.name, ())
+    if "model" in options or not entries:
+        return Whisper(**options, **where)
+    current = next((fp for languages, fp in entries if languages is None), entries[0][1])
+    (row,) = lake.read("extractors").where(f"fingerprint = '{current}'").collect()
+    return replace(cast(Whisper, rebuild_row(row, **where)), **options)
+
+
+def wanted_by_profile(lake: Lake, name: str, where: Mapping[str, Any], quality: str) -> list[Wanted]:
+    """What the lake's profile names for an extractor, each for its languages; nothing where it names nothing.
+
+    Where that hears cut windows, `quality` and today's verdicts still decide: one may have been revoked since.
+    """
     rows = {row.fingerprint: row for row in lake.read("extractors").where(f"name = '{name}'").collect()}
-    found = []
-    for fingerprint, limits in limits_of(profile(lake).get(name, ())).items():
-        extractor = rebuild_row(rows[fingerprint], **where)
-        found.append(Wanted(extractor, extractor.identity(), **limits))
-    return found
+    said = profile(lake).get(name, ())
+    named = frozenset(language for languages, _ in said for language in languages or ())
+    found: dict[str, Wanted] = {}
+    entries: list[tuple[frozenset[str] | None, str]] = []
+    for languages, fingerprint in said:
+        for each in _as_judged(lake, rebuild_row(rows[fingerprint], **where), quality):
+            found[each.fingerprint] = each
+            if languages is None:
+                mine = each.languages and each.languages - named
+            else:
+                mine = (languages if each.languages is None else languages & each.languages) - each.but
+            if mine is None or mine:
+                entries.append((mine, each.fingerprint))
+    return [
+        Wanted(found[fingerprint].extractor, found[fingerprint].identity, **limits)
+        for fingerprint, limits in limits_of(entries).items()
+    ]
+
+
+def _as_judged(lake: Lake, extractor: Extractor, quality: str) -> list[Wanted]:
+    if isinstance(extractor, Whisper) and extractor.windows == "cut":
+        return wanted_whisper(lake, extractor, quality)
+    return [Wanted(extractor, extractor.identity())]
 
 
 def limits_of(entries: Sequence[tuple[frozenset[str] | None, str]]) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from speechlake.schemas import (
     UTTERANCES,
 )
 from speechlake.signals.calibration import calibrated_languages, verdict
-from speechlake.signals.choice import wanted_by_profile, wanted_whisper
+from speechlake.signals.choice import wanted_by_profile, wanted_whisper, whisper_of
 from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import Wanted, unmeasured
 from speechlake.signals.whisper import Whisper
@@ -137,10 +137,32 @@ def test_fast_means_cut_windows_for_the_languages_found_equal_and_full_ones_for_
 
 
 def test_the_profile_is_measured_language_by_language(judged: Lake) -> None:
-    wanted = wanted_by_profile(judged, "whisper", {"device": "cpu"})
+    wanted = wanted_by_profile(judged, "whisper", {"device": "cpu"}, "fast")
     assert sorted(told(wanted), key=str) == sorted(
         [(CUT_FP, frozenset({"en"}), frozenset()), (FULL_FP, None, frozenset({"en"}))], key=str
     )
+
+
+def test_the_profile_hears_cut_windows_only_while_they_are_found_equal(
+    judged: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = [(frozenset({"de"}), CUT_FP), (frozenset({"en"}), CUT_FP), (None, FULL_FP)]
+    monkeypatch.setattr("speechlake.signals.choice.profile", lambda _: {"whisper": current})
+    english = frozenset({"en"})
+    assert told(wanted_by_profile(judged, "whisper", {}, "fast")) == [
+        (FULL_FP, None, english),
+        (CUT_FP, english, frozenset()),
+    ]
+    assert told(wanted_by_profile(judged, "whisper", {}, "accurate")) == [(FULL_FP, None, frozenset())]
+
+
+def test_whisper_is_the_profiles_but_for_the_options_given(judged: Lake, lake: Lake) -> None:
+    int8 = replace(HOW, compute_type="int8")
+    assert whisper_of(judged, {"beam_size": 5}, {"device": "cuda"}) == replace(
+        int8, beam_size=5, device="cuda"
+    )
+    assert whisper_of(judged, {"model": "whisper-base"}, {}) == Whisper()
+    assert whisper_of(lake, {"beam_size": 5}, {}) == Whisper(beam_size=5)
 
 
 def test_an_utterance_is_planned_for_the_fingerprint_of_its_language_only(judged: Lake) -> None:
