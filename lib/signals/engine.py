@@ -21,6 +21,7 @@ from speechlake.signals.batching import BatchExtractor
 from speechlake.signals.device_time import DeviceTime
 from speechlake.signals.devices import device_count, held_device
 from speechlake.signals.extractor import Clip, Measurement
+from speechlake.signals.failures import failed
 from speechlake.signals.lookahead import Lookahead
 from speechlake.signals.plan import Wanted
 from speechlake.signals.reading import Heard, read_ahead
@@ -164,7 +165,10 @@ class Task:
         way = self._way(each)
         if isinstance(way, Singly):
             return done(way.measure(own))
-        asked = way.extractor.ask(way.model, own)
+        try:
+            asked = way.extractor.ask(way.model, own)
+        except Exception as error:
+            asked = failed(error)
         return done(asked) if isinstance(asked, Measurement) else way.put(asked, done)
 
     def _way(self, each: Wanted) -> Singly | Lookahead:
