@@ -11,6 +11,7 @@ names it, but for what is said here.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,7 @@ def add_whisper(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--timestamps", choices=("none", "segments", "words"), help="when things were said; default none"
     )
-    made.add_argument("--beam-size", type=int, help="default 1, greedy")
+    made.add_argument("--beam-size", type=_count, help="default 1, greedy")
     made.add_argument(
         "--temperatures",
         type=_temperatures,
@@ -103,8 +104,20 @@ def add_whisper(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--hotwords", help="words that are likely")
     made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    made.add_argument("--batch-seconds", type=float, help="padded audio per batch; default by device")
-    made.add_argument("--streams", type=int, help="batches at once; default by device")
+    made.add_argument("--batch-seconds", type=_seconds, help="padded audio per batch; default by device")
+    made.add_argument("--streams", type=_count, help="batches at once; default by device")
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return count
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (seconds := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0")
+    return seconds
 
 
 def _temperatures(text: str) -> tuple[float, ...]:
