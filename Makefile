@@ -84,7 +84,7 @@ airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with
 	@echo '==> checking the types of the DAGs'
 	@cd airflow_dags && ../.venv-airflow/bin/mypy --config-file mypy.ini
 	@echo '==> running the tests of the DAGs'
-	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) $(ARGS)
+	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow $(ARGS)
 
 airflow-e2e: dist ## Airflow itself: scheduler, API server, runs over REST, a picture of a graph
 	@scripts/airflow.sh --test --browser
