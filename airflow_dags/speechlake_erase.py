@@ -10,7 +10,8 @@ whether the file is still the one that was planned, `erase` erases.
 4. `<request>.report.md`, beside the request, is the answer for the person who asked.
 
 **This cannot be taken back.** Releases that held the erased rows are replaced by successors without them: tell
-those who train on them.
+those who train on them. A corpus that was erased as a whole must be taken out of `corpora.yaml`: its next ingest
+is refused, and fails the runs of `speechlake_corpus`.
 
 **When it fails**: *Clear* the task that failed. An erasure that was interrupted is finished by the same command;
 until it says 0, do not tell anybody that it is done. Ended with 4: other jobs are running, and an erasure runs

@@ -1,8 +1,9 @@
 """Every morning: compare the tables with what should have been measured, and start what is missing.
 
 `status` asks the tables, not Airflow: a night that failed, a run that somebody marked as done, an event that was
-lost, a model that was promoted, a failure that may pass. `incomplete` is the list of corpora with anything missing,
-stale or left to try again; `start` triggers `speechlake_corpus` for these. With nothing to do, both are skipped.
+lost, a model that was promoted, a failure that may pass. `incomplete` is the list of corpora of `corpora.yaml` with
+anything missing, stale or left to try again; `start` triggers `speechlake_corpus` for these. With nothing to do,
+both are skipped.
 
 **When it fails**:
 

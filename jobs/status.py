@@ -2,8 +2,8 @@
 
 Current is what the profile names, as in views and policies, and what runs by default. Whether an utterance
 lacks a measurement is the plan's own question, so that what stands here is what `extract-signals` would do.
-The last line lists as `incomplete` each corpus, of the lake and of --corpora, with anything missing, stale or
-to be tried again. Reads tables only; needs no model and no audio.
+The last line lists as `incomplete` each corpus with anything missing, stale or to be tried again: of --corpora
+where that is given, else of the lake; none that was erased as a whole. Reads tables only; needs no model and no audio.
 
     spark-submit --py-files dist/speechlake.zip jobs/status.py --lake s3a://corpus/lake --corpora corpora.yaml
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake import job
 from speechlake.corpora import load_corpora
+from speechlake.erasure.tombstones import known_hashes
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.prices import add_price, price_of
@@ -89,11 +90,15 @@ def run(
     price_per_device_hour: float | None = None,
     out: Console | None = None,
 ) -> Report:
-    """Print how the corpora of the lake, and of `corpora`, stand."""
+    """Print how the corpora of the lake, and of `corpora`, stand; where these are given, they alone can be incomplete."""
     out = out or console()
     found = _standings(lake, corpora, corpus, extractors)
     _print(out, found, price_per_device_hour)
-    incomplete = [each.corpus for each in found if not each.is_complete(extractors)]
+    # What the file does not name cannot be ingested by it, and what was erased is refused: both would fail for ever.
+    asked = [each for each in found if not corpora or each.corpus in corpora]
+    open_ones = [each.corpus for each in asked if not each.is_complete(extractors)]
+    erased = known_hashes(lake, "corpus", open_ones)
+    incomplete = [name for name in open_ones if name not in erased]
     counts = {"corpora": {each.corpus: _counts(each) for each in found}}
     following = f"speechlake extract-signals --lake {lake.root}" if incomplete else None
     return Report(NAME, counts=counts, next_step=following, more={"incomplete": incomplete})

@@ -11,11 +11,12 @@ from lake_tools import column
 from sample_lake import CLIPS, write_rows
 
 from speechlake import job
+from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
 from speechlake.jobs import status
 from speechlake.lake import Lake
 from speechlake.questions.standing import current_extractors, standing
-from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, UTTERANCES
+from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, TOMBSTONES, UTTERANCES
 from speechlake.signals.plan import unmeasured
 from speechlake.terminal import console
 
@@ -71,7 +72,9 @@ def printed(lake: Lake, **said: Any) -> tuple[str, Any]:
 
 def test_status_lists_what_is_incomplete_with_what_the_file_names_and_the_lake_lacks(sample):
     text, report = printed(sample, corpora=["calls", "new"], price_per_device_hour=36.0)
-    assert report.more == {"incomplete": ["books", "calls", "new"]}
+    # Books is shown, and no command that reads the file could complete it.
+    assert report.more == {"incomplete": ["calls", "new"]}
+    assert "books" in text
     assert report.counts["corpora"]["calls"]["extractors"]["audio"] == dict(
         zip(status.COUNTED, (6, 4, 0, 0, 0, 1, 1), strict=True)
     )
@@ -131,6 +134,13 @@ def test_before_the_first_ingest_every_corpus_of_the_file_is_incomplete(spark, t
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["incomplete"] == ["a"]
     assert status.main(said[:2]) == 2
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_corpus_that_was_erased_is_not_incomplete(spark, tmp_path):
+    gone = {"salt": "s", "kind": "corpus", "hash": hash_of("s", "corpus", "gone")}
+    write_rows(spark, tmp_path, TOMBSTONES, [gone])
+    _, report = printed(Lake(spark, tmp_path), corpora=["gone", "new"])
+    assert report.more == {"incomplete": ["new"]}
 
 
 def test_every_clip_of_the_sample_stands_somewhere(sample, stood):
