@@ -28,6 +28,7 @@ _LINE_IS: Mapping[str, str] = {
     "speaker": "speaker_id",
     "recording": "recording_id",
     "utterance": "utterance_id",
+    "source_id": "source_id",
 }
 
 
@@ -53,7 +54,8 @@ def manifests_left(lake: Lake, corpus: str, versions: Sequence[Mapping[str, Any]
 
 
 def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> DataFrame:
-    """`lines`, parsed lines of a corpus, in which those of erased speakers, recordings and utterances say nothing.
+    """`lines`, parsed lines of a corpus, in which those of erased speakers, recordings, utterances and source ids
+    say nothing.
 
     They are refused `ERASED`, without their bytes. In a corpus that somebody was erased from, no refused line
     keeps its bytes: nobody can tell whose it is.
@@ -65,9 +67,11 @@ def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> Da
     salt, hashes = salt_of(lake), lake.read("tombstones")
     erased = F.lit(False)
     for kind, column in _LINE_IS.items():
+        # A source id means something in its corpus alone.
         flag = f"erased_{kind}"
         dead = of_kind(hashes, kind).select(F.col("hash").alias(f"hash_{kind}"), F.lit(True).alias(flag))
-        marked = lines.withColumn(f"hash_{kind}", hashed(salt, kind, F.col(column)))
+        within = [F.lit(corpus)] if kind == "source_id" else []
+        marked = lines.withColumn(f"hash_{kind}", hashed(salt, kind, *within, F.col(column)))
         lines = marked.join(dead, on=f"hash_{kind}", how="left").drop(f"hash_{kind}")
         erased = erased | F.coalesce(F.col(flag), F.lit(False))
     quiet = bool(known_hashes(lake, "lines", [corpus, namespace]))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LINES = (
     "manifest_uri string, byte_offset bigint, reason string, detail string, raw_line binary, "
-    "speaker_id string, recording_id string, utterance_id string, extras map<string,string>, "
+    "speaker_id string, recording_id string, utterance_id string, source_id string, extras map<string,string>, "
     "texts array<struct<source:string,text:string>>"
 )
 
@@ -29,25 +29,32 @@ def lines(spark: SparkSession, *said: Mapping[str, Any]) -> DataFrame:
     return spark.createDataFrame([tuple({**plain, **row}.get(name) for name in names) for row in said], LINES)
 
 
-def test_lines_of_erased_speakers_recordings_and_utterances_say_nothing_but_where_they_stand(
+def test_lines_of_erased_speakers_recordings_utterances_and_source_ids_say_nothing_but_where_they_stand(
     spark: SparkSession,
 ) -> None:
-    lake = buried(spark, speaker=["c:zoe"], recording=["r2"], utterance=["u3"])
+    lake = buried(
+        spark,
+        speaker=["c:zoe"],
+        recording=["r2"],
+        utterance=["u3"],
+        source_id=[("c", "call-4"), ("d", "call-5")],
+    )
     said = [
         {
             "byte_offset": n,
             "speaker_id": who,
             "recording_id": f"r{n}",
             "utterance_id": f"u{n}",
+            "source_id": f"call-{n}",
             "raw_line": b"zoe",
         }
-        for n, who in ((1, "c:zoe"), (2, "c:ben"), (3, None), (4, "c:ben"))
+        for n, who in ((1, "c:zoe"), (2, "c:ben"), (3, None), (4, "c:ben"), (5, "c:ben"))
     ]
     told = with_erased(lake, "c", "c", lines(spark, *said)).orderBy("byte_offset").collect()
-    assert [row.reason for row in told] == ["ERASED", "ERASED", "ERASED", None]
+    assert [row.reason for row in told] == ["ERASED", "ERASED", "ERASED", "ERASED", None]
     assert all(row.asDict() == {**dict.fromkeys(row.asDict()), "manifest_uri": "m", "reason": "ERASED",
-                                "byte_offset": row.byte_offset, "extras": {}, "texts": []} for row in told[:3])  # fmt: skip
-    assert (told[3].speaker_id, told[3].raw_line, told[3].texts[0].text) == ("c:ben", b"zoe", "text")
+                                "byte_offset": row.byte_offset, "extras": {}, "texts": []} for row in told[:4])  # fmt: skip
+    assert (told[4].speaker_id, told[4].raw_line, told[4].texts[0].text) == ("c:ben", b"zoe", "text")
 
 
 def test_a_corpus_that_somebody_left_keeps_no_bytes_of_any_line(spark: SparkSession) -> None:
