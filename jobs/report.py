@@ -61,8 +61,14 @@ def run(
     """Print the report of `release`, or of the one published last, or of a lake without any."""
     out = out or console()
     row = questions.release_named(lake, release)
-    job.corpora_of(lake, None)
     _manifests(out, lake)
+    if lake.read("corpora").isEmpty():
+        # What an ingestion that was refused leaves: the quarantine above says why.
+        return Report(
+            NAME,
+            counts={"utterances": 0},
+            next_step="mend the manifests, or raise --max-reject, and run speechlake ingest-manifests again",
+        )
     # Flags are dear to compute, and nothing here asks for them.
     whole = utterances_now(lake)
     now = whole.drop(*(name for name in whole.columns if name.startswith("flags_"))).persist()

@@ -1,0 +1,28 @@
+"""The report on the terminal, of lakes that hold less than a release."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lake_tools import ingest, says, wav, write_lines
+
+from speechlake.jobs import report
+from speechlake.terminal import console
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+
+@pytest.mark.slow
+def test_of_a_lake_whose_first_ingestion_was_refused_the_report_says_why(lake: Lake, tmp_path: Path) -> None:
+    wav(tmp_path / "audio" / "a.wav")
+    manifest = write_lines(tmp_path / "m.jsonl", says("a.wav", "one"), b"not a line", b"nor this")
+    refused = ingest(lake, manifest, roots={"audio": str(tmp_path / "audio")}, max_reject=0.1)
+    assert refused.refusal is not None
+    out = io.StringIO()
+    assert report.run(lake, release=None, out=console(out)).counts == {"utterances": 0}
+    assert "Quarantined, by reason" in out.getvalue()
+    assert "m.jsonl:2" in out.getvalue()
