@@ -1,4 +1,4 @@
-"""What was erased does not come back: ingest and imports ask the tombstones, and count what they leave out."""
+"""What was erased does not come back: ingest, segmentation and imports ask the tombstones for what they leave out."""
 
 from __future__ import annotations
 
@@ -78,6 +78,22 @@ def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> Da
     flags = [f"erased_{kind}" for kind in _LINE_IS]
     said = [name for name in lines.columns if name not in flags]
     return lines.select(*(_without(name, lines, erased, quiet).alias(name) for name in said))
+
+
+def segments_left(lake: Lake, heard: DataFrame) -> DataFrame:
+    """Results of the segmenter, one row per source, without the segments that were erased."""
+    from pyspark.sql import functions as F
+
+    if not lake.exists("tombstones"):
+        return heard
+    each = heard.select("utterance_id", F.explode("segments.utterance_id").alias("segment"))
+    dead = of_kind(lake.read("tombstones"), "utterance")
+    marked = each.withColumn("hash", hashed(salt_of(lake), "utterance", F.col("segment")))
+    gone = marked.join(dead, on="hash", how="left_semi")
+    lost = gone.groupBy("utterance_id").agg(F.collect_set("segment").alias("lost"))
+    left = F.filter("segments", lambda segment: ~F.array_contains("lost", segment["utterance_id"]))
+    kept = F.when(F.col("lost").isNull(), F.col("segments")).otherwise(left)
+    return heard.join(lost, on="utterance_id", how="left").withColumn("segments", kept).drop("lost")
 
 
 def _without(name: str, lines: DataFrame, erased: Column, quiet: bool) -> Column:

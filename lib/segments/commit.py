@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from speechlake.erasure.honoured import segments_left
 from speechlake.hold import Hold
 from speechlake.schemas import SEGMENTATIONS
 from speechlake.signals.commit import content_rows
@@ -46,7 +47,9 @@ def commit_heard(hold: Hold, stage: Stage) -> Heard:
     counted.rows += hold.append_missing(
         "content_hashes", content_rows(final, hold.scope), within=here, digest=stage.digest
     )
-    rows = segmentation_rows(final, hold.scope, stage.note["fingerprint"], stage.note["run_id"])
+    # What is added to `utterances` is read from these rows.
+    left = segments_left(hold.lake, final)
+    rows = segmentation_rows(left, hold.scope, stage.note["fingerprint"], stage.note["run_id"])
     counted.rows += hold.append_missing("segmentations", rows, within=here, digest=stage.digest)
     return counted
 

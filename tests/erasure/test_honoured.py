@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from erasure_tools import buried
 
-from speechlake.erasure.honoured import manifests_left, refusals_without_erased, refuse_erased, with_erased
+from speechlake.erasure.honoured import (
+    manifests_left,
+    refusals_without_erased,
+    refuse_erased,
+    segments_left,
+    with_erased,
+)
 from speechlake.erasure.releases import following
 from speechlake.errors import UsageError
 from speechlake.manifests.classify import Verdict, verdicts
@@ -123,6 +129,14 @@ def test_an_import_that_names_an_erased_utterance_keeps_nothing_of_the_row(spark
         (None, None, "ERASED"),
         ("call-7", "s", "UNKNOWN_UTTERANCE"),
     ]
+
+
+def test_an_erased_segment_is_not_cut_again(spark: SparkSession) -> None:
+    ddl = "utterance_id string, segments array<struct<utterance_id:string,start_ms:bigint,end_ms:bigint>>"
+    heard = [("u1", [("s1", 0, 5), ("s2", 5, 9)]), ("u2", [("s3", 0, 5)]), ("u3", None)]
+    left = segments_left(buried(spark, utterance=["s1", "u2"]), spark.createDataFrame(heard, ddl))
+    ids = {row.utterance_id: [s.utterance_id for s in row.segments or ()] for row in left.collect()}
+    assert ids == {"u1": ["s2"], "u2": ["s3"], "u3": []}
 
 
 def test_successors_are_numbered_after_the_release_that_they_follow() -> None:
