@@ -6,7 +6,9 @@ OS lock for as long as a task measures on it. On a cluster Spark's resource sche
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import importlib.util
 import os
 import tempfile
 import time
@@ -15,12 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechlake import logs
 from speechlake.errors import UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SCHEDULED = "spark.task.resource.gpu.amount"
+CUBLAS = "libcublas.so.12"
 
 _held: list[int] = []
 
@@ -28,21 +32,23 @@ _held: list[int] = []
 def device_named(asked: str, spark: SparkSession) -> str:
     """cpu or cuda. A missing device is an error, never a silent CPU run, unless `auto` was asked.
 
-    In local mode devices are looked for here; on a cluster the executors have them, and count where Spark
-    schedules them.
+    In local mode devices are looked for here, with what it takes to use them; on a cluster the executors have
+    them, and count where Spark schedules them.
     """
     if asked == "cpu":
         return "cpu"
     context = spark.sparkContext
     if (context.master or "").startswith("local["):
-        there, missing = device_count() > 0, "CTranslate2 sees no CUDA device"
+        missing = "CTranslate2 sees no CUDA device" if device_count() == 0 else lacking_for_cuda()
         hint = "Use --device cpu, or --device auto."
+        if asked == "auto" and missing and device_count() > 0:
+            logs.say(f"--device auto takes the CPU, though there is a CUDA device: {missing}", "WARNING")
     else:
-        there, missing = context.getConf().contains(SCHEDULED), f"{SCHEDULED} is not set"
+        missing = None if context.getConf().contains(SCHEDULED) else f"{SCHEDULED} is not set"
         hint = "Schedule GPUs: docs/cluster.md has the settings. Or use --device cpu."
-    if asked == "cuda" and not there:
+    if asked == "cuda" and missing:
         raise UsageError(f"--device cuda, but {missing}", hint=hint)
-    return "cuda" if there else "cpu"
+    return "cpu" if missing else "cuda"
 
 
 def device_count() -> int:
@@ -50,6 +56,17 @@ def device_count() -> int:
     import ctranslate2
 
     return int(ctranslate2.get_cuda_device_count())
+
+
+def lacking_for_cuda() -> str | None:
+    """What this installation lacks to use a CUDA device, without which every clip would fail; None for nothing."""
+    if importlib.util.find_spec("torch") is None:
+        return "torch, which computes features there, is not installed (extra [torch])"
+    try:
+        ctypes.CDLL(CUBLAS)
+    except OSError:
+        return f"{CUBLAS}, which CTranslate2 needs, cannot be loaded: is it on LD_LIBRARY_PATH?"
+    return None
 
 
 def visible_index() -> int:

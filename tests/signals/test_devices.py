@@ -47,6 +47,7 @@ def test_devices_count_where_they_are_used(
     monkeypatch: pytest.MonkeyPatch, asked: str, master: str, conf: dict[str, str], found: int, device: str
 ) -> None:
     monkeypatch.setattr(devices, "device_count", lambda: found)
+    monkeypatch.setattr(devices, "lacking_for_cuda", lambda: None)
     assert device_named(asked, session(master, **conf)) == device
 
 
@@ -57,6 +58,30 @@ def test_a_missing_device_is_an_error_that_says_what_to_do(
     monkeypatch.setattr(devices, "device_count", lambda: 0)
     with pytest.raises(UsageError, match="--device cpu"):
         device_named("cuda", session(master))
+
+
+@pytest.mark.parametrize(
+    ("torch", "cublas", "missing"),
+    [(None, True, "torch"), ("there", False, "libcublas.so.12")],
+)
+def test_a_device_that_cannot_be_used_is_named_with_what_is_missing_and_auto_takes_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    torch: str | None,
+    cublas: bool,
+    missing: str,
+) -> None:
+    def load(name: str) -> None:
+        if not cublas:
+            raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(devices, "device_count", lambda: 1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: torch)
+    monkeypatch.setattr("ctypes.CDLL", load)
+    assert device_named("auto", session("local[2]")) == "cpu"
+    assert missing in capsys.readouterr().err
+    with pytest.raises(UsageError, match=missing):
+        device_named("cuda", session("local[2]"))
 
 
 @pytest.fixture
