@@ -123,7 +123,7 @@ bench-near-duplicates: setup ## copies of real speech: how many are found, by co
 bench-voices: setup-torch ## how alike the voices of one person are, and those of two, to the extractor speaker
 	@$(PYTHON_HERE) benchmarks/voices.py $(ARGS)
 
-bench: setup ## all benchmarks, one after another
+bench: setup-torch ## all benchmarks, one after another
 	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(JAVA) $(PYTHON_HERE) $$file $(ARGS); done
 
 clean: ## remove what demo, tests and builds wrote; keep .venv and what was downloaded
