@@ -27,6 +27,10 @@ MAX_AHEAD_BYTES = 256 << 20
 # What a second of audio decodes to, at a guess: stereo float32 at 44.1 kHz, and mono at 16 kHz.
 DECODED_BYTES_PER_S = 2 * 4 * 44_100 + 4 * 16_000
 
+# Clips shorter than this share of their recording are copied out of it. A view keeps all of it for as long as the
+# clip waits for a batch, and what waits is counted by the samples one sees: so it is at most twice what is counted.
+OWN_BELOW = 0.5
+
 # Larger files, and intervals that end later, are decoded as a stream: 4 MB are 20 minutes of Opus or two of wav.
 STREAMED_BYTES = 4 << 20
 STREAMED_MS = 10 * 60 * 1000
@@ -157,7 +161,9 @@ def _clips(decoded: Decoded, utterances: Sequence[Mapping[str, Any]]) -> list[Cl
             if channel not in channels:
                 channels[channel] = select_channel(decoded.samples, channel)
             start, end = utterance["start_ms"], utterance["end_ms"]
-            found.append(cut(channels[channel], decoded.sample_rate_hz, start, end))
+            samples = cut(channels[channel], decoded.sample_rate_hz, start, end)
+            short = len(samples) < OWN_BELOW * len(channels[channel])
+            found.append(samples.copy() if short else samples)
         except AudioError as error:
             found.append(error)
     return _made(found, utterances, decoded, decoded.duration_s)

@@ -109,6 +109,16 @@ def test_many_utterances_of_one_channel_share_its_samples(tmp_path: Path) -> Non
     assert size < 3 * 60 * 8000 * 4  # the mixed channel, and 40 s at 16 kHz
 
 
+def test_a_short_clip_does_not_keep_the_recording_it_was_cut_from(tmp_path: Path) -> None:
+    stereo(tmp_path / "a.wav", seconds=4, rate_hz=16_000)
+    row = recording(tmp_path, "a.wav", (0, 1900, "0"), (0, 2100, "0"))
+    short, long = read(row, {"audio": str(tmp_path)}).clips
+    assert isinstance(short, Clip)
+    assert isinstance(long, Clip)
+    assert short.samples.base is None
+    assert long.samples.base is not None
+
+
 def test_recordings_come_in_order_whoever_reads_them(tmp_path: Path) -> None:
     for i in range(7):
         stereo(tmp_path / f"{i}.wav", seconds=1 + i % 3)
