@@ -25,6 +25,9 @@ BYTES_PER_SECOND = 32_000.0
 # Utterances of a long recording are measured in stretches of this length, each a unit of work of its own,
 # so that one 10-hour file does not hold the others.
 STRETCH_MS = 20 * 60 * 1000
+# Intervals may overlap, and as many as one likes begin in a stretch: it is cut again where those of a channel
+# add up to this, which intervals that follow each other never reach, nor people who interrupt each other.
+STRETCH_SUM_S = 2 * STRETCH_MS / 1000
 
 
 @dataclass(frozen=True)
@@ -213,15 +216,29 @@ def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
         "listing_key",
         "size_bytes",
     ]
-    stretch = F.expr(f"start_ms DIV {STRETCH_MS}")
+    # By recording for both, so that what goes over the network goes once.
     timed = (
-        lacking.withColumn("seconds", audio_seconds()).withColumn("one", one).withColumn("stretch", stretch)
+        lacking.repartition("recording_id")
+        .withColumn("seconds", audio_seconds())
+        .withColumn("one", one)
+        .withColumn("stretch", F.expr(f"start_ms DIV {STRETCH_MS}"))
+        .withColumn("stretch", F.col("stretch") + F.shiftleft(_part(), 32))
     )
     return (
         timed.groupBy(*place, "content_sha256", "stretch")
         .agg(F.sort_array(F.collect_list("one")).alias("utterances"), F.sum("seconds").alias("seconds"))
         .withColumn("slot", F.pmod(F.xxhash64("recording_id", "stretch"), F.lit(SLOTS)).cast("int"))
     )
+
+
+def _part() -> Column:
+    """Which part of a stretch an utterance belongs to: 0 until `STRETCH_SUM_S` begin before it in its channel."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    channel = Window.partitionBy("recording_id", "stretch", "channel").orderBy("start_ms", "utterance_id")
+    before = F.sum("seconds").over(channel.rowsBetween(Window.unboundedPreceding, -1))
+    return F.floor(F.coalesce(before, F.lit(0.0)) / STRETCH_SUM_S).cast("bigint")
 
 
 @dataclass(frozen=True)

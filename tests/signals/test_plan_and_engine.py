@@ -16,7 +16,7 @@ from fake_extractors import FakeSpeech
 from lake_tools import QUIET, Tables, column, ingest, says, tables, wav, write_lines
 
 from speechlake.signals.audio import Audio
-from speechlake.signals.plan import SLOTS, chunks, wanted_of
+from speechlake.signals.plan import SLOTS, by_recording, chunks, wanted_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -252,6 +252,41 @@ def test_a_worker_that_is_killed_costs_no_row(story):
     keys = Counter(row["utterance_id"] for row in found)
     assert {story.names[key] for key in keys} == {*SOUND, *DAMAGED} - {"flaky"}
     assert set(keys.values()) == {1}
+
+
+MINUTE_MS = 60_000
+STRETCHES = [
+    # intervals in minutes and their channel; utterances and audio minutes of each row of the plan
+    (
+        "two channels of people who take turns",
+        [(start, start + 10, channel) for start in (0, 10, 20) for channel in "01"],
+        [(0, 4, 40), (1, 2, 20)],
+    ),
+    (
+        "the same hour in four lines",
+        [(0, 60, "mix")] * 4,
+        [(0, 1, 60), (1 << 32, 1, 60), (3 << 32, 1, 60), (4 << 32, 1, 60)],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "found"), [said[1:] for said in STRETCHES], ids=[s[0] for s in STRETCHES]
+)
+def test_a_row_of_the_plan_is_a_stretch_and_less_where_its_intervals_overlap(spark, intervals, found):
+    place = ("r", "audio", "a.wav", None, None, None, None, "k", 1, "content", None, ["f"])
+    rows = [
+        (f"u{i}", start * MINUTE_MS, end * MINUTE_MS, channel, *place)
+        for i, (start, end, channel) in enumerate(intervals)
+    ]
+    schema = (
+        "utterance_id string, start_ms bigint, end_ms bigint, channel string, recording_id string, root string,"
+        "path string, container string, member string, byte_offset bigint, byte_length bigint, listing_key string,"
+        "size_bytes bigint, content_sha256 string, declared_duration_s double, needs array<string>"
+    )
+    plan = by_recording(spark.createDataFrame(rows, schema), wanted_of([Audio()])).collect()
+    told = [(row.stretch, len(row.utterances), row.seconds / 60) for row in plan]
+    assert sorted(told) == found
 
 
 CHUNKS = [
