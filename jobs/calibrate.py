@@ -60,6 +60,11 @@ def run(
     progress: Progress,
 ) -> Report:
     """Measure the sample both ways, compare, and store a verdict per language; nothing where all is known."""
+    if how.task == "translate":
+        raise UsageError(
+            "windows are compared by the errors of transcripts, and a translation has none",
+            hint="Say --task transcribe; translations are heard in full windows.",
+        )
     cut, full = (Wanted(one, one.identity()) for one in to_try(how))
     chosen = sampled(lake, languages, clips)
     if chosen.isEmpty():

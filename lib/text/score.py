@@ -31,14 +31,22 @@ def scoring_language() -> Column:
 
 
 def unscored_pairs(lake: Lake, corpus: str) -> DataFrame:
-    """Every (text of a person, text of Whisper) of current utterances that has no score under today's normaliser."""
+    """Every (text of a person, text of Whisper) of current utterances that has no score under today's normaliser.
+
+    Translations have none: nobody said them, so that their distance to a text says nothing.
+    """
     from pyspark.sql import functions as F
 
     here = F.col("corpus") == corpus
     current = (
         lake.read("utterances").where(here & F.col("retired_in").isNull()).select("utterance_id", "language")
     )
-    heard = lake.read("signals_whisper").where(here & F.col("error").isNull())
+    translating = lake.read("extractors").where("get_json_object(parameters, '$.task') = 'translate'")
+    heard = (
+        lake.read("signals_whisper")
+        .where(here & F.col("error").isNull())
+        .join(translating.select("fingerprint"), on="fingerprint", how="left_anti")
+    )
     hypotheses = heard.groupBy("utterance_id", "fingerprint", "text_sha256").agg(
         F.min("text").alias("hypothesis"), F.min("decoded_language").alias("whisper_decoded_language")
     )

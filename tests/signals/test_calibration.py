@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import QUIET, ingest, says, write_lines
 
+from speechlake.errors import UsageError
 from speechlake.jobs import calibrate, extract_signals
 from speechlake.schemas import (
     CALIBRATIONS,
@@ -184,6 +185,11 @@ def test_the_outlook_says_what_would_run_and_runs_nothing(
     assert report.counts["predicted_price"] is None  # nothing like it ran here
     assert "at a guess" in capsys.readouterr().out
     assert judged.versions() == before
+
+
+def test_translations_are_not_calibrated(judged: Lake) -> None:
+    with pytest.raises(UsageError, match="a translation has none"):
+        calibrate.run(judged, replace(HOW, task="translate"), languages=None, clips=100, progress=QUIET)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from speechlake.schemas import ATTEMPTS
 from speechlake.signals.commit import Measured, commit_measured
 from speechlake.signals.extractor import Measurement
@@ -32,6 +34,7 @@ def staged(utterance_id: str) -> tuple[Any, ...]:
     return tuple(row.values())
 
 
+@pytest.mark.slow
 def test_a_clip_that_failed_for_the_last_time_is_counted_in_its_own_chunk_only(
     lake: Lake, rows: Callable[..., DataFrame]
 ) -> None:

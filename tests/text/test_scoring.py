@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from speechlake.schemas import SCORES
+from speechlake.schemas import EXTRACTORS, SCORES, SIGNALS_WHISPER, TRANSCRIPTS, UTTERANCES
+from speechlake.text.score import unscored_pairs
 from speechlake.text.scoring import GIVEN, error_unit, score, score_frame
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from speechlake.lake import Lake
 
 ARROW = {"string": pa.string(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
 
@@ -123,3 +132,19 @@ def test_an_empty_frame_keeps_the_columns_and_their_types() -> None:
     scored = score_frame(pd.DataFrame([pair("a", "b", "en")]).iloc[:0])
     schema = pa.Schema.from_pandas(scored, preserve_index=False)
     assert (len(scored), schema.types) == (0, [ARROW[column.type] for column in SCORES.columns])
+
+
+@pytest.mark.slow
+def test_translations_are_not_scored_against_what_was_said(
+    lake: Lake, rows: Callable[..., DataFrame]
+) -> None:
+    tasks = {"said": "transcribe", "english": "translate"}
+    with lake.hold("fill", "c", "r") as hold:
+        for table, *literal in (
+            (UTTERANCES, ("u1", {"corpus": "c", "language": "de"})),
+            (TRANSCRIPTS, ("u1", {"corpus": "c", "kind": "human", "text": "Guten Morgen"})),
+            (EXTRACTORS, *((fp, {"parameters": f'{{"task": "{task}"}}'}) for fp, task in tasks.items())),
+            (SIGNALS_WHISPER, *(("u1", {"corpus": "c", "fingerprint": fp, "text": fp}) for fp in tasks)),
+        ):
+            hold.append_missing(table.name, rows(table, *literal))
+    assert [row.hypothesis for row in unscored_pairs(lake, "c").collect()] == ["said"]
