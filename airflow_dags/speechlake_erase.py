@@ -15,7 +15,8 @@ is refused, and fails the runs of `speechlake_corpus`.
 
 **When it fails**: *Clear* the task that failed. An erasure that was interrupted is finished by the same command;
 until it says 0, do not tell anybody that it is done. Ended with 4: other jobs are running, and an erasure runs
-alone; the retries follow by themselves. `unchanged` failed: the file was edited after the plan; trigger a new run.
+alone; the retries follow by themselves. `unchanged` failed, or `erase` names another sha256: the file was edited
+after the plan; trigger a new run.
 
 **Needs**: Variable `speechlake_lake`; connection `speechlake_spark`; pool `spark_driver`. Announces the asset
 `speechlake_erased`.
@@ -32,6 +33,7 @@ from speechlake_airflow.common import ERASED, LAKE, WAIT, common
 from speechlake_airflow.submit import submit
 
 REQUEST = "{{ params.request }}"
+NOTED = "{{ ti.xcom_pull(task_ids='request') }}"
 # Beside the request, because it names whom the lake shall name no more.
 REPORT = f"--report={REQUEST}.report.md"
 ANSWER_WITHIN = timedelta(days=14)
@@ -75,7 +77,8 @@ with DAG(
     params={"request": Param(type="string", pattern="^/", description="Absolute path of the request file.")},
     **common(__doc__, late_after=ANSWER_WITHIN + timedelta(days=1)),
 ):
-    erasure = ("--lake", LAKE, "--request", REQUEST)
+    # Every try reads the file anew: it reads what was approved, or ends.
+    erasure = ("--lake", LAKE, "--request", REQUEST, "--sha256", NOTED)
     planned = request(REQUEST)
     chain(
         planned,

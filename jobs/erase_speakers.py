@@ -43,6 +43,9 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--request", required=True, type=Path, help="YAML file: who asks, why, and what goes")
+    made.add_argument(
+        "--sha256", metavar="HEX", help="of the request file, as it was approved; any other is refused"
+    )
     made.add_argument("--plan", action="store_true", help="say what would go; delete nothing")
     made.add_argument(
         "--report", type=Path, metavar="FILE", help="Markdown for who asked, JSON beside it; not in the lake"
@@ -209,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     return run(
         job.existing(lake),
-        load_request(parsed.request),
+        load_request(parsed.request, sha256=parsed.sha256),
         plan=parsed.plan,
         report=parsed.report,
         wait_s=parsed.wait,

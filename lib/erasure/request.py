@@ -15,6 +15,7 @@ erase:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -24,8 +25,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, load
+from speechlake.config import Section, loads
 from speechlake.corpora import Name
+from speechlake.errors import ConfigError, UsageError
 from speechlake.ids import canonical_json, recording_id
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -147,6 +149,20 @@ def words(names: Sequence[str]) -> str:
     return rf"(?<![A-Za-z0-9])(?:{each})(?![A-Za-z0-9])"
 
 
-def load_request(path: str | Path) -> Request:
-    """The request in a YAML file; ConfigError names file, field, and what was expected."""
-    return load(path, Request)
+def load_request(path: str | Path, *, sha256: str | None = None) -> Request:
+    """The request in a YAML file; ConfigError names file, field, and what was expected.
+
+    UsageError where the very bytes that are read do not have `sha256`, those that somebody approved.
+    """
+    try:
+        data = Path(path).read_bytes()
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, found):
+        raise UsageError(
+            f"--request {path} has sha256 {found}, expected {sha256}",
+            hint="It was changed since: look at it again with --plan.",
+        )
+    return loads(text, str(path), Request)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from speechlake.erasure.request import has_word, load_request
-from speechlake.errors import ConfigError
+from speechlake.errors import ConfigError, UsageError
 from speechlake.ids import recording_id
 
 HEAD = "reference: p-17\nrequested_by: Zoe Falke\ndate: 2026-11-25\nerase:\n"
@@ -77,6 +78,15 @@ def test_the_order_of_entries_makes_no_other_request(tmp_path: Path) -> None:
     one = load_request(write(tmp_path, HEAD + "  - {corpus: a}\n  - {corpus: b}\n"))
     other = load_request(write(tmp_path, HEAD + "  - {corpus: b}\n  - {corpus: a}\n"))
     assert one.canonical() == other.canonical()
+
+
+def test_a_request_that_was_changed_since_it_was_approved_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path, HEAD + "  - {corpus: a}\n")
+    approved = sha256(file.read_bytes()).hexdigest()
+    assert load_request(file, sha256=approved).erase[0].corpus == "a"
+    write(tmp_path, HEAD + "  - {corpus: b}\n")
+    with pytest.raises(UsageError, match=f"expected {approved}"):
+        load_request(file, sha256=approved)
 
 
 def test_names_are_looked_for_as_whole_words() -> None:
