@@ -1,7 +1,8 @@
 """The step of `find-duplicates`: look up what is new, remember it, and say who shares audio now.
 
 Pairs are committed before the buckets that led to them: an utterance whose buckets are there was looked up.
-Killed in between, the next run looks it up again, and finds the same pairs, which are there by key.
+Killed in between, the next run looks it up again, and finds the same pairs, which are there by key. Buckets of
+what was retired or replaced are deleted first: nothing meets them, so what comes back must be looked up anew.
 """
 
 from __future__ import annotations
@@ -78,16 +79,19 @@ def look_up(hold: Hold, current: DataFrame, written: Written, digest: str, *, ag
     from pyspark.sql import functions as F
 
     lake = hold.lake
-    there = lake.read("key_buckets")
     keyed = current.where("fingerprint IS NOT NULL")
+    if lake.exists("key_buckets"):
+        gone = (
+            lake.read("key_buckets").select(*FILED).join(keyed.select(*FILED), on=[*FILED], how="left_anti")
+        )
+        hold.merge("key_buckets", gone, corpus=None, digest=digest, delete=True)
+    there = lake.read("key_buckets")
     new = keyed if again else keyed.join(there.select(*FILED), on=[*FILED], how="left_anti")
     fresh = written("fresh", bucket_rows(with_keys(lake, new)))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
         same = F.col("fingerprint") == row.fingerprint
-        # Of what was replaced or retired since, nothing is met.
-        known = there.where(same).join(current.select(*FILED), on=[*FILED], how="left_semi")
-        known = known.limit(0) if again else known
+        known = there.where(same).limit(0) if again else there.where(same)
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
         found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, current.where(same))))

@@ -181,6 +181,28 @@ def test_new_audio_meets_what_was_there_and_names_last(lake, rows):
 
 
 @pytest.mark.slow
+def test_a_clip_that_comes_back_meets_what_came_while_it_was_gone(lake, rows):
+    from pyspark.sql import functions as F
+
+    base = drawn(200, seed=1)
+    keyed(lake, rows, "c", {"a1": base})
+    find_duplicates.run(lake, progress=QUIET)
+
+    def retire(when: str | None) -> None:
+        with lake.hold("retire", "c", "r2") as hold:
+            one = lake.read("utterances").where("utterance_id LIKE 'a1%'")
+            hold.merge("utterances", one.withColumn("retired_in", F.lit(when).cast("string")), corpus="c")
+
+    retire("m#2")
+    keyed(lake, rows, "d", {"d1": noisy(base, 0.05, seed=4)})
+    find_duplicates.run(lake, progress=QUIET)
+    assert pairs_of(lake) == {}
+    retire(None)
+    assert find_duplicates.run(lake, progress=QUIET).counts["looked_up"] == 1
+    assert {pair: kind for pair, (kind, _, _) in pairs_of(lake).items()} == {("a1", "d1"): "near"}
+
+
+@pytest.mark.slow
 @pytest.mark.long
 def test_crosstalk_and_overlapping_intervals_of_one_recording_are_no_pairs(lake, rows):
     base = drawn(300, seed=1)
