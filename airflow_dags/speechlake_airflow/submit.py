@@ -96,6 +96,9 @@ class SpeechlakeJob(SparkSubmitOperator):
             # Spark's provider would submit to YARN instead, without a word.
             lacking.append(f"there is no connection {self._conn_id!r}: see docs/operations.md")
         else:
+            if "k8s" in f"{connection.conn_type} {connection.host}":
+                # It reports 0 for every end of a client driver there, and keeps the driver's environment from it.
+                lacking.append(f"{self._conn_id} names Kubernetes, where Airflow's provider loses exit codes")
             if connection.extra_dejson.get("deploy-mode") == "cluster":
                 lacking.append(f"{self._conn_id} has deploy mode cluster, which loses exit codes: use client")
         if lacking:
@@ -153,9 +156,9 @@ def submit(job: str, *arguments: Any, pool: str = DRIVERS, enabled: Any = True, 
 
 
 def exit_code(message: str) -> int | None:
-    """The code in the message of Spark's provider; on Kubernetes the driver's own, which comes last."""
-    found = re.findall(r"(?:Error code is|exit code is): (-?\d+)", message)
-    return int(found[-1]) if found else None
+    """The code in the message of Spark's provider."""
+    found = re.search(r"Error code is: (-?\d+)", message)
+    return int(found[1]) if found else None
 
 
 def result_of(lines: Iterable[str]) -> dict[str, Any] | None:

@@ -60,7 +60,6 @@ def test_all_other_codes_are_tried_again(ended, code):
     [
         ("Cannot execute: spark-submit x. Error code is: 3.\nLast spark-submit output:", 3),
         ("Cannot execute: spark-submit x. Error code is: -9.", -9),
-        ("Cannot execute: x. Error code is: 1. Kubernetes spark exit code is: 2\nLast", 2),
         ("something else", None),
     ],
 )
@@ -109,6 +108,13 @@ def test_cluster_mode_is_refused_because_it_loses_exit_codes(ended, monkeypatch)
     connection = {"conn_type": "spark", "host": "spark://there:7077", "extra": {"deploy-mode": "cluster"}}
     monkeypatch.setenv("AIRFLOW_CONN_SPEECHLAKE_SPARK", json.dumps(connection))
     with pytest.raises(AirflowFailException, match="use client"):
+        ended()
+
+
+def test_kubernetes_is_refused_because_the_provider_loses_exit_codes_there(ended, monkeypatch):
+    connection = {"conn_type": "spark", "host": "k8s://https://there:443"}
+    monkeypatch.setenv("AIRFLOW_CONN_SPEECHLAKE_SPARK", json.dumps(connection))
+    with pytest.raises(AirflowFailException, match="Kubernetes"):
         ended()
 
 
