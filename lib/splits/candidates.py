@@ -119,6 +119,12 @@ def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
     )
 
 
+def heard_samples(lake: Lake) -> DataFrame:
+    """(utterance_id, content_sha256, samples_sha256) of all that was decoded, for the gate."""
+    read = lake.read("signals_audio").where("samples_sha256 IS NOT NULL")
+    return read.select("utterance_id", "content_sha256", "samples_sha256")
+
+
 def published_assignments(lake: Lake, scheme: str) -> DataFrame:
     """(link_key, side) of a scheme, one row per key: what the build said that was published first."""
     from pyspark.sql import functions as F

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # An English-only model refuses other languages with this code: outside of what it can judge, not a defect.
 UNSUPPORTED = "UNSUPPORTED_LANGUAGE"
+# Nobody may use what he does not know to be allowed: where these say nothing, `if_missing` decides.
+NEVER_GUESSED = ("licence",)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def checked(check: Check) -> Finding:
         (condition.threshold.isNull(), "no_threshold"),
     )
     missing = F.when(~ready(*read.needs), F.lit(read.name))
+    if read.name in NEVER_GUESSED and not reads_null:
+        silent, missing = F.lit(None).cast("string"), F.when(read.value().isNull(), F.lit(read.name))
     if read.needs:
         shown = F.when(missing.isNotNull(), why_missing(*read.needs)).otherwise(shown)
     return Finding(silent, missing, condition.holds, shown, condition.threshold)

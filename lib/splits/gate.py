@@ -68,6 +68,7 @@ def leaks(
     asked: Asked | None = None,
     listed: DataFrame | None = None,
     staged: Staged = checkpointed,
+    heard: DataFrame | None = None,
 ) -> DataFrame:
     """(kind, value, sides, utterances) of everything that sits where it must not; no rows: publish.
 
@@ -75,10 +76,11 @@ def leaks(
     utterance, retired ones included: the columns of `utterances`, single_speaker, role, speaker_namespace,
     text_tags, cluster_id, overlap_id, duplicate_kind, and evaluation_texts for evaluation corpora.
     `assignments` holds link_key and side of the scheme, one row per key; `listed` (utterance_id, listed) the
-    evaluation sets by list.
+    evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, so that a
+    copy is found that nobody has looked up yet.
 
-    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `speaker` (unless all
-    its rows are in one corpus declared `single_speaker`), sessions and columns that the policy links, `text`,
+    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `speaker`
+    (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions and columns that the policy links, `text`,
     `evaluation_corpus`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
     list's), and `moved` (its published side is another). Rows meet their links once, and pass through `staged`.
     """
@@ -88,7 +90,7 @@ def leaks(
     known = links.select(
         *_LINKED, F.lit(True).alias("known"), *(_value(name).alias(column) for name, column in values.items())
     )
-    written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text"))
+    written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
     # Each kind of leak is a query of its own: without this, each would join all rows with all utterances again.
     rows = staged("gate", written.join(known, "utterance_id", how="left"))
     benchmarks = _benchmarks(links, wanted)
@@ -101,7 +103,9 @@ def leaks(
         _unknown(rows),
         _moved(rows, assignments),
         _boilerplate(rows),
+        _speaker_unknown(rows, listed),
         _audio_of_benchmarks(rows, benchmarks),
+        *([] if heard is None else _samples(rows, benchmarks, heard)),
         *(_on_two_sides(rows, name, F.col(values[name])) for name in together),
         *(_train_and_evaluation(rows, name, F.col(values[name])) for name in excluding),
         *gate_texts.leaks(rows, benchmarks, wanted),
@@ -173,6 +177,26 @@ def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> DataFrame:
     held = benchmarks.select("overlap_id").distinct()
     shared = rows.filter(~_is_boilerplate()).join(held, "overlap_id", how="left_semi")
     return _found(_each(shared), "evaluation_corpus")
+
+
+def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame) -> list[DataFrame]:
+    """The same decoded samples on more than one side, and in an evaluation corpus; `duplicates` is not asked."""
+    mine = rows.filter(~_is_boilerplate()).join(heard, ["utterance_id", "content_sha256"], how="inner")
+    held = benchmarks.select("utterance_id").join(heard, "utterance_id", how="inner")
+    shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
+    return [
+        _on_two_sides(mine, "samples", F.col("samples_sha256")),
+        _found(_each(shared), "evaluation_corpus_samples"),
+    ]
+
+
+def _speaker_unknown(rows: DataFrame, listed: DataFrame | None) -> DataFrame:
+    """Rows that evaluate, whoever speaks in them: he may train too. A list may say so, and a corpus of one speaker."""
+    unknown = F.col("speaker_id").isNull() & F.col("known") & ~F.col("single_speaker")
+    wrong = rows.filter((F.col("split") != "train") & unknown)
+    if listed is not None:
+        wrong = wrong.join(listed.select("utterance_id"), "utterance_id", how="left_anti")
+    return _found(_each(wrong), "speaker_unknown")
 
 
 def _off_its_list(rows: DataFrame, listed: DataFrame) -> DataFrame:

@@ -15,7 +15,7 @@ from speechlake.errors import BuildRefused, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
-from speechlake.splits.candidates import links, published_assignments
+from speechlake.splits.candidates import heard_samples, links, published_assignments
 from speechlake.splits.digest import build_id, rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.staging import Stage
@@ -122,11 +122,13 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         published_assignments(lake, note["scheme"]),
         asked,
         listed,
+        heard=heard_samples(lake),
     )
     told = told_leaks(found)
     if told:
         raise LeakFound(
-            f"build {build} is not published: {told}", hint="Look at `speechlake explain` of these rows."
+            f"build {build} is not published: {told}",
+            hint="Samples on two sides: run `speechlake find-duplicates` first. Else look at `speechlake explain` of these rows.",
         )
 
 

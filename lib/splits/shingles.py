@@ -1,12 +1,15 @@
 """What makes two texts the same for leak control: equal, or with eight words in a row in common.
 
 Column expressions alone, so that a build needs no Python per row. Spark has no Unicode normalisation: letters
-are lowered, everything but letters, marks and digits parts words, apostrophes vanish. That is coarser than the
-normalisers of `speechlake.text`, and it need not be finer: it decides what to leave out, never what is written.
+are lowered and lose their accents, however these are written, wide and narrow letters are one, everything but
+letters, marks and digits parts words, apostrophes vanish. Coarse, for it decides what to leave out, never what is
+written.
 """
 
 from __future__ import annotations
 
+import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -25,6 +28,9 @@ CHARACTERS_PER_WORD = 2
 # Java's names of the scripts whose languages count characters (`CHARACTER_LANGUAGES` of speechlake.text).
 _UNSPACED = r"[\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}\p{IsLao}\p{IsKhmer}\p{IsMyanmar}\p{IsTibetan}]"
 
+# Accents that stand apart from their letter ("Combining Diacritical Marks"). Signs that spell words lie elsewhere.
+_ACCENTS = "[\u0300-\u036f]"
+
 
 def text_keys(text: Column, min_words: int) -> Column:
     """Array of 64-bit hashes, one per eight words in a row; texts that share one share a stretch of speech.
@@ -34,7 +40,28 @@ def text_keys(text: Column, min_words: int) -> Column:
     once in 10^19 pairs.
     """
     # Transforming an array of one binds a value to a name: a lambda would compute it again for every window.
-    return F.transform(F.array(plain(text)), lambda said: _keys(said, min_words))[0]
+    return F.transform(F.array(plain(_folded(text))), lambda said: _keys(said, min_words))[0]
+
+
+def _folded(text: Column) -> Column:
+    """The text in lower case, composed letters as their base: one key for NFC, NFD and full-width spelling.
+
+    Korean syllables that are spelled in parts stay apart from whole ones.
+    """
+    composed, base = _composed()
+    return F.regexp_replace(F.translate(F.lower(text), composed, base), _ACCENTS, "")
+
+
+@lru_cache(maxsize=1)
+def _composed() -> tuple[str, str]:
+    """Lower-case letters that are one base letter and accents by Unicode's decomposition, and their bases."""
+    found: dict[str, str] = {}
+    for char in map(chr, range(0x80, 0x10000)):
+        parts = unicodedata.normalize("NFKD", char)
+        bare = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
+        if char == char.lower() and len(bare) == 1 and bare != char and bare.isalnum():
+            found[char] = bare.lower()
+    return "".join(found), "".join(found.values())
 
 
 def _keys(said: Column, min_words: int) -> Column:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from speechlake.config import loads
 from speechlake.errors import ConfigError
-from speechlake.splits.candidates import links, published_assignments
+from speechlake.splits.candidates import heard_samples, links, published_assignments
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.splits.policy import Policy
@@ -47,7 +47,7 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     assignments = published_assignments(lake, release["scheme"])
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
-    return leaks(rows, linked, assignments, asked, sides), note
+    return leaks(rows, linked, assignments, asked, sides, heard=heard_samples(lake)), note
 
 
 def files_read(lake: Lake, build: str, sample: int) -> DataFrame:

@@ -16,8 +16,9 @@ LINKS = [
     candidate("g", cluster_id="j", duplicate_kind="boilerplate"), candidate("h", cluster_id="j", duplicate_kind="boilerplate"),
     candidate("i", corpus="one", single_speaker=True, speaker_id="v"), candidate("j", corpus="one", single_speaker=True, speaker_id="v"),
     candidate("k", corpus="two", single_speaker=True, speaker_id="w"), candidate("l", speaker_id="w"),
+    candidate("m", speaker_id=None), candidate("n", corpus="one", single_speaker=True, speaker_id=None),
 ]  # fmt: skip
-FINE = dict.fromkeys("abcdefghijkl", "train")
+FINE = dict.fromkeys("abcdefghijklmn", "train")
 
 # What is where -> what the gate finds.
 FINDS = [
@@ -28,6 +29,8 @@ FINDS = [
     ({"c": "dev"}, {("recording", "r", ("dev", "train"), 2)}),
     ({"f": "dev"}, {("duplicate", "k", ("dev", "train"), 2)}),
     ({"l": "test"}, {("speaker", "w", ("test", "train"), 2)}),
+    ({"m": "test"}, {("speaker_unknown", "m", ("test",), 1)}),
+    ({"n": "test"}, set()),  # whose voice it is, its corpus says
     ({"z": "train"}, {("unknown_utterance", "z", ("train",), 1)}),
 ]
 
@@ -45,6 +48,27 @@ def test_a_row_that_is_there_twice_or_moved_is_a_leak(spark):
     published = spark.createDataFrame([(make_id("utterance", "a"), "test")], "link_key string, side string")
     found = said(leaks(rows, candidates(spark, *LINKS), published))
     assert found >= {("utterance", "i", ("dev", "train"), 2), ("moved", "a", ("test", "train"), 1)}
+
+
+def test_samples_on_two_sides_or_in_an_evaluation_corpus_are_leaks_though_nobody_looked_for_copies(spark):
+    utterances = [candidate("a"), candidate("b"), candidate("c"), candidate("e", role="evaluation")]
+    content = {row["utterance_id"]: row["content_sha256"] for row in utterances}
+    sides = {"a": "train", "b": "test", "c": "train"}
+    rows = spark.createDataFrame(
+        [(name, side, content[name]) for name, side in sides.items()],
+        "utterance_id string, split string, content_sha256 string",
+    )
+    # What `c` held before its file was replaced is nobody's copy any more.
+    samples = [("a", content["a"], "1"), ("b", content["b"], "1"), ("c", "former", "1"), ("c", content["c"], "2"),
+               ("e", content["e"], "2")]  # fmt: skip
+    heard = spark.createDataFrame(
+        samples, "utterance_id string, content_sha256 string, samples_sha256 string"
+    )
+    found = leaks(rows, candidates(spark, *utterances), unassigned(spark), heard=heard)
+    assert said(found) == {
+        ("samples", "1", ("test", "train"), 2),
+        ("evaluation_corpus_samples", "c", ("train",), 1),
+    }
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ SAYS = [
     ("error_rate", {}, "fail", "missing:score", None, "<= 0.3"),
     ("licence", {"licence": "CC0-1.0"}, "pass", None, "CC0-1.0", "CC0-1.0, CC-BY-4.0"),
     ("licence", {"licence": "CC-BY-NC-4.0"}, "fail", None, "CC-BY-NC-4.0", "CC0-1.0, CC-BY-4.0"),
-    ("licence", {"licence": None}, "not_applicable", "no_value", None, "CC0-1.0, CC-BY-4.0"),
+    ("licence", {"licence": None}, "fail", "missing:licence", None, "CC0-1.0, CC-BY-4.0"),
     ("source", {"corpus": "prank-calls"}, "fail", None, "prank-calls", "none of prank-calls"),
     ("no_prompts", {"text_tags": ["read", "prompts"]}, "fail", None, "read, prompts", "none of prompts, menus"),
     ("no_prompts", {"text_tags": []}, "pass", None, "", "none of prompts, menus"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from speechlake.splits.shingles import text_keys
@@ -20,6 +22,10 @@ PAIRS = [
     ("今日は", "今日は", False),  # fewer than eight characters
     ("今日はとてもいい天気ですね散歩に行きましょう", "さて今日はとてもいい天気ですね散歩に", True),
     ("नमस्ते आप कैसे हैं", "नमस्ते आप कैसे है", False),  # vowel signs spell words
+    ("le café était déjà fermé", unicodedata.normalize("NFD", "Le café était déjà fermé"), True),
+    ("tiếng Việt rất dễ", unicodedata.normalize("NFD", "tiếng Việt rất dễ"), True),
+    ("съел ещё этих йогуртов", unicodedata.normalize("NFD", "съел ещё этих йогуртов"), True),
+    ("one two three four", "ｏｎｅ ｔｗｏ ｔｈｒｅｅ ｆｏｕｒ", True),
     (None, None, False),
     ("… —", "?!", False),
 ]
