@@ -38,9 +38,15 @@ def _others(hold: Hold) -> set[tuple[str, str]]:
 
 
 def drop_locks(hold: Hold, scopes: set[str]) -> None:
-    """Delete the lock files of scopes that are no more: they are called after them."""
+    """Delete the lock files of scopes that are no more: they are called after them. Those of tables say who took
+    them last: that is this run now.
+    """
     lake = hold.lake
     folder = f"{lake.root}/_locks"
-    for name in lake.files.names(folder):
-        if name.removesuffix(".lock").partition(".")[2] in scopes and not name.startswith("table."):
+    for name in lake.files.names(folder) if scopes else ():
+        kind, _, of = name.removesuffix(".lock").partition(".")
+        if kind == "table":
+            with hold.table_lock(of):
+                pass
+        elif of in scopes:
             lake.files.delete(f"{folder}/{name}")

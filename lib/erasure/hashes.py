@@ -86,11 +86,11 @@ def _runs(lake: Lake, request: Request, said: Meant, there: Found) -> DataFrame:
 
 
 def _warnings(lake: Lake, said: Meant, there: Found) -> DataFrame:
-    """Sentences of releases that name a speaker, recording or clip that goes, as their own sha256."""
+    """Sentences of releases that name a speaker, corpus, recording or clip that goes, as their own sha256."""
     from pyspark.sql import functions as F
 
     told = lake.read("releases").select(F.explode("warnings").alias("warning")).distinct()
-    by_name = told.where(_says(F.col("warning"), said.speakers))
+    by_name = told.where(_says(F.col("warning"), [*said.speakers, *said.corpora]))
     ids = there.utterances.select(F.explode(F.array("utterance_id", "recording_id")).alias("id")).distinct()
     found = told.select("warning", F.explode(F.regexp_extract_all("warning", F.lit(f"({ID})"))).alias("id"))
     by_id = found.join(ids, on="id", how="left_semi")

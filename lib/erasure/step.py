@@ -101,7 +101,8 @@ def carry_out(hold: Hold, stage: Stage, told: Told) -> int:
         changed += _without(hold, name, plan, stage.digest)
     told("releases")
     record(hold, releases_of(stage.note), stage.run_id)
-    for name in ORDER:
+    # All tables: commits of those that hold nothing of a person name the corpus that a run worked on.
+    for name in reversed(TABLES):
         told(f"history of {name}")
         forget_history(hold, name)
         if "corpus" in TABLES[name].partition_by:

@@ -108,11 +108,11 @@ def _segments(rows: DataFrame, plan: Plan) -> DataFrame:
 
 
 def _values(rows: DataFrame, plan: Plan) -> DataFrame:
-    """Decisions about others that name who goes: the copy that was kept, the clip that was in the way."""
+    """Decisions about others that name who goes: the copy that was kept, the clip or corpus that was in the way."""
     from pyspark.sql import functions as F
 
     nothing = {"value": F.lit(None).cast("string")}
-    kinds = ("utterance", "recording", "speaker")
+    kinds = ("utterance", "recording", "speaker", "corpus")
     found = [plan.matching(rows, kind, "value") for kind in kinds if kind in plan.kinds]
     return reduce(lambda one, other: one.unionByName(other), found, rows.limit(0)).withColumns(nothing)
 
@@ -132,7 +132,7 @@ def _arguments(rows: DataFrame, plan: Plan) -> DataFrame:
 
 
 def _sentences(rows: DataFrame, plan: Plan) -> DataFrame:
-    """Releases without the warnings that name who goes."""
+    """Releases without the warnings that name who goes, and without the counts of a corpus that goes."""
     from pyspark.sql import functions as F
 
     each = rows.select("release", F.explode("warnings").alias("warning")).withColumn(
@@ -141,10 +141,15 @@ def _sentences(rows: DataFrame, plan: Plan) -> DataFrame:
     lost = (
         plan.matching(each, "warning", "sha").groupBy("release").agg(F.collect_set("warning").alias("lost"))
     )
+    counted = rows.select("release", F.explode("counts.corpus").alias("of"))
+    gone = plan.matching(counted, "corpus", "of").groupBy("release").agg(F.collect_set("of").alias("gone"))
+    nothing = F.array().cast("array<string>")
+    left = F.filter("counts", lambda each: ~F.array_contains("gone", each["corpus"]))
     return (
-        rows.join(lost, on="release", how="inner")
-        .withColumn("warnings", F.array_except("warnings", "lost"))
-        .drop("lost")
+        rows.join(lost.join(gone, on="release", how="full"), on="release", how="inner")
+        .withColumns({name: F.coalesce(name, nothing) for name in ("lost", "gone")})
+        .withColumns({"warnings": F.array_except("warnings", "lost"), "counts": left})
+        .drop("lost", "gone")
     )
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from erasure_story import WHO, filled, needles, request
 from erasure_traces import traces
-from lake_tools import QUIET
+from lake_tools import QUIET, ingest, says, wav, write_lines
 
-from speechlake.jobs import erase_speakers
+from speechlake.jobs import erase_speakers, extract_signals
+from speechlake.signals.audio import Audio
+from speechlake.signals.plan import wanted_of
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
@@ -31,3 +33,18 @@ def test_an_ingested_speaker_is_erased_without_a_trace_and_others_stay(lake: Lak
     assert traces(lake.root, wanted) == {}
     assert lake.read("utterances").count() == others
     assert WHO in (tmp_path / "report.md").read_text()
+
+
+def test_an_erased_corpus_leaves_its_name_in_no_file_lock_or_log(lake: Lake, tmp_path: Path) -> None:
+    gone = "zebrafarm"
+    for corpus in ("stays", gone):
+        wav(tmp_path / corpus / "a.wav")
+        ingest(lake, write_lines(tmp_path / corpus / "m.jsonl", says("a.wav", "hello")), corpus=corpus)
+    # The first to measure: what it registers is nobody's, and its commit names the corpus.
+    extract_signals.run(lake, wanted_of([Audio()]), corpus=gone, progress=QUIET)
+    where = {Path(file).parts[0] for file in traces(lake.root, [gone])[gone]}
+    assert {"_locks", "corpora", "extractors", "runs"} <= where
+
+    erase_speakers.run(lake, request(erase=[{"corpus": gone}]), progress=QUIET)
+    assert traces(lake.root, [gone]) == {}
+    assert [row.corpus for row in lake.read("utterances").collect()] == ["stays"]

@@ -115,9 +115,24 @@ def test_what_else_was_cut_out_of_a_recording_stays(spark: SparkSession, rows: R
 
 
 def test_a_decision_about_another_forgets_which_copy_was_kept(spark: SparkSession, rows: Rows) -> None:
-    said = [("u1", {"value": "u2"}), ("u3", {"value": "0.2"}), ("u4", {"value": None})]
-    less = redacted(of(spark, DECISIONS, rows(DECISIONS, *said)), "decisions", plan(spark, utterance=["u2"]))
-    assert keys(less, "utterance_id", "value") == [("u1", None)]
+    said = [
+        ("u1", {"value": "u2"}),
+        ("u3", {"value": "0.2"}),
+        ("u4", {"value": None}),
+        ("u5", {"value": "a"}),
+    ]
+    asked = plan(spark, utterance=["u2"], corpus=["a"])
+    less = redacted(of(spark, DECISIONS, rows(DECISIONS, *said)), "decisions", asked)
+    assert keys(less, "utterance_id", "value") == [("u1", None), ("u5", None)]
+
+
+def test_releases_forget_the_counts_of_a_corpus_that_goes(spark: SparkSession, rows: Rows) -> None:
+    counts = [(corpus, "en", "train", 1, 0.1, 1) for corpus in ("a", "b")]
+    told = rows(RELEASES, ("x", {"counts": counts, "warnings": ["fine"]}), ("y", {"counts": counts[1:]}))
+    less = redacted(of(spark, RELEASES, told), "releases", plan(spark, corpus=["a"]))
+    assert less is not None
+    [row] = less.collect()
+    assert (row.release, row.warnings, [each.corpus for each in row.counts]) == ("x", ["fine"], ["b"])
 
 
 def test_runs_forget_what_they_were_told_and_releases_the_sentences_that_name_somebody(
