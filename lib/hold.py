@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from speechlake import faults, logs
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
+from speechlake.erasure.alone import erasing
 from speechlake.errors import Busy, Conflict, Overtaken, SpeechlakeError
 from speechlake.fence import Fence
-from speechlake.locks import Held, JvmLock, held, lock_file
+from speechlake.locks import JvmLock, lock_file
 from speechlake.schemas import TABLES
 from speechlake.sql_text import literal
 from speechlake.staging import Stage, Staging, safe_name
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 RETRIES = 8
 # A commit lasts seconds, compaction of a large table minutes; a lock held longer than this is a fault, not a queue.
 TABLE_WAIT_S = 1800.0
-# An erasure works alone (`speechlake.erasure.alone`), also where a scope is new and it could not take its lock.
-ERASURE = "erase-speakers.lake"
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -282,27 +281,17 @@ class Hold:
         """
         deadline = time.monotonic() + self._wait_s
         while True:
-            erasure = self._erasure()
+            erasure = erasing(self.lake)
             if erasure is None:
                 left = max(0.0, deadline - time.monotonic())
                 lock = self._file_lock(f"{self.job}.{safe_name(self.scope)}", left).__enter__()
-                erasure = self._erasure()
+                erasure = erasing(self.lake)
                 if erasure is None:
                     return lock
                 lock.__exit__(None, None, None)
             if time.monotonic() >= deadline:
-                raise Busy(
-                    f"{erasure.who} is under way, which works alone",
-                    hint="Wait for it (--wait): whatever is erased must not be written meanwhile.",
-                )
+                raise Busy(f"{erasure.who} is under way, which works alone", hint="Wait for it (--wait).")
             time.sleep(min(0.2, self._wait_s))
-
-    def _erasure(self) -> Held | None:
-        """The erasure of another process; one of this process writes through holds of its own."""
-        found = held(lock_file(self.lake.root, ERASURE))
-        jvm: Any = self.lake.spark._jvm
-        mine = found is not None and found.pid == jvm.java.lang.ProcessHandle.current().pid()
-        return None if mine else found
 
     def _file_lock(self, name: str, wait_s: float) -> JvmLock:
         who = f"run {self.run_id} of {self.job} on {self.scope}"
