@@ -115,10 +115,17 @@ def _off_other_sides(rows: DataFrame) -> DataFrame:
 
 
 def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
-    """Every candidate with `side`, `link_keys` and `failures`; a row is kept when it has a side and no failure."""
+    """Every candidate with `side`, `link_keys`, `failures` and `alone`; kept when it has a side and no failure.
+
+    `alone` is the rule without which the row would stay: the only one that stands against it. A row without a side
+    could train, whatever else an evaluation side would want of it.
+    """
     joined = rows.join(placed.rows, "utterance_id", how="left")
     listed = F.when(F.col("listed").isNotNull(), F.array("listed")).otherwise(sides_of(SIDES))
     asked = F.when(F.col("side").isNotNull(), F.array("side")).otherwise(listed)
     found = F.concat(problems(policy, asked), placement_problems(F.col("reason"), F.col("detail")))
     kept = F.col("side").isNotNull() & (F.size("failures") == 0)
-    return joined.withColumn("failures", found).withColumn("kept", kept)
+    one_side = F.array(F.coalesce("listed", F.lit("train")))
+    against = F.when(F.col("side").isNull(), problems(policy, one_side)).otherwise(F.col("failures"))
+    alone = F.when(F.size(against) == 1, against[0]["rule"])
+    return joined.withColumn("failures", found).withColumns({"kept": kept, "alone": alone})

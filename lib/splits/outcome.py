@@ -67,8 +67,7 @@ def rules(decided: DataFrame, policy: Policy) -> DataFrame:
 
     `hours_alone` are the hours of rows that this rule excludes and nothing else does.
     """
-    alone = F.when(F.size("failures") == 1, F.col("failures")[0]["rule"])
-    asked = decided.filter(F.col("set_aside").isNull()).select("ms", "said", alone.alias("alone"))
+    asked = decided.filter(F.col("set_aside").isNull()).select("ms", "said", "alone")
     counted = {"passed": PASS, "failed": FAIL, "not_applicable": NOT_APPLICABLE}
     # One row of aggregates, and no row per rule of each row.
     each = [
