@@ -38,6 +38,7 @@ from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.plan import Wanted
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console
+from speechlake.views import published
 
 NAME = "pipeline"
 STEPS = tuple(
@@ -222,7 +223,7 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
 
 def _show_ways_on(lake: Lake, seconds: float) -> None:
     """What the whole run took, and three commands to try next."""
-    excluded = lake.read("decisions").orderBy("utterance_id").select("utterance_id").limit(1).collect()
+    excluded = published(lake, "decisions").orderBy("utterance_id").select("utterance_id").limit(1).collect()
     commands = (
         *(f"speechlake explain --lake {lake.root} {row.utterance_id[:8]}" for row in excluded),
         f'speechlake sql --lake {lake.root} "select language, count(*) n from utterances_now group by 1"',

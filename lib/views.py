@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 FILED = ("corpus", "utterance_id", "content_sha256", "fingerprint", "inputs_hash", "run_id")
+OF_BUILDS = ("splits", "decisions", "assignments", "fixed_sets")
 SCORE_COLUMNS = (
     "unit",
     *(
@@ -245,12 +246,24 @@ def utterances_now(lake: Lake) -> DataFrame:
     return frame.withColumns(derived_columns())
 
 
+def published(lake: Lake, name: str) -> DataFrame:
+    """Rows of one of `OF_BUILDS` that belong to a release."""
+    from pyspark.sql import functions as F
+
+    builds = F.broadcast(lake.read("releases").select("build_id"))
+    return lake.read(name).join(builds, "build_id", how="left_semi").select(*TABLES[name].column_names)
+
+
 def register_views(lake: Lake) -> list[str]:
-    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`, `imported_now`; their names."""
+    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`, `imported_now`; their names.
+
+    Of what builds wrote, the published: rows of a build that was refused, or killed, are nobody's.
+    """
     from speechlake.feedback.current import imported_now
 
     for name in TABLES:
-        lake.read(name).createOrReplaceTempView(name)
+        rows = published(lake, name) if name in OF_BUILDS else lake.read(name)
+        rows.createOrReplaceTempView(name)
     all_transcripts(lake).createOrReplaceTempView("all_transcripts")
     utterances_now(lake).createOrReplaceTempView("utterances_now")
     imported_now(lake).createOrReplaceTempView("imported_now")

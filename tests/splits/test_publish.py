@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import Tables, tables
 
+from speechlake import views
 from speechlake.errors import BuildRefused, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -207,12 +208,14 @@ def test_a_name_that_another_scheme_takes_at_the_same_moment_is_refused(shared, 
 
 
 def test_a_leak_stops_publishing_and_leaves_nothing_that_counts(shared, stage):
+    shown = sorted(views.published(shared, "splits").collect(), key=str)
     with held(shared, "leaky") as hold:
         staged = stage(hold, {"u1": "test", "u2": "train"}, release="leaky")
         with pytest.raises(LeakFound, match="speaker s1 on test, train"):
             commit_build(hold, staged)
         assert list(hold.staging.complete()) == []
     assert published(shared, "leaky") == []
+    assert sorted(views.published(shared, "splits").collect(), key=str) == shown
     assert shared.read("assignments").where("scheme = 'leaky'").isEmpty()
     with held(shared, "leaky", "r2") as hold:
         assert hold.adopt(lambda found: commit_build(hold, found)) == 0
