@@ -71,12 +71,16 @@ def _told(out: Console, name: str, end: Evaluated) -> dict[str, Any]:
         _show(out, f"{name}: quantiles and their numbers", pins)
     for row in _rows(end.build.warnings):
         out.print(f"warning: {row['message']}")
+    refused = [row["message"] for row in _rows(end.build.refusals)]
+    for message in refused:
+        out.print(f"would be refused: {message}")
     return {
         "hours": {row["split"]: round(row["hours"], 4) for row in sides},
         "utterances": {row["split"]: row["utterances"] for row in sides},
         "hours_removed_alone": {row["rule"]: round(row["hours_alone"], 4) for row in rules},
         "excluded": {row["reason"]: row["utterances"] for row in reasons},
         "quantiles": dict(end.numbers),
+        "refused": refused,
     }
 
 

@@ -249,6 +249,7 @@ def test_simulate_says_what_build_splits_would_do_and_writes_nothing(story):
     }
     assert said["excluded"] == {"duplicate_of_kept": 1, "error_rate": 1}
     assert said["hours_removed_alone"]["error_rate"] > 0
+    assert said["refused"] == []
     (change,) = done.counts["changed"]
     assert (change["was"], change["reason"], change["utterances"]) == ("excluded", "error_rate", 1)
     assert change["examples"] == [story.ids["a5"]]
