@@ -158,10 +158,10 @@ def test_the_graph_of_a_run_can_be_seen_in_a_browser(airflow, killed_run):
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1600, "height": 700})
-        page.add_init_script("localStorage.setItem('dagView', '\"graph\"')")
+        page.add_init_script("localStorage.setItem('default_dag_view', '\"graph\"')")
         page.goto(f"{airflow.url}/dags/speechlake_corpus/runs/{killed_run}")
-        page.wait_for_selector("text=find_duplicates", timeout=60_000)
-        page.wait_for_selector(".react-flow__node", timeout=60_000)
+        page.wait_for_selector("text=find_duplicates", timeout=120_000)
+        page.wait_for_selector(".react-flow__node", timeout=120_000)
         page.wait_for_timeout(3000)
         assert page.locator(".react-flow__node").count() >= 5
         PICTURE.parent.mkdir(exist_ok=True)
