@@ -153,8 +153,8 @@ def test_a_writer_that_always_comes_second_gives_up_and_does_not_sleep_before_it
         raise ConcurrentAppendException("another was quicker")
 
     slept = []
-    monkeypatch.setattr("speechlake.hold.time", SimpleNamespace(sleep=slept.append))
     with lake.hold("job", "c", "r1") as hold, pytest.raises(Conflict, match="8 times"):
+        monkeypatch.setattr("speechlake.hold.time", SimpleNamespace(sleep=slept.append))
         hold._commit("content_hashes", lambda: hashes(rows, "a"), beaten, "")
     assert len(slept) == RETRIES - 1
 
