@@ -7,36 +7,26 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from batch_fakes import InBatches
 from signal_clips import clip_of
 
 from speechlake.signals.batching import Asked, Piece
 from speechlake.signals.engine import Task
-from speechlake.signals.extractor import Clip, Identity, Measurement
+from speechlake.signals.extractor import Clip, Measurement
 from speechlake.signals.plan import wanted_of
 from speechlake.signals.reading import Heard
 
 
 @dataclass(frozen=True)
-class Choosy:
+class Choosy(InBatches):
     """Says the same of every clip, in batches, but refuses to make pieces of clips in German."""
 
     name: ClassVar[str] = "whisper"
     version: ClassVar[str] = "choosy"
     inputs: ClassVar[tuple[str, ...]] = ("language",)
 
-    batch_s: float = 40.0
-    streams: int = 1
-    seconds_per_second: float = 0.0
-    device: str = "cpu"
-
-    def identity(self) -> Identity:
-        return Identity(self.name, self.version)
-
     def load(self) -> Any:
         return "model"
-
-    def measure(self, model: Any, clips: Sequence[Clip]) -> list[Measurement]:
-        raise NotImplementedError
 
     def ask(self, model: Any, clip: Clip) -> Asked:
         if clip.inputs["language"] == "de":

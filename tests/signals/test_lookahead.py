@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from batch_fakes import InBatches
 
 from speechlake.signals.batching import Asked, BatchExtractor, Piece
-from speechlake.signals.extractor import Clip, Identity, Measurement
+from speechlake.signals.extractor import Clip, Measurement
 from speechlake.signals.lookahead import Lookahead
 
 
 @dataclass(frozen=True)
-class Echo:
+class Echo(InBatches):
     """Gives back the notes of its pieces, unless a note tells it otherwise; writes down its batches."""
 
     name: ClassVar[str] = "echo"
@@ -25,19 +26,9 @@ class Echo:
     inputs: ClassVar[tuple[str, ...]] = ()
 
     batches: list[list[Any]] = field(default_factory=list)
-    batch_s: float = 40.0
-    streams: int = 1
-    seconds_per_second: float = 0.0
-    device: str = "cpu"
-
-    def identity(self) -> Identity:
-        return Identity(self.name, self.version)
 
     def load(self) -> Any:
         return threading.Event()
-
-    def measure(self, model: Any, clips: Sequence[Clip]) -> list[Measurement]:
-        raise NotImplementedError
 
     def ask(self, model: Any, clip: Clip) -> Asked:
         raise NotImplementedError
