@@ -89,11 +89,15 @@ S = TypeVar("S", bound=Section)
 
 def load(path: str | Path, kind: type[S]) -> S:
     """The file as a `kind`; ConfigError names the file, the field, what was found and what is valid."""
+    return loads(text_of(path), str(path), kind)
+
+
+def text_of(path: str | Path) -> str:
+    """All of the file, byte for byte in UTF-8; ConfigError where it cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return loads(text, str(path), kind)
 
 
 def loads(text: str, path: str, kind: type[S]) -> S:

@@ -25,9 +25,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, loads
+from speechlake.config import Section, loads, text_of
 from speechlake.corpora import Name
-from speechlake.errors import ConfigError, UsageError
+from speechlake.errors import UsageError
 from speechlake.ids import canonical_json, recording_id
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -154,12 +154,8 @@ def load_request(path: str | Path, *, sha256: str | None = None) -> Request:
 
     UsageError where the very bytes that are read do not have `sha256`, those that somebody approved.
     """
-    try:
-        data = Path(path).read_bytes()
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    found = hashlib.sha256(data).hexdigest()
+    text = text_of(path)
+    found = hashlib.sha256(text.encode("utf-8")).hexdigest()
     if sha256 not in (None, found):
         raise UsageError(
             f"--request {path} has sha256 {found}, expected {sha256}",
