@@ -80,9 +80,10 @@ def leaks(
     copy is found that nobody has looked up yet.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `speaker`
-    (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions and columns that the policy links, `text`,
-    `evaluation_corpus`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
-    list's), and `moved` (its published side is another). Rows meet their links once, and pass through `staged`.
+    (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
+    and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`, `boilerplate`
+    (evaluates), `unknown_utterance`, `listed` (on another side than its list's), and `moved` (its published side
+    is another). Rows meet their links once, and pass through `staged`.
     """
     wanted = asked or Asked()
     together, excluding = wanted.links.of_mode("together"), wanted.links.of_mode("exclude_from_train")
@@ -105,7 +106,7 @@ def leaks(
         _boilerplate(rows),
         _speaker_unknown(rows, listed),
         _audio_of_benchmarks(rows, benchmarks),
-        *([] if heard is None else _samples(rows, benchmarks, heard)),
+        *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
         *(_on_two_sides(rows, name, F.col(values[name])) for name in together),
         *(_train_and_evaluation(rows, name, F.col(values[name])) for name in excluding),
         *gate_texts.leaks(rows, benchmarks, wanted),
@@ -179,9 +180,11 @@ def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> DataFrame:
     return _found(_each(shared), "evaluation_corpus")
 
 
-def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame) -> list[DataFrame]:
+def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: Staged) -> list[DataFrame]:
     """The same decoded samples on more than one side, and in an evaluation corpus; `duplicates` is not asked."""
     mine = rows.filter(~_is_boilerplate()).join(heard, ["utterance_id", "content_sha256"], how="inner")
+    # Both queries below read it, and the join is of all utterances.
+    mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256"))
     held = benchmarks.select("utterance_id").join(heard, "utterance_id", how="inner")
     shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
     return [
