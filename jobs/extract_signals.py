@@ -22,6 +22,7 @@ from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
+from speechlake.manifests.roots import require_roots
 from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
@@ -31,14 +32,13 @@ from speechlake.signals.commit import Measured
 from speechlake.signals.devices import device_named
 from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import Wanted, names_of
-from speechlake.signals.promote import choices, promote
+from speechlake.signals.promote import promote_all
 from speechlake.signals.rates import past_rate
+from speechlake.signals.rehash import hash_relisted
 from speechlake.signals.run import (
     commit_any,
     drop_plans,
-    hash_relisted,
     measured_chunks,
-    require_roots,
     staged_plan,
 )
 
@@ -246,7 +246,7 @@ def _measure(
 ) -> None:
     """Plan what is lacking, measure and commit it, and note in `this` what it took."""
     require_roots(hold.lake, hold.scope)
-    hashed = hash_relisted(hold)
+    hashed = hash_relisted(hold, progress)
     plan = staged_plan(hold, wanted, only=only)
     if plan is not None:
         past = past_rate(hold.lake, [w.fingerprint for w in wanted])
@@ -255,16 +255,6 @@ def _measure(
             measured.add(chunk)
     drop_plans(hold)
     _fill(this, measured, hashed)
-
-
-def promote_all(hold: Hold, wanted: Sequence[Wanted]) -> None:
-    """Make current what was measured with, each for its languages; what measured nothing is left alone."""
-    for each in wanted:
-        if any(
-            choice.rows for choice in choices(hold.lake, each.name) if choice.fingerprint == each.fingerprint
-        ):
-            for language in sorted(each.languages) if each.languages else [None]:
-                promote(hold, each.name, each.fingerprint, language)
 
 
 def _fill(this: Run, measured: Measured, hashed: int) -> None:

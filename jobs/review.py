@@ -23,9 +23,9 @@ from speechlake.feedback.page import MAX_MB, Review, review_page, with_sounds
 from speechlake.feedback.sample import MARGIN, REMOVED, sample
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.manifests.roots import all_roots
 from speechlake.page.render import page_path, write_page
 from speechlake.progress import Progress
-from speechlake.signals.run import roots_of
 from speechlake.splits.policy import Policy, load_policy
 
 NAME = "review"
@@ -62,8 +62,7 @@ def run(
         raise UsageError(f"--n {n}, --max-mb {max_mb}: expected more than 0")
     path = page_path(html)
     rows = sample(lake, policy, rule, per_language=n, seed=seed)
-    roots = {corpus: roots_of(lake, corpus) for corpus in sorted({row["corpus"] for row in rows})}
-    items = list(with_sounds(rows, roots, max_mb=max_mb))
+    items = list(with_sounds(rows, all_roots(lake), max_mb=max_mb))
     review = Review(shlex.quote(lake.root), rule, policy.name, policy.digest(), said_by, seed)
     left_out = len(rows) - len(items)
     write_page(path, review_page(review, items, left_out=left_out))

@@ -27,7 +27,8 @@ from speechlake.segments.plan import is_refused_by_line, sources, unheard
 from speechlake.segments.run import commit_any, heard_chunks
 from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.catalogue import register_identities
-from speechlake.signals.run import drop_plans, hash_relisted, stage_plan
+from speechlake.signals.rehash import hash_relisted
+from speechlake.signals.run import drop_plans, stage_plan
 
 NAME = "segment-recordings"
 READS = (
@@ -98,7 +99,7 @@ def _one_corpus(hold: Hold, how: Segmenter, this: Run, discard_text: bool, progr
         progress.say(f"{this.scope}: nothing to segment")
         return False
     this.reads(lake, READS)
-    hash_relisted(hold)
+    hash_relisted(hold, progress)
     found = sources(lake, this.scope, how, discard_text=discard_text)
     plan = stage_plan(hold, unheard(found))
     if plan is not None:

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 from speechlake import faults, logs
 from speechlake.commits import commit_info, conflicts, session_settings
 from speechlake.contracts import conform, struct_of
-from speechlake.erasure.alone import erasing
 from speechlake.errors import Busy, Conflict, Overtaken, SpeechlakeError
 from speechlake.fence import Fence
-from speechlake.locks import JvmLock, lock_file
+from speechlake.locks import JvmLock, erasing, lock_file
 from speechlake.schemas import TABLES
 from speechlake.sql_text import literal
 from speechlake.staging import Stage, Staging, safe_name
@@ -281,11 +280,11 @@ class Hold:
         """
         deadline = time.monotonic() + self._wait_s
         while True:
-            erasure = erasing(self.lake)
+            erasure = erasing(self.lake.spark, self.lake.root)
             if erasure is None:
                 left = max(0.0, deadline - time.monotonic())
                 lock = self._file_lock(f"{self.job}.{safe_name(self.scope)}", left).__enter__()
-                erasure = erasing(self.lake)
+                erasure = erasing(self.lake.spark, self.lake.root)
                 if erasure is None:
                     return lock
                 lock.__exit__(None, None, None)

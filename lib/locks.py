@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _HELD: set[str] = set()
 _GUARD = threading.Lock()
 _WRITABLE = "Check --lake: a folder that you may write to, or that can be made."
+# The one job that works alone: while another process holds this lock, nobody begins (`speechlake.hold`).
+ERASURE = "erase-speakers.lake"
 
 
 def lock_file(root: str, name: str) -> Path:
@@ -67,6 +69,14 @@ def held(path: Path) -> Held | None:
             return Held(path.stem, _who(path), os.fstat(file.fileno()).st_mtime, pid)
     except FileNotFoundError:
         return None
+
+
+def erasing(spark: SparkSession, root: str) -> Held | None:
+    """The erasure that another process runs on the local lake at `root`; None if none, or if it is this one's own."""
+    found = held(lock_file(root, ERASURE))
+    jvm: Any = spark._jvm
+    mine = found is not None and found.pid == jvm.java.lang.ProcessHandle.current().pid()
+    return None if mine else found
 
 
 def _who(path: Path) -> str:

@@ -12,11 +12,10 @@ import pytest
 from pyspark.sql import functions as F
 
 from speechlake.commits import commit_info
-from speechlake.erasure.alone import LOCK
 from speechlake.errors import Busy, Conflict, Overtaken, TableMismatch
 from speechlake.hold import RETRIES, Hold
 from speechlake.lake import Lake
-from speechlake.locks import lock_file
+from speechlake.locks import ERASURE, lock_file
 from speechlake.schemas import CONTENT_HASHES, RECORDINGS, TRANSCRIPTS
 from speechlake.signals.catalogue import numbered
 
@@ -181,7 +180,7 @@ def test_a_second_holder_of_the_same_scope_is_told_who_the_first_is(lake):
 
 
 def test_nobody_begins_in_a_scope_of_their_own_while_another_process_erases(lake):
-    path = lock_file(lake.root, LOCK)
+    path = lock_file(lake.root, ERASURE)
     path.parent.mkdir(parents=True)
     path.write_text('{"who": "run e of erase-speakers on lake"}')
     program = (

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
-
-from speechlake.locks import Held, held, lock_file
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
-    from speechlake.lake import Lake
 
 BY_CORPUS = ("ingest-manifests", "segment-recordings", "extract-signals", "score-transcripts")
-LOCK = "erase-speakers.lake"
 OF_LAKE = ("find-duplicates", "calibrate", "profile", "maintain-tables", "upgrade-lake")
 
 
@@ -30,14 +26,6 @@ def alone(hold: Hold, wait_s: float) -> Iterator[None]:
         for job, scope in sorted(_others(hold)) if hold.lake.is_local else ():
             stack.enter_context(hold.lake.hold(job, scope, hold.run_id, wait_s=wait_s))
         yield
-
-
-def erasing(lake: Lake) -> Held | None:
-    """The erasure of another process; one of this process writes through other holds itself. The lake is local."""
-    found = held(lock_file(lake.root, LOCK))
-    jvm: Any = lake.spark._jvm
-    mine = found is not None and found.pid == jvm.java.lang.ProcessHandle.current().pid()
-    return None if mine else found
 
 
 def _others(hold: Hold) -> set[tuple[str, str]]:

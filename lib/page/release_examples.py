@@ -19,12 +19,6 @@ Texts = Mapping[str, dict[str, Any]]
 MAX_AUDIO_BYTES = 20 << 20
 
 
-def roots_of(lake: Lake) -> dict[str, dict[str, str]]:
-    """Corpus -> name of a root -> its present URI."""
-    rows = lake.read("corpora").select("corpus", "roots").collect()
-    return {row.corpus: {root.name: root.uri for root in row.roots} for row in rows}
-
-
 def texts_of(lake: Lake, policy: Policy | None, ids: Collection[str]) -> Texts:
     """What is told of a few utterances, by utterance_id."""
     if not ids:

@@ -13,8 +13,9 @@ import yaml
 
 from speechlake import __version__, questions
 from speechlake.feedback.precision import has_reviews, reviews, rule_precision
+from speechlake.manifests.roots import all_roots
 from speechlake.page import release_charts as charts
-from speechlake.page.release_examples import examples_of, roots_of, texts_of
+from speechlake.page.release_examples import examples_of, texts_of
 from speechlake.page.release_rows import corpora, funnel, rules
 from speechlake.page.render import rendered
 from speechlake.questions import distributions, groups, overview
@@ -88,7 +89,7 @@ def _of_rows(
         "rules": rules(release["rules"], found["not_applicable"], _reviewed(lake)),
         "charts": charts.charts(found, policy),
         "examples": examples_of(
-            nearest, [r["rule"] for r in release["rules"]], texts, roots_of(lake), models
+            nearest, [r["rule"] for r in release["rules"]], texts, all_roots(lake), models
         ),
         "clusters": [
             {**row, "text": texts.get(row["utterance_id"], {}).get("text")} for row in found["clusters"]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 from speechlake.hold import Hold
 from speechlake.ids import make_id
+from speechlake.manifests.roots import roots_of
 from speechlake.progress import Progress
 from speechlake.segments.commit import Heard, commit_heard
 from speechlake.segments.plan import dealt, totals
 from speechlake.segments.segmenter import Segmenter
 from speechlake.segments.worker import STAGED_DDL, segmented
 from speechlake.signals.plan import Chunk, chunks
-from speechlake.signals.run import commit_hashes, roots_of
+from speechlake.signals.rehash import KIND, commit_hashes
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ TASKS_PER_CORE = 6
 
 def commit_any(hold: Hold, stage: Stage) -> Heard:
     """Commit a stage of this job, whatever it holds."""
-    if stage.note.get("kind") == "hashes":
+    if stage.note.get("kind") == KIND:
         return Heard(rows=commit_hashes(hold, stage))
     return commit_heard(hold, stage)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.job import Report, corpora_of
 from speechlake.signals.plan import Wanted, audio_seconds, unmeasured
 from speechlake.signals.rates import Rate, past_rate
+from speechlake.signals.rehash import relisted
 from speechlake.signals.spread import spread_of
 from speechlake.terminal import console, show
 
@@ -25,25 +26,36 @@ def show_outlook(
     """
     out = console()
     rows: list[list[Any]] = []
-    hours = 0.0
+    hours, read = 0.0, 0
     for name in corpora_of(lake, corpus):
         lacking, more = _lacking(lake, name, wanted)
         rows, hours = rows + lacking, hours + more
+        anew = relisted(lake, name)
+        read += anew.count() if anew is not None else 0
     show(out, "To be measured", ["corpus", "extractor", "model", "fingerprint", "utterances", "hours"], rows)
     rate = past_rate(lake, [w.fingerprint for w in wanted])
     seconds, cost = _foretold(hours, rate, spread_of(lake.spark, wanted).guess, price)
     ground = "as the last run of the same extractors" if rate else "at a guess: none of these ran here yet"
     out.print(f"{hours:.2f} h of audio, about {seconds:,.0f} s on this machine, {ground}")
+    if read:
+        out.print(
+            f"{read} recordings were listed anew: they are read and hashed first, and counted here as if unchanged"
+        )
     if cost is not None:
         out.print(f"about {cost:,.2f} at {price:g} per device hour")
     counts = {
         "utterances": sum(row[4] for row in rows),
         "hours": round(hours, 4),
+        "relisted": read,
         "predicted_s": round(seconds, 1),
         "predicted_price": None if cost is None else round(cost, 4),
     }
     return Report(
-        job, "planned" if rows else "nothing to do", None, counts, f"speechlake {job} --lake {lake.root}"
+        job,
+        "planned" if rows or read else "nothing to do",
+        None,
+        counts,
+        f"speechlake {job} --lake {lake.root}",
     )
 
 
@@ -53,7 +65,7 @@ def _lacking(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> tuple[list[li
 
     # As many rows as there are sets of extractors that something lacks.
     sums = (
-        unmeasured(lake, corpus, wanted)
+        unmeasured(lake, corpus, wanted, as_before=True)
         .groupBy("needs")
         .agg(F.count("*").alias("n"), (F.sum(audio_seconds()) / 3600).alias("hours"))
         .collect()

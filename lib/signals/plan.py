@@ -102,14 +102,27 @@ def with_content(recordings: DataFrame, content_hashes: DataFrame) -> DataFrame:
     return joined.withColumn("content_sha256", F.coalesce("content_sha256", unknown))
 
 
-def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
+def _as_before(frame: DataFrame, content_hashes: DataFrame) -> DataFrame:
+    """Where the content is unknown, that which the recording had before: one of them, if it had several."""
+    from pyspark.sql import functions as F
+
+    before = content_hashes.groupBy("recording_id").agg(F.max("content_sha256").alias("before"))
+    unknown = F.col("content_sha256").startswith("listing:")
+    content = F.when(unknown, F.coalesce("before", "content_sha256")).otherwise(F.col("content_sha256"))
+    return (
+        frame.join(before, on="recording_id", how="left").withColumn("content_sha256", content).drop("before")
+    )
+
+
+def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: bool = False) -> DataFrame:
     """One row per utterance that lacks any of `wanted`, with its recording and `needs`, the fingerprints it lacks.
 
-    Retired utterances and missing audio are not planned, nor what failed for the third time.
+    Retired utterances and missing audio are not planned, nor what failed for the third time. `as_before` takes
+    audio that was listed anew for unchanged: a forecast, as only reading it tells.
     """
     from pyspark.sql import functions as F
 
-    frame = with_states(lake, corpus, wanted)
+    frame = with_states(lake, corpus, wanted, as_before=as_before)
     needs = [F.when(F.col(each.state) == LACKING, F.lit(each.fingerprint)) for each in wanted]
     lacking = F.filter(F.array(*needs), lambda need: need.isNotNull())
     return (
@@ -117,7 +130,7 @@ def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
     )
 
 
-def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
+def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: bool = False) -> DataFrame:
     """One row per utterance that could be measured, with its recording and what it is to each of `wanted`.
 
     That column, `Wanted.state`, is MEASURED or FAILED (for good) where there is a row under the wanted content,
@@ -137,10 +150,12 @@ def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
         .where(current)
         .drop("corpus", "retired_in", "byte_offset", "manifest_uri", "extras")
     )
+    hashes = lake.read("content_hashes").where(here)
+    recordings = with_content(recordings, hashes)
+    if as_before:
+        recordings = _as_before(recordings, hashes)
     # Renamed by contract: both tables have a byte_offset, only the recording's says where audio lies.
-    frame = utterances.join(
-        with_content(recordings, lake.read("content_hashes").where(here)), on="recording_id", how="inner"
-    )
+    frame = utterances.join(recordings, on="recording_id", how="inner")
     for each in wanted:
         frame = _with_state(frame, lake, corpus, each)
     return frame

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
-from speechlake.signals.catalogue import numbered
+from speechlake.signals.catalogue import numbered, profile
+from speechlake.signals.plan import Wanted
+from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -86,3 +89,27 @@ def promote(hold: Hold, extractor: str, fingerprint: str, language: str | None) 
         return rows
 
     return taken if hold.insert_missing("profiles", missing) else 0
+
+
+def promote_all(hold: Hold, wanted: Sequence[Wanted]) -> None:
+    """Make current what a run measured with, each for its languages; what measured nothing is left alone."""
+    for each in wanted:
+        measured = {choice.fingerprint for choice in choices(hold.lake, each.name) if choice.rows}
+        if each.fingerprint in measured:
+            named = sorted(each.languages) if each.languages else [None, *_of_other_windows(hold.lake, each)]
+            for language in named:
+                promote(hold, each.name, each.fingerprint, language)
+
+
+def _of_other_windows(lake: Lake, wanted: Wanted) -> list[str]:
+    """The languages whose own entry names the same Whisper, but with other windows than `wanted` has for them.
+
+    Their verdict was revoked, or the run asked for accuracy. An entry that names another model was meant.
+    """
+    if not isinstance(wanted.extractor, Whisper):
+        return []
+    other = replace(wanted.extractor, windows="full" if wanted.extractor.windows == "cut" else "cut")
+    fingerprint = other.identity().fingerprint
+    entries = profile(lake).get(wanted.name, ())
+    own = {language for languages, fp in entries if fp == fingerprint for language in languages or ()}
+    return sorted(own - wanted.but)

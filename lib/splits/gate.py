@@ -109,7 +109,7 @@ def leaks(
         *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
         *(_on_two_sides(rows, name, F.col(values[name])) for name in together),
         *(_train_and_evaluation(rows, name, F.col(values[name])) for name in excluding),
-        *gate_texts.leaks(rows, benchmarks, wanted),
+        *gate_texts.leaks(rows, benchmarks.filter(~_is_boilerplate()), wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
     ]
     return reduce(lambda one, other: one.unionByName(other), found)
@@ -120,11 +120,10 @@ def _if_there(frame: DataFrame, *names: str) -> list[str]:
 
 
 def _benchmarks(links: DataFrame, asked: Asked) -> DataFrame:
-    """Current rows of the evaluation corpora that the policy heeds, audio heard in many recordings apart."""
+    """Current rows of the evaluation corpora that the policy heeds."""
     named = asked.decontaminate.corpora
     heeded = F.lit(True) if named is None else F.col("corpus").isin(list(named))
-    current = links.filter((F.col("role") == "evaluation") & F.col("retired_in").isNull() & heeded)
-    return current.filter(~_is_boilerplate())
+    return links.filter((F.col("role") == "evaluation") & F.col("retired_in").isNull() & heeded)
 
 
 def _value(name: str) -> Column:
@@ -176,19 +175,18 @@ def _boilerplate(rows: DataFrame) -> DataFrame:
 def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> DataFrame:
     """Rows of any side whose audio an evaluation corpus holds."""
     held = benchmarks.select("overlap_id").distinct()
-    shared = rows.filter(~_is_boilerplate()).join(held, "overlap_id", how="left_semi")
-    return _found(_each(shared), "evaluation_corpus")
+    return _found(_each(rows.join(held, "overlap_id", how="left_semi")), "evaluation_corpus")
 
 
 def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: Staged) -> list[DataFrame]:
     """The same decoded samples on more than one side, and in an evaluation corpus; `duplicates` is not asked."""
-    mine = rows.filter(~_is_boilerplate()).join(heard, ["utterance_id", "content_sha256"], how="inner")
+    mine = rows.join(heard, ["utterance_id", "content_sha256"], how="inner")
     # Both queries below read it, and the join is of all utterances.
-    mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256"))
+    mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256", "duplicate_kind"))
     held = benchmarks.select("utterance_id").join(heard, "utterance_id", how="inner")
     shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
     return [
-        _on_two_sides(mine, "samples", F.col("samples_sha256")),
+        _on_two_sides(mine.filter(~_is_boilerplate()), "samples", F.col("samples_sha256")),
         _found(_each(shared), "evaluation_corpus_samples"),
     ]
 

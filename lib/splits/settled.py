@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def with_settled(rows: DataFrame, evaluation: DataFrame | None, policy: Policy) -> DataFrame:
     """Add `settled` (the rank of a side, null where groups decide), `reason` and `detail`.
 
-    Takes rows with own, listed, linked_overlap, boilerplate, link_keys and `fits_<side>`. `evaluation` holds
+    Takes rows with own, listed, overlap_id, boilerplate, link_keys and `fits_<side>`. `evaluation` holds
     (overlap_id, corpus) of the audio of evaluation corpora; None where there is none. A row that is listed
     is on its list's side or nowhere:
     `published_before_listed` (a published row never moves), `boilerplate`, or `shares_with_fixed_set` (a row
@@ -56,10 +56,8 @@ def _with_contaminant(rows: DataFrame, evaluation: DataFrame | None) -> DataFram
     """Add `contaminant`: the first evaluation corpus, by name, that holds audio of this row."""
     if evaluation is None:
         return rows.withColumn("contaminant", F.lit(None).cast("string"))
-    held = evaluation.groupBy(F.col("overlap_id").alias("linked_overlap")).agg(
-        F.min("corpus").alias("contaminant")
-    )
-    return rows.join(held, "linked_overlap", how="left")
+    held = evaluation.groupBy("overlap_id").agg(F.min("corpus").alias("contaminant"))
+    return rows.join(held, "overlap_id", how="left")
 
 
 def _with_touching(rows: DataFrame) -> DataFrame:

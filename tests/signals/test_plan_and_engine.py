@@ -16,6 +16,7 @@ from fake_extractors import FakeSpeech
 from lake_tools import QUIET, Tables, column, ingest, says, tables, wav, write_lines
 
 from speechlake.signals.audio import Audio
+from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import SLOTS, by_recording, chunks, wanted_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Story:
         self.heard: dict[str, Counter[str]] = {}
         self.loads: dict[str, int] = {}
         self.reports: dict[str, Any] = {}
+        self.foretold: dict[str, Any] = {}
         self.names: dict[str, str] = {}
 
     def ingest(self) -> None:
@@ -66,6 +68,10 @@ class Story:
         self.loads[step] = len(self._lines("loaded")) - loads
         names = ("signals_audio", "signals_speech", "attempts", "content_hashes", "runs")
         self.after[step], self.versions[step] = tables(self.lake, names), self.lake.versions()
+
+    def foretell(self, step: str) -> None:
+        wanted = wanted_of([Audio(), FakeSpeech(str(self.notes))])
+        self.foretold[step] = show_outlook("extract-signals", self.lake, wanted, "c", None)
 
     def forget(self, *names: str) -> None:
         """Delete rows of signals_speech by hand."""
@@ -129,6 +135,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
         if not path.is_symlink():
             os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
     told.ingest()
+    told.foretell("touched")
     told.extract("touched")
     wav(told.audio / "three.wav", seed=33)
     told.ingest()
@@ -235,6 +242,15 @@ def test_touched_files_are_read_but_not_measured_again(story):
     hashes = Counter(row["content_sha256"] for row in after["content_hashes"])
     assert set(hashes) == {row["content_sha256"] for row in before["content_hashes"]}
     assert min(hashes.values()) >= 2
+
+
+@pytest.mark.slow
+def test_a_plan_after_a_touch_takes_audio_for_unchanged_and_tells_what_will_be_read(story):
+    counts = story.foretold["touched"].counts
+    touched = {row["recording_id"] for row in story.after["adopted"]["content_hashes"]}
+    assert counts["relisted"] == len(touched)
+    # The one that has its tries again; all others have rows under the content that they had.
+    assert counts["utterances"] == len({"flaky"})
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,10 @@ import pytest
 from speechlake.errors import UsageError
 from speechlake.jobs import profiles
 from speechlake.schemas import CONTENT_HASHES, EXTRACTORS, PROFILES, RECORDINGS, SIGNALS_WHISPER, UTTERANCES
+from speechlake.signals.catalogue import profile
+from speechlake.signals.plan import Wanted
+from speechlake.signals.promote import promote, promote_all
+from speechlake.signals.whisper import Whisper
 from speechlake.terminal import console
 
 if TYPE_CHECKING:
@@ -124,3 +129,23 @@ def test_a_setting_and_a_language_are_typed_or_refused():
             profiles.setting_of(wrong)
     with pytest.raises(UsageError, match="is not a language"):
         profiles.language_of("unknown")
+
+
+@pytest.mark.slow
+def test_full_windows_for_all_take_the_place_of_cut_ones_and_of_no_other_model(lake, rows):
+    full = Whisper(model="whisper-tiny.en", windows="full")
+    cut = replace(full, windows="cut")
+    wanted = [Wanted(each, each.identity()) for each in (full, cut)]
+    known = [wanted[0].fingerprint, wanted[1].fingerprint, B]
+    with lake.hold("fill", "c", "r") as hold:
+        hold.append_missing("extractors", rows(EXTRACTORS, *((fp, {"name": "whisper"}) for fp in known)))
+        measured = [("u1", {"content_sha256": "k", "fingerprint": fp, "inputs_hash": ""}) for fp in known]
+        hold.append_missing("signals_whisper", rows(SIGNALS_WHISPER, *measured))
+        for language, fingerprint in ((None, B), ("en", wanted[1].fingerprint), ("cy", B)):
+            promote(hold, "whisper", fingerprint, language)
+        promote_all(hold, wanted[:1])
+    assert profile(lake)["whisper"] == [
+        (frozenset(["cy"]), B),
+        (frozenset(["en"]), wanted[0].fingerprint),
+        (None, wanted[0].fingerprint),
+    ]
