@@ -37,7 +37,7 @@ def run(lake: Lake, query: str, *, limit: int = 100, as_csv: bool = False) -> Re
     """Print the first `limit` rows that `query` yields; UsageError where Spark refuses it."""
     from pyspark.errors import PySparkException
 
-    views = register_views(lake)
+    views = register_views(lake, query)
     # A query names views; files by path (`parquet.`/etc``) are not for it.
     lake.spark.conf.set("spark.sql.runSQLOnFiles", "false")
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
 
 from speechlake.errors import TableMismatch
 from speechlake.schemas import Table
@@ -25,6 +26,12 @@ def struct_of(table: Table) -> StructType:
 def empty(spark: SparkSession, table: Table) -> DataFrame:
     """A frame of `table` without rows."""
     return spark.createDataFrame([], struct_of(table))
+
+
+def rows_of(spark: SparkSession, table: Table, rows: Iterable[Any]) -> DataFrame:
+    """A frame of a few rows that the driver holds, dicts or Rows, in one partition: of several, the first would be empty."""
+    values = [tuple(row[name] for name in table.column_names) for row in rows]
+    return spark.createDataFrame(values, struct_of(table)).coalesce(1)
 
 
 def conform(frame: DataFrame, table: Table) -> DataFrame:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake import faults, logs
 from speechlake.commits import commit_info, conflicts, session_settings
-from speechlake.contracts import conform, struct_of
+from speechlake.contracts import conform, rows_of
 from speechlake.errors import Busy, Conflict, Overtaken, SpeechlakeError
 from speechlake.fence import Fence
 from speechlake.locks import JvmLock, erasing, lock_file
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 RETRIES = 8
+# So many rows are written by one task. Of several, the first may be empty, and leave a file that no version names.
+ONE_FILE = 1000
 # A commit lasts seconds, compaction of a large table minutes; a lock held longer than this is a fault, not a queue.
 TABLE_WAIT_S = 1800.0
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -107,7 +109,8 @@ class Hold:
             return frame.join(known.select(*keys), on=keys, how="left_anti").select(*table.column_names)
 
         def write(rows: DataFrame, options: Mapping[str, str]) -> None:
-            few = rows.coalesce(max(1, self.lake.spark.sparkContext.defaultParallelism))
+            alone = expected is not None and expected <= ONE_FILE
+            few = rows.coalesce(1 if alone else max(1, self.lake.spark.sparkContext.defaultParallelism))
             few.write.format("delta").mode("append").options(**options).save(self.lake.path(name))
 
         return self._commit(name, missing, write, digest, known=fresh and expected is not None)
@@ -134,8 +137,7 @@ class Hold:
             nonlocal asked
             made = make()
             asked = len(made)
-            rows = [tuple(row[column] for column in table.column_names) for row in made]
-            return self.lake.spark.createDataFrame(rows, struct_of(table))
+            return rows_of(self.lake.spark, table, made)
 
         def write(rows: DataFrame, _: Mapping[str, str]) -> None:
             from delta.tables import DeltaTable

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake import __version__, watching
 from speechlake.commits import commit_info
-from speechlake.contracts import struct_of
+from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.ids import canonical_json
 from speechlake.schemas import RUNS, TABLES
@@ -106,11 +106,7 @@ class Run:
             "started_at": self.started_at,
             "finished_at": self.started_at + timedelta(seconds=self.seconds),
         }
-        # In one partition: an empty first one leaves a file on disk that no version names, for upkeep to delete,
-        # whose own run then leaves the next. (A coalesce is dropped for the one that follows when it is written.)
-        spark = hold.lake.spark
-        alone = spark.sparkContext.parallelize([tuple(row[name] for name in RUNS.column_names)], 1)
-        hold.append_missing("runs", spark.createDataFrame(alone, struct_of(RUNS)), fresh=True, expected=1)
+        hold.append_missing("runs", rows_of(hold.lake.spark, RUNS, [row]), fresh=True, expected=1)
         watching.run_ended(self, outcome)
 
 

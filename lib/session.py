@@ -139,6 +139,10 @@ def _java_options(cores: int) -> Iterator[str]:
         yield "-XX:TieredStopAtLevel=1"
         # The code cache for one compiler is 48 MB by default; full, it ends all compiling.
         yield "-XX:ReservedCodeCacheSize=240m"
+    if class_archive().exists():
+        # Silent where the archive is not of this Java or these jars: it would say so on standard output.
+        yield f"-XX:SharedArchiveFile={class_archive()}"
+        yield "-Xlog:cds*=off"
 
 
 def _with_jars(conf: SparkConf) -> None:
@@ -168,6 +172,11 @@ def spark_jars() -> Path:
     import pyspark
 
     return Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+
+
+def class_archive() -> Path:
+    """Where `scripts/class_archive.py` leaves the classes that jobs need, for Java to map instead of load."""
+    return spark_jars() / "speechlake.jsa"
 
 
 def _not_started(master: str, error: Exception) -> SpeechlakeError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from speechlake.schemas import TABLES
@@ -254,17 +256,25 @@ def published(lake: Lake, name: str) -> DataFrame:
     return lake.read(name).join(builds, "build_id", how="left_semi").select(*TABLES[name].column_names)
 
 
-def register_views(lake: Lake) -> list[str]:
-    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`, `imported_now`; their names.
+def register_views(lake: Lake, query: str | None = None) -> list[str]:
+    """Temporary views for SQL: every table, `all_transcripts`, `utterances_now`, `imported_now`; all their names.
 
+    With a `query`, only those that it may mean, as opening a table takes time; all, if it names none of them.
     Of what builds wrote, the published: rows of a build that was refused, or killed, are nobody's.
     """
     from speechlake.feedback.current import imported_now
 
-    for name in TABLES:
-        rows = published(lake, name) if name in OF_BUILDS else lake.read(name)
-        rows.createOrReplaceTempView(name)
-    all_transcripts(lake).createOrReplaceTempView("all_transcripts")
-    utterances_now(lake).createOrReplaceTempView("utterances_now")
-    imported_now(lake).createOrReplaceTempView("imported_now")
-    return [*TABLES, "all_transcripts", "utterances_now", "imported_now"]
+    made: dict[str, Callable[[Lake], DataFrame]] = {name: partial(_rows_of, name=name) for name in TABLES}
+    made |= {
+        "all_transcripts": all_transcripts,
+        "utterances_now": utterances_now,
+        "imported_now": imported_now,
+    }
+    named = [name for name in made if query is not None and name in query.lower()]
+    for name in named or made:
+        made[name](lake).createOrReplaceTempView(name)
+    return list(made)
+
+
+def _rows_of(lake: Lake, name: str) -> DataFrame:
+    return published(lake, name) if name in OF_BUILDS else lake.read(name)

@@ -77,6 +77,11 @@ fetch_jars() {
         fail "Ivy could not fetch Delta's jars (see $logs/jars.log): is the jar registry reachable from here?"
 }
 
+# A convenience: without it, commands start some seconds later.
+archive_classes() {
+    logged classes .venv/bin/python scripts/class_archive.py || say "    left out (see $logs/classes.log)"
+}
+
 mkdir -p "$logs"
 exec 9>build/.setup.lock
 flock -n 9 || { say "==> waiting for another set-up of this checkout" && flock 9; }
@@ -90,4 +95,8 @@ step "$stamp" "$key" "$packages" install_packages
 step build/jars/.done "$(sha256sum <scripts/fetch_jars.py)" "fetching Delta's jars through Ivy (about 10 s, 10 MB)" fetch_jars
 step build/speech/.done "$(sha256sum <scripts/fetch_speech.sh)" "fetching speech of six voices from Debian packages (about 10 s, 100 MB)" scripts/fetch_speech.sh
 # Beside Spark's own jars, so that plain spark-submit and jobs started elsewhere find them too.
-cp -u build/jars/*.jar "$(.venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])')/jars/"
+jars=$(.venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])')/jars
+cp -u build/jars/*.jar "$jars/"
+[ ! -e build/java ] || export JAVA_HOME=$PWD/build/java
+key=$(cat scripts/class_archive.py constraints.txt <("${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1) | sha256sum)
+step "$jars/.speechlake.jsa" "$key" "writing down Java's classes, so that commands start sooner (about 30 s, 200 MB)" archive_classes

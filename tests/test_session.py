@@ -21,6 +21,15 @@ def test_the_optimising_compiler_is_left_out_where_it_would_take_the_few_cores(
     assert ("-XX:TieredStopAtLevel=1" in list(session._java_options(cores))) is told
 
 
+def test_a_class_archive_is_named_where_set_up_left_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "spark_jars", lambda: tmp_path)
+    assert not [option for option in session._java_options(2) if "cds" in option]
+    session.class_archive().touch()
+    assert f"-XX:SharedArchiveFile={tmp_path / 'speechlake.jsa'}" in list(session._java_options(2))
+
+
 @pytest.mark.parametrize(
     ("name", "hidden"),
     [

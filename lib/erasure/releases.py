@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from speechlake.config import loads
-from speechlake.contracts import struct_of
+from speechlake.contracts import rows_of
 from speechlake.erasure.tables import Plan
 from speechlake.errors import ConfigError
 from speechlake.hold import Hold
@@ -88,10 +88,7 @@ def record(hold: Hold, releases: Sequence[Held], run_id: str) -> None:
         {**asdict(each), "run_id": run_id, "rows_digest": digests[each.build_id], "erased_at": now}
         for each in releases
     ]
-    frame = lake.spark.createDataFrame(
-        [tuple(row[name] for name in ERASURES.column_names) for row in rows], struct_of(ERASURES)
-    )
-    hold.append_missing("erasures", frame, expected=len(rows))
+    hold.append_missing("erasures", rows_of(lake.spark, ERASURES, rows), expected=len(rows))
 
 
 def explained(lake: Lake, release: Mapping[str, Any], digest: str) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.manifests import table_rows as rows
 from speechlake.manifests.classify import Verdict, first_of_several, verdicts, what_it_says, with_class
@@ -280,7 +281,5 @@ def _manifest_rows(
 
 
 def _commit_manifests(hold: Hold, stage: Stage, versions: Sequence[Any]) -> int:
-    from speechlake.contracts import struct_of
-
-    frame = hold.lake.spark.createDataFrame(list(versions), struct_of(MANIFESTS))
+    frame = rows_of(hold.lake.spark, MANIFESTS, versions)
     return hold.append_missing("manifests", frame, digest=stage.digest, fresh=True, expected=len(versions))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+from speechlake.contracts import rows_of
 from speechlake.corpora import Corpus
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
@@ -106,13 +107,11 @@ def _roots_with_recordings(lake: Lake, corpus: str) -> set[str]:
 
 def upsert_corpus(hold: Hold, row: Mapping[str, Any], known: Any | None, digest: str = "") -> int:
     """Write the row of a corpus, when it is new (`known` None) or differs from the `known` one."""
-    from speechlake.contracts import struct_of
     from speechlake.schemas import CORPORA
 
     if known is not None and known.asDict(recursive=True) == dict(row):
         return 0
-    values = [tuple(row[name] for name in CORPORA.column_names)]
-    frame = hold.lake.spark.createDataFrame(values, struct_of(CORPORA))
+    frame = rows_of(hold.lake.spark, CORPORA, [row])
     if known is not None:
         return hold.merge("corpora", frame, corpus=hold.scope, digest=digest)
     return hold.append_missing("corpora", frame, digest=digest, fresh=True, expected=1)

@@ -108,7 +108,7 @@ def write_verdicts(hold: Hold, full: str, cut: str, found: Sequence[Verdict]) ->
     """Append the verdicts that say something new; rows written."""
     from pyspark.sql import functions as F
 
-    from speechlake.contracts import struct_of
+    from speechlake.contracts import rows_of
 
     known = hold.lake.read("calibrations").where(F.col("fingerprint") == cut).collect()
     newest = {row.language: row for row in sorted(known, key=lambda row: row.n)}
@@ -117,7 +117,7 @@ def write_verdicts(hold: Hold, full: str, cut: str, found: Sequence[Verdict]) ->
         for each in found
         if each.paired.rate_a is not None and _says_more(each, newest.get(each.language))
     ]
-    frame = hold.lake.spark.createDataFrame(rows, struct_of(CALIBRATIONS))
+    frame = rows_of(hold.lake.spark, CALIBRATIONS, rows)
     return hold.append_missing("calibrations", frame, expected=len(rows))
 
 
@@ -128,9 +128,9 @@ def _says_more(each: Verdict, known: Any) -> bool:
     )
 
 
-def _row(full: str, cut: str, each: Verdict, n: int, run_id: str) -> tuple[Any, ...]:
+def _row(full: str, cut: str, each: Verdict, n: int, run_id: str) -> dict[str, Any]:
     paired = each.paired
-    said = {
+    return {
         "fingerprint": cut,
         "full_fingerprint": full,
         "language": each.language,
@@ -148,4 +148,3 @@ def _row(full: str, cut: str, each: Verdict, n: int, run_id: str) -> tuple[Any, 
         "runaways": each.runaways,
         "run_id": run_id,
     }
-    return tuple(said[name] for name in CALIBRATIONS.column_names)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from speechlake import watching
+from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.schemas import ATTEMPTS, CHUNKS, CONTENT_HASHES, TABLES
 from speechlake.signals.plan import MAX_ATTEMPTS
@@ -70,8 +71,6 @@ def commit_measured(hold: Hold, stage: Stage) -> Measured:
 
 def chunk_row(hold: Hold, stage: Stage, measured: Measured) -> DataFrame:
     """The row of `chunks` of a stage."""
-    from speechlake.contracts import struct_of
-
     said = {
         **{name: value for name, value in vars(measured).items() if name in CHUNKS.column_names},
         "corpus": hold.scope,
@@ -79,8 +78,7 @@ def chunk_row(hold: Hold, stage: Stage, measured: Measured) -> DataFrame:
         "chunk": stage.note["chunk"],
         "fingerprints": stage.note["fingerprints"],
     }
-    row = tuple(said[name] for name in CHUNKS.column_names)
-    return hold.lake.spark.createDataFrame([row], struct_of(CHUNKS))
+    return rows_of(hold.lake.spark, CHUNKS, [said])
 
 
 def content_rows(staged: DataFrame, corpus: str) -> DataFrame:
