@@ -237,6 +237,7 @@ def test_a_build_left_under_another_policy_takes_the_name_and_is_not_taken_for_t
     assert story.split("mine") == story.split("r1")
 
 
+@pytest.mark.long
 def test_simulate_says_what_build_splits_would_do_and_writes_nothing(story):
     before = story.lake.versions()
     loose = policy(POLICY.replace("default: 0.5", "default: 2"))

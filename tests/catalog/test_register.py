@@ -58,6 +58,7 @@ def test_every_table_and_view_is_there_under_its_name(sample, database):
     assert names >= {*TABLES, *VIEWS}
 
 
+@pytest.mark.long
 def test_utterances_now_holds_the_same_columns_types_and_values_as_our_own_view(sample, database):
     own, theirs = utterances_now(sample), sample.spark.table(f"{database}.utterances_now")
     assert theirs.dtypes == own.dtypes
@@ -93,6 +94,7 @@ def lake_of(spark: Any, root: Path) -> Lake:
     return Lake(spark, root)
 
 
+@pytest.mark.long
 def test_a_table_that_is_written_later_takes_the_place_of_the_view_without_rows(spark, tmp_path, empty):
     lake = lake_of(spark, tmp_path / "lake")
     register.run(lake, database=empty, progress=QUIET)

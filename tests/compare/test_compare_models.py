@@ -173,6 +173,7 @@ def test_regressions_come_with_the_worst_first(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_hours_are_those_that_pass_for_train_with_each_model_in_the_others_place(both, compared):
     judged = judged_by_both(both, POLICY, OLD, NEW, compared).persist()
     found = {row.name: tuple(row)[1:] for row in hours_by_language(judged).collect()}
@@ -194,6 +195,7 @@ def test_hours_are_those_that_pass_for_train_with_each_model_in_the_others_place
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_job_prints_tables_and_ends_with_the_totals(both):
     out = io.StringIO()
     report = compare_models.run(both, old="aaaa", new="new-model", policy=POLICY, n=1, out=console(out))

@@ -181,6 +181,7 @@ def test_new_audio_meets_what_was_there_and_names_last(lake, rows):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_clip_that_comes_back_meets_what_came_while_it_was_gone(lake, rows):
     from pyspark.sql import functions as F
 

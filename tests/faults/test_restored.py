@@ -57,6 +57,7 @@ def restored(lake: Lake, name: str, version: int) -> None:
 
 
 @pytest.mark.parametrize(("step", "name"), every_table())
+@pytest.mark.long
 def test_a_table_restored_to_what_it_was_before_a_job_is_brought_back_by_the_same_command(
     story: FaultStory, tmp_path: Path, step: str, name: str
 ) -> None:

@@ -207,6 +207,7 @@ def seen_in(page: Path) -> str:
     return re.sub("<[^>]*>", " ", page.read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 def test_a_review_comes_back_as_the_precision_of_its_rule(story):
     page = story.folder / "review.html"
     policy = loads(POLICY, "p", Policy)

@@ -136,6 +136,7 @@ def test_every_line_is_counted_once_whatever_its_channels(calls):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_channel_is_measured_once_from_its_own_samples(calls):
     rows = calls.after["measured"]["signals_audio"]
     assert len(rows) == len({row["utterance_id"] for row in rows}) == len(NEW) - 1  # later.wav is missing

@@ -91,6 +91,7 @@ def killed(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_audio_that_moves_between_a_killed_run_and_the_next_keeps_its_former_place(
     lake: Lake, tmp_path: Path, killed: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_audio_that_moves_between_a_killed_run_and_the_next_keeps_its_former_pla
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_a_killed_run_staged_binds_the_next_run(lake: Lake, tmp_path: Path, killed: Path) -> None:
     with pytest.raises(UsageError, match="ids=interval"):
         ingest(lake, killed, roots={"audio": str(tmp_path / "here")}, ids="source")

@@ -158,7 +158,7 @@ def test_a_build_is_published_once_and_a_repeat_writes_nothing(shared, stage, ex
 @pytest.mark.parametrize(
     "table",
     [
-        table if table in ("assignments", "releases") else pytest.param(table, marks=pytest.mark.long)
+        table if table == "releases" else pytest.param(table, marks=pytest.mark.long)
         for table in (*PARTS, "none")
     ],
 )

@@ -24,7 +24,7 @@ from speechlake.terminal import console
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 POLICY = """
 name: releases
@@ -162,7 +162,6 @@ def test_rows_that_somebody_changed_are_found_by_digest_gate_and_diff(kept):
     assert kept.verify("r2", sample=0)[1].refusal is None
 
 
-@pytest.mark.long
 def test_lists_of_evaluation_sets_are_asked_again_by_what_the_release_read(kept):
     from delta.tables import DeltaTable
 
