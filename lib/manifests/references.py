@@ -181,7 +181,8 @@ def _known_prefix(reference: str, roots: Roots) -> Located | Refused | None:
     elif not reference.startswith("/"):
         found = roots.locate(reference)
         return found and _relative(found.path, Located(found.root, ""))
-    scheme, rest = reference.split("://", 1) if "://" in reference else ("", reference)
+    # A path may have `://` in it too: `/data/s3:///a.wav` is a file in the folder `s3:`.
+    scheme, rest = ("", reference) if reference.startswith("/") else reference.split("://", 1)
     clean = _clean(rest)
     if clean is None:
         return Refused("OUTSIDE_ROOT", f"{reference} leads above everything")

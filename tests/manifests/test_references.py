@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speechlake.manifests.record import Refused
@@ -163,6 +163,7 @@ _PART = st.sampled_from(
 )
 
 
+@example(parts="file://.", start="/data/")
 @given(
     st.lists(_PART, max_size=8).map("/".join), st.sampled_from(["", "/", "//", "file://", "s3://", "/data/"])
 )
