@@ -96,6 +96,7 @@ def finish_and_compare(lake: Lake, corpus, undisturbed: Lake) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_driver_killed_while_it_measures_leaves_a_lake_that_the_same_command_completes(
     lake, corpus, undisturbed
 ):

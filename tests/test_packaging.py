@@ -110,7 +110,7 @@ sys.exit(
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_zip_reaches_executors_and_jobs_ingest_and_measure_on_them(
     dist: Path, speech: Path, tmp_path: Path
 ) -> None:

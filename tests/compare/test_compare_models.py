@@ -124,6 +124,7 @@ def compared(both: Lake) -> DataFrame:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_pairs_are_the_utterances_that_both_measured_with_counts_in_the_languages_unit(compared):
     columns = ("utterance_id", "name", "comparable", "a_unit", "a_hits", "b_hits", "b_deletions", "reference")
     found = compared.select(*columns).orderBy("utterance_id").collect()
@@ -139,6 +140,7 @@ def test_pairs_are_the_utterances_that_both_measured_with_counts_in_the_language
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_texts_and_languages_that_changed_are_counted_by_declared_language(compared):
     found = {row.name: row.asDict() for row in answers.texts(compared).collect()}
     none = dict.fromkeys([name for name in found["de"] if name not in ("name", "utterances")], 0)
@@ -163,6 +165,7 @@ def test_texts_and_languages_that_changed_are_counted_by_declared_language(compa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_regressions_come_with_the_worst_first(compared):
     found = answers.regressions(compared, 2).collect()
     columns = ("utterance_id", "reference", "a_text", "b_text", "units", "a_errors", "b_errors")
@@ -232,6 +235,7 @@ def test_the_next_step_is_to_score_or_to_promote_what_is_surely_better():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_models_that_cannot_be_compared_are_refused_with_what_there_is(both):
     with pytest.raises(UsageError, match="both name aaaa"):
         compare_models.run(both, old=OLD, new="old-model")

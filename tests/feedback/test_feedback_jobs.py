@@ -32,7 +32,7 @@ from speechlake.terminal import console
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 POLICY = """
 name: feedback
@@ -123,7 +123,6 @@ def test_imported_losses_and_texts_change_a_release_and_run_again_change_nothing
     }
 
 
-@pytest.mark.long
 def test_the_values_imported_last_are_current_and_those_before_stay(story):
     def losses() -> dict[str, float]:
         rows = imported_now(story.lake).where("name = 'asr4.loss'").collect()
@@ -155,7 +154,6 @@ def test_rows_that_cannot_be_taken_are_counted_and_listed_and_too_many_refuse_th
     assert (taken.counts["accepted"], taken.counts["values_written"]) == (2, 1)
 
 
-@pytest.mark.long
 def test_parquet_and_delta_are_sources_too_and_their_columns_are_looked_at(story, spark):
     data = [(story.ids["a1"], 1, "x"), (story.ids["a2"], 2, "y")]
     frame = spark.createDataFrame(data, "utterance_id string, rank int, note string")
@@ -170,7 +168,6 @@ def test_parquet_and_delta_are_sources_too_and_their_columns_are_looked_at(story
         bring(story, Import("r", columns=(ValueColumn("note", "note", "number"),)), story.folder / "delta")
 
 
-@pytest.mark.long
 def test_the_next_version_of_imported_texts_replaces_the_last(story):
     spec = Import("again", text="said", kind="human")
     both = [{"utterance_id": story.ids[name], "said": f"{name} as said"} for name in ("a1", "a2")]
@@ -207,7 +204,6 @@ def seen_in(page: Path) -> str:
     return re.sub("<[^>]*>", " ", page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.long
 def test_a_review_comes_back_as_the_precision_of_its_rule(story):
     page = story.folder / "review.html"
     policy = loads(POLICY, "p", Policy)
