@@ -107,12 +107,12 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
             continue
-        if name == STEPS[-1] and outcome.refused:
+        lacking = ", ".join(sorted(filter(None, outcome.refused)))
+        if name == STEPS[-1] and lacking:
             # A release never changes: its name would be used up by one that lacks a corpus.
-            lacking = ", ".join(sorted(outcome.refused))
             names = ", ".join(cut.release for cut in flow.cuts)
             progress.say(f"-- {name} is left out: {names} would lack {lacking}; mend that, and run again")
-            continue
+            break
         progress.say(f"-- {name}" + (f" {corpus}" if corpus else ""))
         found = call()
         outcome.reports.append(found)
@@ -186,11 +186,11 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
         raise UsageError(
             "--policy and --release are needed to build splits", hint=f"Or stop earlier: --until {STEPS[-2]}."
         )
-    if len(policies) != len(releases) or len({*releases}) < len(releases):
-        raise UsageError(
-            f"{len(policies)} --policy for {len(releases)} --release",
-            hint="Each release has a policy and a name of its own.",
-        )
+    own = "Each release has a policy and a name of its own."
+    if len(policies) != len(releases):
+        raise UsageError(f"{len(policies)} --policy for {len(releases)} --release", hint=own)
+    if twice := sorted({name for name in releases if releases.count(name) > 1}):
+        raise UsageError(f"--release {twice[0]} is given more than once", hint=own)
     cuts = [
         Cut(load_policy(path), path.read_text(encoding="utf-8"), name)
         for path, name in zip(policies, releases, strict=True)

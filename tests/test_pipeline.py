@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from lake_tools import QUIET
 
 from speechlake.corpora import make_corpus
 from speechlake.errors import UsageError
-from speechlake.jobs import build_splits, pipeline
+from speechlake.job import Report
+from speechlake.jobs import build_splits, find_duplicates, pipeline
 from speechlake.jobs.pipeline import Cut, Flow
 
 NOWHERE: Any = None
@@ -63,5 +65,23 @@ def test_each_release_needs_a_policy_and_a_name_of_its_own(tmp_path: Path, said:
     corpora = tmp_path / "corpora.yaml"
     corpora.write_text("corpora:\n  - {name: clips, sources: [x]}\n")
     parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
-    with pytest.raises(UsageError, match="--policy"):
+    with pytest.raises(UsageError, match=r"--policy|--release r1 is given more"):
         pipeline.flow_of(parsed, NOWHERE)
+
+
+def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+
+    def run(_: Any, __: Any, ___: str, *, release: str, **____: Any) -> Report:
+        cut.append(release)
+        refusal = UsageError("leaks") if release == "r1" else None
+        return Report(build_splits.NAME, "refused" if refusal else "done", refusal=refusal)
+
+    monkeypatch.setattr(build_splits, "run", run)
+    monkeypatch.setattr(find_duplicates, "run", lambda *_, **__: Report(find_duplicates.NAME))
+    policy: Any = "any"
+    flow = Flow([], [], [Cut(policy, "", "r1"), Cut(policy, "", "r2")])
+    lake: Any = SimpleNamespace(root="lake")
+    done = pipeline.run(lake, flow, progress=QUIET)
+    assert cut == ["r1", "r2"]
+    assert "leaks" in str(done.refusal)
