@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -126,12 +126,9 @@ def _with_signal(utterances: DataFrame, lake: Lake, name: str, current: Profile)
         F.col("inputs_hash").alias("wanted_inputs"),
         F.col("last.code").alias(f"{name}_attempt_code"),
     )
-    key = ["utterance_id", "wanted_fingerprint", "wanted_inputs"]
-    joined = (
-        utterances.withColumns(wanted)
-        .join(found, on=[*key, "content_key"], how="left")
-        .join(tried, on=[*key, "listing_key"], how="left")
-    )
+    same = ("wanted_fingerprint", "wanted_inputs")
+    joined = with_matching(utterances.withColumns(wanted), found, [*same, "content_key"])
+    joined = with_matching(joined, tried, [*same, "listing_key"])
     code = F.when(F.col(f"{name}_fingerprint").isNull(), F.col(f"{name}_attempt_code"))
     return joined.withColumn(f"{name}_attempt_code", code).drop("wanted_fingerprint", "wanted_inputs")
 
@@ -163,7 +160,24 @@ def with_score(utterances: DataFrame, lake: Lake, source: Column, sha256: Column
         "reference_sha256": sha256,
         "normaliser": normaliser_of(scoring_language()),
     }
-    return utterances.withColumns(wanted).join(scores, on=["utterance_id", *wanted], how="left").drop(*wanted)
+    return with_matching(utterances.withColumns(wanted), scores, list(wanted)).drop(*wanted)
+
+
+def with_matching(utterances: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:
+    """Add the columns of the one row in `rows` of the same utterance that has the same values in `same`, or nulls.
+
+    Spark sees one key, `utterance_id`: however many tables are joined, the wide frame is shuffled and sorted once.
+    Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
+    an equality that is not taken for a key.
+    """
+    from pyspark.sql import functions as F
+
+    theirs = {name: f"their_{name}" for name in ("utterance_id", *same)}
+    renamed = rows.withColumnsRenamed(theirs)
+    matches = F.col("utterance_id") == F.col(theirs["utterance_id"])
+    for name in same:
+        matches &= F.col(name).between(F.col(theirs[name]), F.col(theirs[name]))
+    return utterances.join(renamed, on=matches, how="left").drop(*theirs.values())
 
 
 def all_transcripts(lake: Lake) -> DataFrame:

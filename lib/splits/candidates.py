@@ -14,7 +14,7 @@ from speechlake.splits.lists import with_listed
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
 from speechlake.splits.policy_rules import extractors_read
-from speechlake.splits.text import choose_text
+from speechlake.splits.text import asks_models, choose_text
 from speechlake.views import all_transcripts, located_utterances, shared_audio, with_score, with_signals
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     frame = with_signals(frame, lake, _read_by(policy, signals)).drop("content_key")
     frame = with_imported(frame, lake, policy)
     heard = {model: fingerprint for model, (name, fingerprint) in models(lake).items() if name == "whisper"}
-    texts = all_transcripts(lake).where("retired_in IS NULL")
-    frame = frame.join(choose_text(texts, policy, heard), on="utterance_id", how="left")
+    texts = all_transcripts(lake) if asks_models(policy, heard) else lake.read("transcripts")
+    chosen = choose_text(texts.where("retired_in IS NULL"), policy, heard)
+    frame = frame.join(chosen, on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
     frame = frame.join(shared_audio(lake), on="utterance_id", how="left")
     return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))

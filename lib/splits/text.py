@@ -53,6 +53,11 @@ def preferred_sources(policy: Policy, models: Mapping[str, str]) -> list[str]:
     return [_source(entry, models, policy.name) for entry in prefer]
 
 
+def asks_models(policy: Policy, models: Mapping[str, str]) -> bool:
+    """True where a text that a model of this lake heard may be preferred: else none of them need be read."""
+    return any(each == MEDOID or each.startswith("whisper:") for each in preferred_sources(policy, models))
+
+
 def is_blank(text: Column) -> Column:
     """True where there is nothing to train on: no text, or white space only. Never null."""
     return text.isNull() | ~text.rlike(r"\S")
