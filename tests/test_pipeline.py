@@ -53,19 +53,24 @@ def test_every_release_that_is_asked_for_is_cut_with_its_own_policy(monkeypatch:
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "told"),
     [
-        ["--policy", "p.yaml"],
-        ["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1"],
-        ["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1", "--release", "r1"],
+        (["--policy", "p.yaml"], "--policy and --release are needed"),
+        (["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1"], "2 --policy for 1 --release"),
+        (
+            ["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1", "--release", "r1"],
+            "--release r1 is given more than once",
+        ),
     ],
     ids=["no name", "one name for two", "one name twice"],
 )
-def test_each_release_needs_a_policy_and_a_name_of_its_own(tmp_path: Path, said: list[str]) -> None:
+def test_each_release_needs_a_policy_and_a_name_of_its_own(
+    tmp_path: Path, said: list[str], told: str
+) -> None:
     corpora = tmp_path / "corpora.yaml"
     corpora.write_text("corpora:\n  - {name: clips, sources: [x]}\n")
     parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
-    with pytest.raises(UsageError, match=r"--policy|--release r1 is given more"):
+    with pytest.raises(UsageError, match=told):
         pipeline.flow_of(parsed, NOWHERE)
 
 

@@ -6,23 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.manifests.listed import is_listed, is_segmented
 from speechlake.segments.segmenter import Segmenter
-from speechlake.signals.plan import BYTES_PER_SECOND, SLOTS, with_content
+from speechlake.signals.plan import BYTES_PER_SECOND, PLACE, SLOTS, with_content
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from speechlake.lake import Lake
 
-PLACE = (
-    "recording_id",
-    "root",
-    "path",
-    "container",
-    "byte_offset",
-    "byte_length",
-    "listing_key",
-    "content_sha256",
-)
+READ = (*PLACE, "content_sha256")
 
 
 def sources(lake: Lake, corpus: str, how: Segmenter, *, discard_text: bool) -> DataFrame:
@@ -42,7 +33,7 @@ def sources(lake: Lake, corpus: str, how: Segmenter, *, discard_text: bool) -> D
     lines = lines.withColumns({"cut": is_segmented(), "long": long}).where("cut OR long")
     recordings = with_content(
         lake.read("recordings").where(here), lake.read("content_hashes").where(here)
-    ).select(*PLACE, "size_bytes", "state")
+    ).select(*READ, "size_bytes", "state")
     renamed = {"byte_offset": "audio_offset"}
     joined = lines.join(recordings.withColumnsRenamed(renamed), on="recording_id", how="inner")
     said = lake.read("transcripts").where(here & F.col("retired_in").isNull())
@@ -80,7 +71,7 @@ def unheard(known: DataFrame) -> DataFrame:
         (F.col("end_ms") - F.col("start_ms")) / 1000.0, F.col("size_bytes") / BYTES_PER_SECOND, F.lit(0.0)
     )
     one = F.struct("start_ms", "utterance_id", "end_ms", "channel", "refuse")
-    place = [F.col("audio_offset").alias(name) if name == "byte_offset" else F.col(name) for name in PLACE]
+    place = [F.col("audio_offset").alias(name) if name == "byte_offset" else F.col(name) for name in READ]
     grouped = wanted.withColumn("one", one).withColumn("length", length).groupBy(*place)
     return grouped.agg(
         F.sort_array(F.collect_list("one")).alias("sources"), F.max("length").alias("seconds")

@@ -20,6 +20,8 @@ MEASURED, FAILED, SPENT, LACKING = "measured", "failed", "spent", "lacking"
 # Chunks are ranges of slots, so that a plan is staged once and cut afterwards without sorting it. So many
 # that a petabyte's chunks still take minutes.
 SLOTS = 1 << 16
+# Which recording, where its bytes lie, and what the last listing said of them: all that reading it takes.
+PLACE = ("recording_id", "root", "path", "container", "byte_offset", "byte_length", "listing_key")
 # Guess for audio of undeclared length: 16-bit mono at 16 kHz.
 BYTES_PER_SECOND = 32_000.0
 # Utterances of a long recording are measured in stretches of this length, each a unit of work of its own,
@@ -220,17 +222,7 @@ def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
         said.alias("inputs"),
         hashes.alias("inputs_hashes"),
     )
-    place = [
-        "recording_id",
-        "root",
-        "path",
-        "container",
-        "member",
-        "byte_offset",
-        "byte_length",
-        "listing_key",
-        "size_bytes",
-    ]
+    place = [*PLACE, "member", "size_bytes"]
     # By recording for both, so that what goes over the network goes once.
     timed = (
         lacking.repartition("recording_id")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from speechlake.hold import Hold
 from speechlake.manifests.roots import roots_of
 from speechlake.progress import Progress
 from speechlake.schemas import CONTENT_HASHES
-from speechlake.signals.plan import SLOTS
+from speechlake.signals.plan import PLACE, SLOTS, Chunk
 from speechlake.signals.spread import TASKS_PER_CORE
 from speechlake.staging import Stage
 
@@ -24,16 +23,6 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 64 << 30
 RELISTED = "relisted"
 KIND = "hashes"
-READ = (
-    "recording_id",
-    "root",
-    "path",
-    "container",
-    "byte_offset",
-    "byte_length",
-    "size_bytes",
-    "listing_key",
-)
 
 
 def relisted(lake: Lake, corpus: str) -> DataFrame | None:
@@ -63,9 +52,8 @@ def hash_relisted(hold: Hold, progress: Progress) -> int:
     path = hold.staging.scratch(RELISTED, hold.run_id)
     # Joined once, however many chunks: each reads the row groups of its slots only.
     slot = F.pmod(F.xxhash64("recording_id"), F.lit(SLOTS))
-    found.select(*READ).withColumn("slot", slot).sortWithinPartitions("slot").write.mode("overwrite").parquet(
-        path
-    )
+    listed = found.select(*PLACE, "size_bytes").withColumn("slot", slot).sortWithinPartitions("slot")
+    listed.write.mode("overwrite").parquet(path)
     plan = hold.lake.spark.read.parquet(path)
     size = F.sum(F.coalesce("byte_length", "size_bytes", F.lit(0)))
     # One row, whatever the number of recordings.
@@ -75,20 +63,17 @@ def hash_relisted(hold: Hold, progress: Progress) -> int:
         f"{hold.scope}: reading {sums.n} recordings ({sums.bytes / 1e9:.2f} GB) that were listed anew, to see "
         f"whether the audio has changed, in {cut} chunk(s)"
     )
-    bounds = [SLOTS * number // cut for number in range(cut + 1)]
-    return sum(
-        _hash(hold, plan.where((F.col("slot") >= low) & (F.col("slot") < high)), low)
-        for low, high in pairwise(bounds)
-    )
+    roots = roots_of(hold.lake, hold.scope)
+    return sum(_hash(hold, Chunk(number, cut), plan, roots) for number in range(cut))
 
 
-def _hash(hold: Hold, rows: DataFrame, low: int) -> int:
-    """Hash one chunk, whose slots begin at `low`, and commit it."""
+def _hash(hold: Hold, chunk: Chunk, plan: DataFrame, roots: Mapping[str, str]) -> int:
+    """Hash one chunk of the plan and commit it."""
     tasks = hold.lake.spark.sparkContext.defaultParallelism * TASKS_PER_CORE
     ddl = "recording_id string, listing_key string, content_sha256 string, size_bytes bigint"
-    read = rows.repartition(tasks, "recording_id").mapInPandas(_hasher(roots_of(hold.lake, hold.scope)), ddl)
+    read = chunk.rows(plan).repartition(tasks, "recording_id").mapInPandas(_hasher(roots), ddl)
     note = {"kind": KIND, "run_id": hold.run_id}
-    stage = hold.staging.write(f"{KIND}-{low}", hold.run_id, read, note)
+    stage = hold.staging.write(f"{KIND}-{chunk.number}", hold.run_id, read, note)
     written = commit_hashes(hold, stage)
     hold.staging.delete(stage)
     return written
