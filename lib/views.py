@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from speechlake.joins import with_matching
 from speechlake.schemas import TABLES
 from speechlake.signals.catalogue import Profile, current_fingerprint, profile
 from speechlake.signals.plan import inputs_hash, with_content
@@ -161,23 +162,6 @@ def with_score(utterances: DataFrame, lake: Lake, source: Column, sha256: Column
         "normaliser": normaliser_of(scoring_language()),
     }
     return with_matching(utterances.withColumns(wanted), scores, list(wanted)).drop(*wanted)
-
-
-def with_matching(utterances: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:
-    """Add the columns of the one row in `rows` of the same utterance that has the same values in `same`, or nulls.
-
-    Spark sees one key, `utterance_id`: however many tables are joined, the wide frame is shuffled and sorted once.
-    Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
-    an equality that is not taken for a key.
-    """
-    from pyspark.sql import functions as F
-
-    theirs = {name: f"their_{name}" for name in ("utterance_id", *same)}
-    renamed = rows.withColumnsRenamed(theirs)
-    matches = F.col("utterance_id") == F.col(theirs["utterance_id"])
-    for name in same:
-        matches &= F.col(name).between(F.col(theirs[name]), F.col(theirs[name]))
-    return utterances.join(renamed, on=matches, how="left").drop(*theirs.values())
 
 
 def all_transcripts(lake: Lake) -> DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from speechlake.joins import with_matching
 from speechlake.signals.extractor import Extractor, Identity
 
 if TYPE_CHECKING:
@@ -179,8 +180,8 @@ def _with_state(frame: DataFrame, lake: Lake, corpus: str, wanted: Wanted) -> Da
         .select("utterance_id", "listing_key", "inputs_hash", F.lit(SPENT).alias("spent"))
     )
     hashed = frame.withColumn("inputs_hash", inputs_hash(wanted.extractor.inputs))
-    joined = hashed.join(done, on=["utterance_id", "content_sha256", "inputs_hash"], how="left")
-    joined = joined.join(spent, on=["utterance_id", "listing_key", "inputs_hash"], how="left")
+    joined = with_matching(hashed, done, ["content_sha256", "inputs_hash"])
+    joined = with_matching(joined, spent, ["listing_key", "inputs_hash"])
     state = F.when(wanted.is_for(F.col("language")), F.coalesce("done", "spent", F.lit(LACKING)))
     return joined.withColumn(wanted.state, state).drop("done", "spent", "inputs_hash")
 

@@ -1,0 +1,26 @@
+"""Joins of what is known of an utterance, of which a frame takes many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def with_matching(frame: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:
+    """Add the columns of the one row in `rows` of the same utterance that has the same values in `same`, or nulls.
+
+    Spark sees one key, `utterance_id`: however many tables are joined, the wide frame is shuffled and sorted once.
+    Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
+    an equality that is not taken for a key.
+    """
+    from pyspark.sql import functions as F
+
+    theirs = {name: f"their_{name}" for name in ("utterance_id", *same)}
+    renamed = rows.withColumnsRenamed(theirs)
+    matches = F.col("utterance_id") == F.col(theirs["utterance_id"])
+    for name in same:
+        matches &= F.col(name).between(F.col(theirs[name]), F.col(theirs[name]))
+    return frame.join(renamed, on=matches, how="left").drop(*theirs.values())
