@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -12,10 +13,14 @@ from speechlake.ids import canonical_json, make_id
 from speechlake.splits.keys import framed
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructField
 
-_HEX_PER_PIECE = 16
+# No text is so long: what stands for a null.
+_NO_LENGTH = "F" * 16
+# A hash of 256 bits is added up as four numbers of 64.
+_PIECES = 4
 
 
 def build_id(policy_digest: str, scheme: str, fingerprints: Iterable[str], rows_digest: str) -> str:
@@ -29,27 +34,52 @@ def rows_digest(splits: DataFrame, decisions: DataFrame) -> str:
     Rows are hashed one by one and the hashes added, so that neither order nor partitions matter and a row
     that is there twice does not cancel itself.
     """
+    return digested(splits, decisions)[0]
+
+
+def digested(splits: DataFrame, decisions: DataFrame) -> tuple[str, dict[str, int]]:
+    """`rows_digest`, and how many rows each of the two has, by name."""
     sums = [
         _sums(frame.drop("build_id"), name) for name, frame in (("splits", splits), ("decisions", decisions))
     ]
     rows = sums[0].unionByName(sums[1]).collect()
     said = sorted([str(value) for value in row] for row in rows)
-    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+    digest = hashlib.sha256(canonical_json(said).encode()).hexdigest()
+    return digest, {row.name: int(row.rows) for row in rows}
 
 
 def _sums(frame: DataFrame, name: str) -> DataFrame:
+    """(name, rows, sum_0 … sum_3): one row."""
     fields = sorted(frame.schema.fields, key=lambda field: field.name)
     row = F.sha2(F.concat(*(_bytes(field) for field in fields)), 256)
-    # 20 digits a piece and 10^10 rows: the sums stay within the 38 digits of a decimal.
-    pieces = [
-        F.conv(F.substring(row, start, _HEX_PER_PIECE), 16, 10).cast("decimal(20,0)")
-        for start in (1, 17, 33, 49)
-    ]
-    sums = [
-        F.coalesce(F.sum(piece), F.lit(0)).cast("decimal(38,0)").alias(f"sum_{n}")
-        for n, piece in enumerate(pieces)
-    ]
-    return frame.agg(F.lit(name).alias("name"), F.count("*").alias("rows"), *sums)
+    numbers = ["rows", *(f"sum_{n}" for n in range(_PIECES))]
+    # Spark has no number of 64 bits without a sign; as decimals they took longer than the hashing.
+    added = frame.select(F.unhex(row).alias("hash")).mapInArrow(
+        _added, ", ".join(f"{number} decimal(38,0)" for number in numbers)
+    )
+    whole = [F.coalesce(F.sum(number), F.lit(0)).cast("decimal(38,0)").alias(number) for number in numbers]
+    return added.agg(F.lit(name).alias("name"), *whole)
+
+
+def _added(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """How many hashes a partition has, and the sums of their pieces, which are numbers of 64 bits, big-endian."""
+    import numpy as np
+    import pyarrow as pa
+
+    rows, sums = 0, [0] * _PIECES
+    for batch in batches:
+        hashes = batch.column(0).cast(pa.binary(8 * _PIECES))
+        words = np.frombuffer(hashes.buffers()[1], ">u4", offset=hashes.offset * 8 * _PIECES)
+        # By halves: 2^32 numbers of 32 bits are added without a carry out of 64.
+        halves = words[: 2 * _PIECES * len(hashes)].reshape(-1, 2 * _PIECES).sum(axis=0, dtype=np.uint64)
+        rows += len(hashes)
+        sums = [
+            total + (int(high) << 32) + int(low)
+            for total, high, low in zip(sums, halves[::2], halves[1::2], strict=True)
+        ]
+    names = ["rows", *(f"sum_{n}" for n in range(_PIECES))]
+    columns = [pa.array([Decimal(number)], pa.decimal128(38, 0)) for number in (rows, *sums)]
+    yield pa.RecordBatch.from_arrays(columns, names)
 
 
 def _bytes(field: StructField) -> Column:
@@ -65,4 +95,4 @@ def _bytes(field: StructField) -> Column:
         text = F.array_join(F.transform(value, lambda item: F.hex(framed(item))), ",")
     else:
         text = value.cast("string")
-    return F.coalesce(framed(text), F.unhex(F.lit("F" * _HEX_PER_PIECE)))
+    return F.coalesce(framed(text), F.unhex(F.lit(_NO_LENGTH)))

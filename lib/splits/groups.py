@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -72,19 +71,14 @@ def _speaker_elsewhere(rows: DataFrame) -> DataFrame:
 
 
 def with_link_group(
-    rows: DataFrame,
-    links: Mapping[str, str] = LINKS,
-    *,
-    staged: Staged = checkpointed,
-    limit: int = EDGES_IN_ONE_TASK,
+    rows: DataFrame, *, staged: Staged = checkpointed, limit: int = EDGES_IN_ONE_TASK
 ) -> DataFrame:
-    """Add `link_group`: the same value for utterances that share any link, transitively.
+    """Add `link_group`: the same value for utterances that share any of their `link_keys`, transitively.
 
-    `links` maps the kind of a link to its column; a null links nobody. Keeps every row and every other
-    column. The value is the smallest link key of those that connect the group, or the utterance's own key
-    when nothing does, so it depends on the rows alone.
+    Keeps every row and every other column. The value is the smallest link key of those that connect the group,
+    or the utterance's own key when nothing does, so it depends on the rows alone.
     """
-    keyed = staged("shared keys", _keys_seen_twice(rows, links))
+    keyed = staged("shared keys", _keys_seen_twice(rows))
     edges = keyed.filter(F.size("keys") > 1).select(F.explode(_neighbours()).alias("edge")).select("edge.*")
     labels = components(edges.distinct(), staged=staged, limit=limit)
     joined = keyed.select("utterance_id", F.col("keys")[0].alias("key")).join(labels, "key", how="left")
@@ -93,9 +87,9 @@ def with_link_group(
     return rows.join(grouped, "utterance_id", how="left").withColumn("link_group", group)
 
 
-def _keys_seen_twice(rows: DataFrame, links: Mapping[str, str]) -> DataFrame:
+def _keys_seen_twice(rows: DataFrame) -> DataFrame:
     """(utterance_id, keys): the sorted link keys that another row has too; other keys connect nothing."""
-    single = rows.select("utterance_id", F.explode(shared_keys(links)).alias("key"))
+    single = rows.select("utterance_id", F.explode(shared_keys()).alias("key"))
     seen_twice = single.groupBy("key").agg(F.count("*").alias("n")).filter("n > 1").select("key")
     shared = single.join(seen_twice, "key", how="left_semi")
     return shared.groupBy("utterance_id").agg(F.array_sort(F.collect_set("key")).alias("keys"))

@@ -20,8 +20,11 @@ LINKS: Mapping[str, str] = {
 
 def framed(field: Column) -> Column:
     """A text's UTF-8 bytes behind their number (8 bytes, big-endian); null for null."""
-    length = F.lpad(F.hex(F.octet_length(field)), 16, "0")
-    return F.concat(F.unhex(length), field.cast("binary"))
+    length = F.octet_length(field)
+    # A number that is an ASCII character is spelled as one, which is quicker than hexadecimal digits.
+    short = F.concat(F.unhex(F.lit("00" * 7)), F.char(length).cast("binary"))
+    number = F.when(length < 128, short).otherwise(F.unhex(F.lpad(F.hex(length), 16, "0")))
+    return F.concat(number, field.cast("binary"))
 
 
 def id_of(*fields: Column) -> Column:
@@ -34,14 +37,15 @@ def utterance_key() -> Column:
     return id_of(F.lit("utterance"), F.col("utterance_id"))
 
 
-def shared_keys(links: Mapping[str, str]) -> Column:
-    """Array of the link keys that an utterance may share with others, in the order of `links`."""
-    return F.array_compact(F.array(*(id_of(F.lit(kind), F.col(column)) for kind, column in links.items())))
+def link_keys(links: Mapping[str, str] = LINKS) -> Column:
+    """Array of all link keys of an utterance, in the order of `links` (kind -> column), its own key last."""
+    keys = (id_of(F.lit(kind), F.col(column)) for kind, column in links.items())
+    return F.concat(F.array_compact(F.array(*keys)), F.array(utterance_key()))
 
 
-def link_keys(links: Mapping[str, str]) -> Column:
-    """Array of all link keys of an utterance, its own key last."""
-    return F.concat(shared_keys(links), F.array(utterance_key()))
+def shared_keys() -> Column:
+    """Array of those of `link_keys` that an utterance may share with others."""
+    return F.slice("link_keys", F.lit(1), F.size("link_keys") - 1)
 
 
 def primary(language: Column) -> Column:

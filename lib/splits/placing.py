@@ -65,7 +65,7 @@ def place(
         lambda frame: with_settled(frame, audio, policy)
     )
     settled = staged("settled", settled)
-    known = staged("remembered", _remembered(settled, links, staged))
+    known = staged("remembered", _remembered(settled, staged))
     groups = staged("groups", group_table(known, policy))
     refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
     kept_out = refused.select(*_PLACED)
@@ -92,12 +92,12 @@ def _linked(rows: DataFrame, policy: Policy) -> tuple[DataFrame, dict[str, str]]
     return valued.select(*columns).withColumn("link_keys", link_keys(links)), links
 
 
-def _remembered(settled: DataFrame, links: dict[str, str], staged: Staged) -> DataFrame:
+def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
     """Rows that groups place, with what is remembered of them, and the listed rows as groups of their own."""
     free = settled.filter(F.col("settled").isNull()).drop("reason")
     fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
     own = {"link_group": utterance_key(), "remembered": F.col("settled")}
-    remembered = with_remembered_side(with_link_group(free, links, staged=staged))
+    remembered = with_remembered_side(with_link_group(free, staged=staged))
     return remembered.unionByName(fixed.withColumns(own).drop("highest")).drop("own", "settled")
 
 

@@ -16,7 +16,7 @@ from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import heard_samples, links, published_assignments
-from speechlake.splits.digest import build_id, rows_digest
+from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
 from speechlake.staging import Stage
 
@@ -72,7 +72,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     staged = hold.staging.read(stage)
     rows = {name: _unpacked(staged, name) for name in PARTS}
     listed = _unpacked(staged, LISTED) if LISTED in staged.columns else None
-    digest = rows_digest(rows["splits"], rows["decisions"])
+    digest, counted = digested(rows["splits"], rows["decisions"])
     # With the numbers that its quantiles stand for, a policy is another than with others.
     meant = note.get("policy_pinned_sha256", note["policy_sha256"])
     build = build_id(meant, note["scheme"], note["fingerprints"], digest)
@@ -80,8 +80,8 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
         if _published(lake, release, build):
             _put_back(hold, rows, build, stage.digest)
             return None
-        for name in ("splits", "decisions"):
-            _append(hold, name, rows[name], build, stage.digest)
+        for name, expected in counted.items():
+            _append(hold, name, rows[name], build, stage.digest, expected)
         if listed is not None and "sha256" in listed.columns:
             _append(hold, "fixed_sets", listed.withColumnRenamed("listed", "side"), build, stage.digest)
         _gate(lake, build, note, listed)
@@ -139,11 +139,19 @@ def told_leaks(found: DataFrame) -> str:
     return told + (" and more" if len(rows) > LEAKS_TOLD else "")
 
 
-def _append(hold: Hold, name: str, rows: DataFrame, build: str, digest: str) -> None:
+def _append(
+    hold: Hold, name: str, rows: DataFrame, build: str, digest: str, expected: int | None = None
+) -> None:
+    """Append what the table lacks of the build's rows, of which there are `expected`."""
     from pyspark.sql import functions as F
 
     whole = rows.withColumn("build_id", F.lit(build)).select(*TABLES[name].column_names)
-    hold.append_missing(name, whole, within=F.col("build_id") == build, digest=digest)
+    mine, lake = F.col("build_id") == build, hold.lake
+    # As a rule no row is there yet; then all of them need not meet nothing.
+    fresh = expected is not None and (not lake.exists(name) or lake.read(name).where(mine).isEmpty())
+    hold.append_missing(
+        name, whole, within=mine, digest=digest, fresh=fresh, expected=expected if fresh else None
+    )
 
 
 def _put_back(hold: Hold, rows: Mapping[str, DataFrame], build: str, digest: str) -> None:

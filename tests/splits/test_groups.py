@@ -11,7 +11,7 @@ from test_fill import naive_labels
 from speechlake.ids import make_id
 from speechlake.splits.components import components
 from speechlake.splits.groups import with_link_group, with_linked_speaker
-from speechlake.splits.keys import id_of
+from speechlake.splits.keys import id_of, link_keys
 
 TEXTS = ["", "a", "ab", "naïve", "日本語", "\U0001f600", " ", "a\nb", "x" * 300]
 
@@ -43,7 +43,7 @@ def test_an_id_of_a_null_is_null(spark):
 
 
 def group_of(spark, *rows):
-    linked = with_linked_speaker(candidates(spark, *rows))
+    linked = with_linked_speaker(candidates(spark, *rows)).withColumn("link_keys", link_keys())
     return {row["utterance_id"]: row["link_group"] for row in with_link_group(linked).collect()}
 
 
