@@ -123,7 +123,10 @@ def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
     joined = rows.join(placed.rows, "utterance_id", how="left")
     listed = F.when(F.col("listed").isNotNull(), F.array("listed")).otherwise(sides_of(SIDES))
     asked = F.when(F.col("side").isNotNull(), F.array("side")).otherwise(listed)
-    found = F.concat(problems(policy, asked), placement_problems(F.col("reason"), F.col("detail")))
+    # Spelling out takes time: nothing is there to be said of a row that is fit for its side.
+    fit = F.coalesce(*(F.when(F.col("side") == side, F.col(f"fits_{side}")) for side in SIDES), F.lit(False))
+    where_it_is = placement_problems(F.col("reason"), F.col("detail"))
+    found = F.when(fit, where_it_is).otherwise(F.concat(problems(policy, asked), where_it_is))
     kept = F.col("side").isNotNull() & (F.size("failures") == 0)
     one_side = F.array(F.coalesce("listed", F.lit("train")))
     against = F.when(F.col("side").isNull(), problems(policy, one_side)).otherwise(F.col("failures"))
