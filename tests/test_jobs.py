@@ -191,6 +191,7 @@ def test_a_build_that_an_earlier_run_left_and_that_now_leaks_does_not_stop_anoth
     assert story.lake.read("releases").where("release = 'stale'").isEmpty()
 
 
+@pytest.mark.long
 def test_build_splits_under_another_policy_is_another_release_and_no_clip_changes_sides(story):
     sides = story.split("r1")
     loose = POLICY.replace("default: 0.5", "default: 2")
@@ -205,6 +206,7 @@ def test_build_splits_under_another_policy_is_another_release_and_no_clip_change
     assert story.lake.versions() == before
 
 
+@pytest.mark.long
 def test_the_same_command_after_a_kill_publishes_what_was_staged_and_then_has_nothing_to_do(
     story, monkeypatch
 ):

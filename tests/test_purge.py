@@ -77,6 +77,7 @@ def test_the_folder_of_a_partition_without_rows_goes_by_name(deleted: Lake) -> N
     assert folder.with_name("corpus=c").exists()
 
 
+@pytest.mark.long
 def test_killed_in_between_the_table_is_whole_and_the_next_call_finishes(
     deleted: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

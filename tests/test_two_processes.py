@@ -70,6 +70,7 @@ def test_two_processes_that_write_one_table_at_once_lose_nothing(lake: Lake) -> 
     assert writers != sorted(writers), "one process wrote after the other: nothing was shown"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_corpora_that_are_ingested_at_once_both_land(lake: Lake, tmp_path: Path) -> None:
     for name in ("a", "b"):

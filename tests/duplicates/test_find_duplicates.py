@@ -142,6 +142,7 @@ def part(one: Keys, start: int, end: int) -> Keys:
     return Keys(one.bits[start:end], one.active[start:end])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_new_audio_meets_what_was_there_and_names_last(lake, rows):
     base = drawn(200, seed=1)

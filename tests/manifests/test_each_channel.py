@@ -102,6 +102,7 @@ NEW = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_line_is_an_utterance_per_channel_and_one_that_names_its_channel_is_that_one(calls):
     assert sorted(calls.ids("new")) == sorted(NEW)
@@ -110,6 +111,7 @@ def test_a_line_is_an_utterance_per_channel_and_one_that_names_its_channel_is_th
     assert channels[of("call.wav", "1")] == ("1", "c:ann")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_text_of_a_whole_call_is_no_channels_and_is_kept_aside(calls):
     texts = column(calls.after["new"]["transcripts"], "utterance_id", "text")
@@ -124,6 +126,7 @@ def test_the_text_of_a_whole_call_is_no_channels_and_is_kept_aside(calls):
     assert calls.reports["new"].counts["texts_of_several_channels"] == 2  # the line, and its repeat
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_line_is_counted_once_whatever_its_channels(calls):
     (row,) = calls.after["new"]["manifests"]
@@ -148,6 +151,7 @@ def test_each_channel_is_measured_once_from_its_own_samples(calls):
     assert peaks[of("broken.wav", "0")][2] is not None
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_same_again_is_nothing_to_do(calls):
     assert calls.reports["again"].outcome == "nothing to do"
@@ -170,6 +174,7 @@ def test_a_channel_that_is_gone_is_retired(calls):
     assert (of("call.wav", "0"), "hello good morning") in now
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_each_cannot_be_turned_on_or_off_where_utterances_are(calls):
     assert calls.reports["new"]

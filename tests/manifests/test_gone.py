@@ -156,6 +156,7 @@ def steps(told: Story, folder: Path) -> Iterator[None]:
     yield
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_what_only_a_deleted_manifest_listed_retires(story: Story) -> None:
     label = f"{story.one}/first.jsonl#2"
@@ -165,6 +166,7 @@ def test_what_only_a_deleted_manifest_listed_retires(story: Story) -> None:
     assert column(story.after["deleted"]["recordings"], "path", "retired_in")["a.wav"] == label
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_deleted_manifest_has_an_accepted_version_without_lines(story: Story) -> None:
     (version,) = (m for m in story.after["deleted"]["manifests"] if m["generation"] == 2)
@@ -173,6 +175,7 @@ def test_a_deleted_manifest_has_an_accepted_version_without_lines(story: Story) 
     assert story.reports["deleted"].counts["manifests_gone"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_manifest_that_is_still_gone_is_nothing_to_do(story: Story) -> None:
     assert story.reports["again"].outcome == "nothing to do"

@@ -168,6 +168,7 @@ def test_a_second_run_writes_no_version_of_any_table(hostile, manifest):
     assert lake.versions() == before
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "killed_before",

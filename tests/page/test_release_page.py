@@ -86,6 +86,7 @@ def page(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(Lake(spark, folder / "lake"), folder)
 
 
+@pytest.mark.long
 def test_the_page_tells_the_release_and_where_its_hours_went(page):
     row = page.lake.read("releases").collect()[0]
     assert page.done.counts["build_id"] == row.build_id
@@ -102,6 +103,7 @@ def test_the_page_tells_the_release_and_where_its_hours_went(page):
         assert part in page.seen.text
 
 
+@pytest.mark.long
 def test_foreign_text_is_shown_and_runs_nothing(page):
     assert (page.seen.named("script"), page.seen.handlers(), page.seen.named("img")) == ([], [], [])
     assert "\u202e" not in page.html
@@ -109,12 +111,14 @@ def test_foreign_text_is_shown_and_runs_nothing(page):
         assert shown in page.seen.text.replace("\n", "")
 
 
+@pytest.mark.long
 def test_the_page_fetches_nothing(page):
     assert page.seen.fetched() == []
     (policy,) = [one["content"] for one in page.seen.named("meta") if one.get("http-equiv")]
     assert (policy or "").startswith("default-src 'none'")
 
 
+@pytest.mark.long
 def test_clips_at_the_margins_are_played_from_the_page_and_a_missing_one_says_so(page):
     played = [audio["src"] or "" for audio in page.seen.named("audio")]
     lengths = {soundfile.info(io.BytesIO(base64.b64decode(one.partition(",")[2]))).duration for one in played}

@@ -48,6 +48,7 @@ def test_the_first_of_each_name_is_current_and_later_ones_are_only_known(lake):
     assert lake.read("extractors").count() == 3
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_first_extractions_at_once_both_reach_the_profile(lake, monkeypatch):
     lake.is_local = False  # as on an object store: no lock keeps the two apart

@@ -131,6 +131,7 @@ def test_a_setting_and_a_language_are_typed_or_refused():
         profiles.language_of("unknown")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_full_windows_for_all_take_the_place_of_cut_ones_and_of_no_other_model(lake, rows):
     full = Whisper(model="whisper-tiny.en", windows="full")

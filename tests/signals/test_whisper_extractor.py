@@ -342,6 +342,7 @@ def test_the_token_limit_shows_as_truncated(speech: Path, load: Load) -> None:
     assert cut.values["tokens"] == 8 < whole.values["tokens"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_words_and_segments_lie_in_the_clip_and_say_its_text(speech: Path) -> None:
     how = Whisper(timestamps="words")
@@ -357,6 +358,7 @@ def test_words_and_segments_lie_in_the_clip_and_say_its_text(speech: Path) -> No
         assert times[-1] <= clip.duration_s + 0.1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_prompt_and_a_task_are_heeded(speech: Path, load: Load) -> None:
     clip = clip_from(speech / "it_IT_m_Carlo" / "vm-intro.wav", "it")

@@ -237,6 +237,7 @@ def test_a_build_that_passes_a_limit_of_its_policy_is_never_staged(shared, stage
     assert published(shared, "refused") == []
 
 
+@pytest.mark.long
 def test_sides_of_a_build_that_died_unpublished_bind_nobody(shared, stage):
     with held(shared, "dead") as hold:
         staged = stage(hold, {"u3": "test"}, release="dead")

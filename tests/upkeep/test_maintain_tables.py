@@ -112,6 +112,7 @@ def builds(lake: Lake, name: str) -> set[str]:
     return {row.build_id for row in lake.read(name).select("build_id").distinct().collect()}
 
 
+@pytest.mark.long
 def test_what_is_in_nobodys_use_goes_and_the_rest_is_as_it_was(used, capsys):
     planned = printed(lambda out: maintain_tables.plan(used.lake, retention_s=0.0, out=out))
     assert used.lake.versions() == used.versions, "a plan writes nothing"
