@@ -68,8 +68,9 @@ def fill(lake: Lake, count: int, new: float) -> None:
                 "fingerprint": f"'{each.fingerprint}'",
                 "inputs_hash": "''",
             }
-            done = generated(lake, f"signals_{each.name}", round(count * (1 - new)), filed)
-            hold.append_missing(f"signals_{each.name}", done, fresh=True, expected=1)
+            rows = round(count * (1 - new))
+            done = generated(lake, f"signals_{each.name}", rows, filed)
+            hold.append_missing(f"signals_{each.name}", done, fresh=True, expected=rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
