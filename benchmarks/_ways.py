@@ -2,7 +2,7 @@
 
     python benchmarks/_ways.py WAY JOB.json
 
-`JOB.json` says model, device, clips and cores; seconds, CPU seconds and texts come back in the file it names.
+`JOB.json` says model, device, clips, cores and the size of a chunk; seconds, CPU seconds and texts come back in the file it names.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     from speechlake.lake import Lake
     from speechlake.progress import Progress
     from speechlake.session import spark_session
+    from speechlake.signals import run as extraction
 
+    extraction.CHUNK_SECONDS = job["chunk_s"]
     quiet = Progress(quiet=True)
     spark = spark_session("bench", master=f"local[{job['cores']},4]")
     lake = Lake(spark, job["lake"])
@@ -136,10 +138,11 @@ def engine(job: dict[str, Any]) -> dict[str, Any]:
     seconds = time.monotonic() - started
     for process in processes:
         process.join()
-    texts = {i: text for share, _ in found for i, text in share}
+    texts = {i: text for share, _, _ in found for i, text in share}
     return {
         "seconds": seconds,
-        "cpu_s": sum(used for _, used in found),
+        "cpu_s": sum(used for _, used, _ in found),
+        "peak_mb": max(peak for _, _, peak in found),
         "texts": [texts[i] for i in range(len(order))],
     }
 
@@ -190,7 +193,8 @@ def _share(job: dict[str, Any], share: list[int], ready: Any, go: Any, back: Any
     go.wait()
     used = cpu_s()
     found = measured(share)
-    back.put((found, cpu_s() - used))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    back.put((found, cpu_s() - used, peak_mb))
 
 
 def _wanted(job: dict[str, Any]) -> list[Any]:

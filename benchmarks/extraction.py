@@ -3,11 +3,13 @@
     make bench-extraction                                  tiny.en on English, base on five languages
     make bench-extraction ARGS='--librispeech DIR'         with the clips of a LibriSpeech tree among the English
     make bench-extraction ARGS='--minutes 3'               less of each
+    make bench-extraction ARGS='--ways ours,engine --workers 1'
 
 Every way runs in a process of its own, one after another, on the same clips, warm: (a) a pandas UDF that
 calls `transcribe` per clip in Spark, (b) a plain loop over `transcribe`, (c) our engine without Spark, and
-speechlake from table to table. Printed are × real time and error rates, ratios to ours, and the 95 % interval
-of the difference of error rates. An accelerator is used where CTranslate2 sees one.
+speechlake from table to table. Printed are × real time and error rates, ratios to ours, the 95 % interval
+of the difference of error rates, and the peak memory of a process of the engine. An accelerator is used where
+CTranslate2 sees one.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from _clips import Clip, librispeech, prompts, write_manifests
 
 from speechlake.models.registry import resolve
 from speechlake.signals.devices import device_count
+from speechlake.signals.run import CHUNK_SECONDS
 from speechlake.text.alignment import Counts, edit_counts
 from speechlake.text.normalisers import normaliser_for
 from speechlake.text.paired import compared, weighted_sums
@@ -61,7 +64,7 @@ def counts_of(clips: Sequence[Clip], texts: Sequence[str]) -> list[Counts]:
     ]
 
 
-def job_of(clips: list[Clip], model: str, windows: str, device: str) -> dict[str, Any]:
+def job_of(clips: list[Clip], model: str, how: dict[str, Any]) -> dict[str, Any]:
     """What all ways are told."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     manifests = write_manifests(clips, FOLDER)
@@ -70,9 +73,7 @@ def job_of(clips: list[Clip], model: str, windows: str, device: str) -> dict[str
     return {
         "model": model,
         "folder": str(resolve(model).folder),
-        "windows": windows,
-        "device": device,
-        "cores": len(os.sched_getaffinity(0)),
+        **how,
         "clips": [(str(clip.file), clip.language) for clip in clips],
         "manifests": {name: [str(part) for part in pair] for name, pair in manifests.items()},
         "lake": str(FOLDER / "lake"),
@@ -80,16 +81,15 @@ def job_of(clips: list[Clip], model: str, windows: str, device: str) -> dict[str
     }
 
 
-def compare(
-    title: str, clips: list[Clip], model: str, windows: str, device: str, ways: Sequence[str]
-) -> None:
+def compare(title: str, clips: list[Clip], model: str, how: dict[str, Any], ways: Sequence[str]) -> None:
     """Run all ways and print a line for each."""
     audio_s = sum(clip.seconds for clip in clips)
     languages = " ".join(sorted({clip.language for clip in clips}))
     print(
-        f"\n{title}: {model}, {windows} windows, {device}, {len(clips)} clips, {audio_s / 60:.1f} minutes, {languages}"
+        f"\n{title}: {model}, {how['windows']} windows, {how['cores']} workers on {how['device']}, "
+        f"chunks of {how['chunk_s']:g} s, {len(clips)} clips, {audio_s / 60:.1f} minutes, {languages}"
     )
-    job = job_of(clips, model, windows, device)
+    job = job_of(clips, model, how)
     found = {way: run_way(way, job) for way in ways}
     base = counts_of(clips, found["loop"]["texts"]) if "loop" in found else None
     for way, result in found.items():
@@ -104,6 +104,8 @@ def compare(
             line += f"  minus loop's {_interval(base, counts)}"
         if result.get("device_s"):
             line += f"  device busy {100 * result['device_s'] / result['seconds']:.0f} %"
+        if result.get("peak_mb"):
+            line += f"  peak {result['peak_mb']:,.0f} MB a process"
         print(line, flush=True)
 
 
@@ -125,14 +127,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     made.add_argument("--windows", default="cut", choices=("cut", "full"))
     made.add_argument("--ways", default="ours,engine,loop,udf")
+    made.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
+    made.add_argument(
+        "--chunk-seconds", type=float, default=CHUNK_SECONDS, help="of work that speechlake commits at once"
+    )
     parsed = made.parse_args(argv)
     device = parsed.device if parsed.device != "auto" else "cuda" if device_count() else "cpu"
+    how = {
+        "windows": parsed.windows,
+        "device": device,
+        "cores": parsed.workers,
+        "chunk_s": parsed.chunk_seconds,
+    }
     ways = parsed.ways.split(",")
     english = prompts(SPEECH, ["en"], parsed.minutes * 60)
     english += librispeech(parsed.librispeech.absolute()) if parsed.librispeech else []
-    compare("English", english, "whisper-tiny.en", parsed.windows, device, ways)
+    compare("English", english, "whisper-tiny.en", how, ways)
     several = prompts(SPEECH, ["en", "es", "fr", "it", "ru"], parsed.minutes * 60 / 5)
-    compare("Five languages", several, "whisper-base", parsed.windows, device, ways)
+    compare("Five languages", several, "whisper-base", how, ways)
     return 0
 
 
