@@ -54,14 +54,14 @@ def _sums(frame: DataFrame, name: str) -> DataFrame:
     row = F.sha2(F.concat(*(_bytes(field) for field in fields)), 256)
     numbers = ["rows", *(f"sum_{n}" for n in range(_PIECES))]
     # Spark has no number of 64 bits without a sign; as decimals they took longer than the hashing.
-    added = frame.select(F.unhex(row).alias("hash")).mapInArrow(
-        _added, ", ".join(f"{number} decimal(38,0)" for number in numbers)
+    sums = frame.select(F.unhex(row).alias("hash")).mapInArrow(
+        added, ", ".join(f"{number} decimal(38,0)" for number in numbers)
     )
     whole = [F.coalesce(F.sum(number), F.lit(0)).cast("decimal(38,0)").alias(number) for number in numbers]
-    return added.agg(F.lit(name).alias("name"), *whole)
+    return sums.agg(F.lit(name).alias("name"), *whole)
 
 
-def _added(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def added(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """How many hashes a partition has, and the sums of their pieces, which are numbers of 64 bits, big-endian."""
     import numpy as np
     import pyarrow as pa

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pyarrow as pa
 import pytest
 from splits_tables import candidate, candidates, policy
 
@@ -11,7 +12,7 @@ from speechlake.contracts import conform
 from speechlake.ids import make_id
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.build import build
-from speechlake.splits.digest import build_id, rows_digest
+from speechlake.splits.digest import added, build_id, rows_digest
 from speechlake.splits.gate import leaks
 
 HALF = {"hours": 9, "max_share": 0.5}
@@ -193,6 +194,24 @@ def test_a_digest_sees_every_value_and_every_copy_of_a_row(spark):
         (one, ("b", None, {}, [""])),
     ]
     assert len({digest(one, two), *(digest(*rows) for rows in others)}) == 1 + len(others)
+
+
+def test_a_digest_is_what_it_was_when_releases_recorded_it(spark):
+    columns = "text string, n double, m map<string,string>, l array<string>, ms bigint"
+    rows = [("a", 1.5, {"x": "1", "y": "2"}, ["p", ""], 7), ("naïve " * 40, None, {}, [], None)]
+    splits, decisions = spark.createDataFrame(rows, columns), spark.createDataFrame([("b",)], "rule string")
+    found = rows_digest(splits, decisions)
+    assert found == "dc2d115feee1820af3b7a53880d50a059c9f2458598d3d1658c749777b0f53a2"
+    found = rows_digest(splits.limit(0), decisions)
+    assert found == "86a9e21563266110e636ed114ff110302452aefc5bc79d555a444b3e671c5aa6"
+
+
+def test_hashes_add_up_as_whole_numbers_however_large_and_wherever_a_batch_begins():
+    hashes = [bytes([255] * 32), bytes(range(32)), bytes(32)]
+    batch = pa.RecordBatch.from_arrays([pa.array(hashes, pa.binary())], ["hash"])
+    (found,) = added(iter([batch.slice(1), batch.slice(0, 1), batch.slice(0, 0)]))
+    pieces = [[int.from_bytes(each[n : n + 8], "big") for each in hashes] for n in (0, 8, 16, 24)]
+    assert [int(column[0].as_py()) for column in found.columns] == [len(hashes), *map(sum, pieces)]
 
 
 def test_a_build_is_named_after_policy_scheme_fingerprints_and_rows():
