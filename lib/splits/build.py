@@ -20,6 +20,7 @@ from speechlake.splits.components import Staged, checkpointed
 from speechlake.splits.forms import formed, with_forms
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
 from speechlake.splits.lists import with_lists
+from speechlake.splits.memory import fits, rank_of
 from speechlake.splits.placing import Placed, place
 from speechlake.splits.policy import SIDES, Policy
 from speechlake.splits.signals import EXTRACTORS, SIGNALS
@@ -124,9 +125,10 @@ def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
     listed = F.when(F.col("listed").isNotNull(), F.array("listed")).otherwise(sides_of(SIDES))
     asked = F.when(F.col("side").isNotNull(), F.array("side")).otherwise(listed)
     # Spelling out takes time: nothing is there to be said of a row that is fit for its side.
-    fit = F.coalesce(*(F.when(F.col("side") == side, F.col(f"fits_{side}")) for side in SIDES), F.lit(False))
     where_it_is = placement_problems(F.col("reason"), F.col("detail"))
-    found = F.when(fit, where_it_is).otherwise(F.concat(problems(policy, asked), where_it_is))
+    found = F.when(fits(rank_of(F.col("side"))), where_it_is).otherwise(
+        F.concat(problems(policy, asked), where_it_is)
+    )
     kept = F.col("side").isNotNull() & (F.size("failures") == 0)
     one_side = F.array(F.coalesce("listed", F.lit("train")))
     against = F.when(F.col("side").isNull(), problems(policy, one_side)).otherwise(F.col("failures"))

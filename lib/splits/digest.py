@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NO_LENGTH = "F" * 16
 # A hash of 256 bits is added up as four numbers of 64.
 _PIECES = 4
+_NUMBERS = ("rows", *(f"sum_{n}" for n in range(_PIECES)))
 
 
 def build_id(policy_digest: str, scheme: str, fingerprints: Iterable[str], rows_digest: str) -> str:
@@ -52,12 +53,11 @@ def _sums(frame: DataFrame, name: str) -> DataFrame:
     """(name, rows, sum_0 … sum_3): one row."""
     fields = sorted(frame.schema.fields, key=lambda field: field.name)
     row = F.sha2(F.concat(*(_bytes(field) for field in fields)), 256)
-    numbers = ["rows", *(f"sum_{n}" for n in range(_PIECES))]
     # Spark has no number of 64 bits without a sign; as decimals they took longer than the hashing.
     sums = frame.select(F.unhex(row).alias("hash")).mapInArrow(
-        added, ", ".join(f"{number} decimal(38,0)" for number in numbers)
+        added, ", ".join(f"{number} decimal(38,0)" for number in _NUMBERS)
     )
-    whole = [F.coalesce(F.sum(number), F.lit(0)).cast("decimal(38,0)").alias(number) for number in numbers]
+    whole = [F.coalesce(F.sum(number), F.lit(0)).cast("decimal(38,0)").alias(number) for number in _NUMBERS]
     return sums.agg(F.lit(name).alias("name"), *whole)
 
 
@@ -77,9 +77,8 @@ def added(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             total + (int(high) << 32) + int(low)
             for total, high, low in zip(sums, halves[::2], halves[1::2], strict=True)
         ]
-    names = ["rows", *(f"sum_{n}" for n in range(_PIECES))]
     columns = [pa.array([Decimal(number)], pa.decimal128(38, 0)) for number in (rows, *sums)]
-    yield pa.RecordBatch.from_arrays(columns, names)
+    yield pa.RecordBatch.from_arrays(columns, [*_NUMBERS])
 
 
 def _bytes(field: StructField) -> Column:

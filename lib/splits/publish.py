@@ -146,12 +146,10 @@ def _append(
     from pyspark.sql import functions as F
 
     whole = rows.withColumn("build_id", F.lit(build)).select(*TABLES[name].column_names)
-    mine, lake = F.col("build_id") == build, hold.lake
+    mine = F.col("build_id") == build
     # As a rule no row is there yet; then all of them need not meet nothing.
-    fresh = expected is not None and (not lake.exists(name) or lake.read(name).where(mine).isEmpty())
-    hold.append_missing(
-        name, whole, within=mine, digest=digest, fresh=fresh, expected=expected if fresh else None
-    )
+    fresh = expected is not None and hold.lake.read(name).where(mine).isEmpty()
+    hold.append_missing(name, whole, within=mine, digest=digest, fresh=fresh, expected=expected)
 
 
 def _put_back(hold: Hold, rows: Mapping[str, DataFrame], build: str, digest: str) -> None:
