@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from speechlake import job
-from speechlake.errors import LeakFound, UsageError
+from speechlake.errors import Refused, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -88,7 +88,7 @@ def _adopted(hold: Hold, progress: Progress) -> dict[str, Mapping[str, Any]]:
         try:
             if commit_build(hold, stage) is not None:
                 published[release] = stage.note
-        except (UsageError, LeakFound) as error:
+        except (UsageError, Refused) as error:
             progress.say(f"a build of release {release} that an earlier run left is dropped: {error.message}")
 
     hold.adopt(commit)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
 from speechlake.duplicates.sampling import SAMPLING_VERSION
-from speechlake.duplicates.step import Looked, current_audio, current_duplicates, look_up
+from speechlake.duplicates.step import Looked, current_audio, current_duplicates, look_up, remember
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -54,9 +54,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
             # Buckets say what was looked up; where pairs may be lacking, that is not to be trusted.
             by_hand = changed_by_hand(lake, this, ("audio_pairs",))
             this.reads(lake, READS)
-            looked, stage = _found(hold, this, again=bool(by_hand))
-            this.rows_out = _commit(hold, stage)
-            hold.staging.delete(stage)
+            looked = _look_up(hold, this, again=bool(by_hand))
             if hold.versions_written or by_hand:
                 this.counts = {**_counts(lake), **vars(looked)}
                 this.finish(hold)
@@ -72,21 +70,23 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     return Report(NAME, "done", this.run_id, this.counts, following)
 
 
-def _found(hold: Hold, this: Run, *, again: bool) -> tuple[Looked, Stage]:
-    """Look up what is new, and stage all duplicates; what is written on the way is of no use to a later run."""
+def _look_up(hold: Hold, this: Run, *, again: bool) -> Looked:
+    """Look up what is new, and bring the tables to it. Of what is staged, only `duplicates` is of use to a later run."""
     stages: list[Stage] = []
+    digest = this.digest[:16]
 
     def written(name: str, frame: DataFrame) -> DataFrame:
-        stages.append(hold.staging.write(f"{this.digest[:16]}-{name}", this.run_id, frame, {"part": name}))
+        stages.append(hold.staging.write(f"{digest}-{name}", this.run_id, frame, {"part": name}))
         return hold.staging.read(stages[-1])
 
     current = written("current", current_audio(hold.lake))
-    looked = look_up(hold, current, written, this.digest[:16], again=again)
-    found = current_duplicates(hold.lake, current)
-    done = hold.staging.write(this.digest[:16], this.run_id, found, {"part": "duplicates"})
+    looked, fresh = look_up(hold, current, written, digest, again=again)
+    written("duplicates", current_duplicates(hold.lake, current))
+    this.rows_out = _commit(hold, stages[-1])
+    remember(hold, fresh, looked.looked_up, digest, again=again)
     for stage in stages:
         hold.staging.delete(stage)
-    return looked, done
+    return looked
 
 
 def _commit(hold: Hold, stage: Stage) -> int:

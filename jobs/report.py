@@ -168,8 +168,20 @@ def _reviewed(out: Console, lake: Lake) -> None:
     title = "Rules as reviewers heard them: share of what each removes, and of what it keeps, that is bad"
     same = {name: (lambda value: value) for name in ("rule", "reviewed", "removed_heard", "kept_heard")}
     shares = dict.fromkeys(("precision", "low", "high", "kept_bad"), percent)
-    order = ("rule", "reviewed", "removed_heard", "precision", "low", "high", "kept_heard", "kept_bad")
-    show_frame(out, title, rule_precision(reviews(lake)), {name: {**same, **shares}[name] for name in order})
+    asked = {"asked": lambda value: "-" if value is None else value.replace('"', "")}
+    order = (
+        "rule",
+        "reviewed",
+        "removed_heard",
+        "precision",
+        "low",
+        "high",
+        "kept_heard",
+        "kept_bad",
+        "asked",
+    )
+    columns = {**same, **shares, **asked}
+    show_frame(out, title, rule_precision(reviews(lake)), {name: columns[name] for name in order})
 
 
 def _cost(out: Console, lake: Lake, price: float | None) -> None:

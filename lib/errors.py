@@ -11,7 +11,7 @@
     |   +-- TooManyRejected
     |   +-- LeakFound
     |   +-- ReleaseDiffers             a published release is not what it was
-    |   +-- BuildRefused               nothing leaks, but a policy's limit is passed
+    |   +-- BuildRefused               nothing is known to leak, but a limit is passed or audio is not compared
     +-- Conflict                    4  worth trying again
     |   +-- Busy                       another run holds the job and scope
     |   +-- Overtaken                  another driver wrote in our place
@@ -85,7 +85,8 @@ class ReleaseDiffers(Refused):
 
 
 class BuildRefused(Refused):
-    """A build passes a limit of its policy, such as how much of train may be excluded for its texts."""
+    """A build passes a limit of its policy, such as how much of train may be excluded for its texts, or holds
+    audio whose copies nobody has looked for yet."""
 
 
 class Conflict(SpeechlakeError):

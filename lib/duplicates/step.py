@@ -1,8 +1,9 @@
 """The step of `find-duplicates`: look up what is new, remember it, and say who shares audio now.
 
-Pairs are committed before the buckets that led to them: an utterance whose buckets are there was looked up.
-Killed in between, the next run looks it up again, and finds the same pairs, which are there by key. Buckets of
-what was retired or replaced are deleted first: nothing meets them, so what comes back must be looked up anew.
+Pairs are committed first, then `duplicates`, then the buckets that led to them: of an utterance whose buckets are
+there, the tables hold all that was found. Killed in between, the next run looks it up again, and finds the same
+pairs, which are there by key. Buckets of what was retired or replaced are deleted before all else: nothing meets
+them, so what comes back must be looked up anew.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from speechlake.duplicates.buckets import bucket_rows
 from speechlake.duplicates.clusters import duplicates
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified
-from speechlake.signals.catalogue import profile
+from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:
@@ -73,9 +74,13 @@ def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
     return current.join(keys, on=[*FILED], how="inner")
 
 
-def look_up(hold: Hold, current: DataFrame, written: Written, digest: str, *, again: bool = False) -> Looked:
-    """Let all keys that were not looked up yet, or all (`again`), meet all others; commit the pairs, then the
-    buckets."""
+def look_up(
+    hold: Hold, current: DataFrame, written: Written, digest: str, *, again: bool = False
+) -> tuple[Looked, DataFrame]:
+    """Let all keys that were not looked up yet, or all (`again`), meet all others, and commit the pairs.
+
+    The frame holds the buckets of what was looked up, to be remembered once `duplicates` tells of the pairs.
+    """
     from pyspark.sql import functions as F
 
     lake = hold.lake
@@ -97,9 +102,41 @@ def look_up(hold: Hold, current: DataFrame, written: Written, digest: str, *, ag
         found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, current.where(same))))
         pairs += hold.append_missing("audio_pairs", found, digest=digest)
         looked += row.n
-    if looked:
-        hold.append_missing("key_buckets", fresh, digest=digest, fresh=not again, expected=looked)
-    return Looked(looked, pairs, hot)
+    return Looked(looked, pairs, hot), fresh
+
+
+def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bool) -> None:
+    """Commit the `count` rows of buckets of `look_up`, which say that all is known that was found with them."""
+    if count:
+        hold.append_missing("key_buckets", fresh, digest=digest, fresh=not again, expected=count)
+
+
+def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:
+    """FILED of those `rows` (utterance_id, content_sha256, language) that have keys by the lake's profile."""
+    from pyspark.sql import functions as F
+
+    made_by = current_fingerprint(profile(lake).get("audio_keys", ()), F.col("language"))
+    named = rows.select("utterance_id", "content_sha256", made_by.alias("fingerprint"))
+    keys = lake.read("signals_audio_keys").where(F.col("frames") > 0).select(*FILED)
+    return named.join(keys, on=[*FILED], how="left_semi").withColumn(
+        "fingerprint", _version(F.col("fingerprint"))
+    )
+
+
+def not_looked_up(lake: Lake, keyed: DataFrame) -> DataFrame:
+    """Those of `keyed` (FILED) that no look-up has met yet: whose copies nobody knows."""
+    return keyed.join(lake.read("key_buckets").select(*FILED), on=[*FILED], how="left_anti")
+
+
+def copies_of(lake: Lake, keyed: DataFrame) -> DataFrame:
+    """(utterance_id, other_id) of pairs of copies by their keys, both of which are among `keyed` (FILED)."""
+    other = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
+    others = keyed.withColumnsRenamed(other)
+    near = lake.read("audio_pairs").where("kind = 'near'").select(*FILED, *other.values())
+    met = near.join(keyed, on=[*FILED], how="left_semi").join(
+        others, on=[*other.values(), "fingerprint"], how="left_semi"
+    )
+    return met.select("utterance_id", "other_id").distinct()
 
 
 def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:

@@ -38,9 +38,10 @@ def has_reviews(lake: Lake) -> bool:
 
 
 def reviews(lake: Lake) -> DataFrame:
-    """(rule, utterance_id, verdict, decision, stratum, population): of each, the answer that was imported last.
+    """(rule, asked, utterance_id, verdict, decision, stratum, population): of each, the answer that was imported last.
 
-    Of all imports that have a verdict and a rule, whatever they are called; what was skipped is left out.
+    Of all imports that have a verdict and a rule, whatever they are called; what was skipped is left out. `asked`
+    is what the rule asked when the clip was drawn; null in answers of pages that did not tell.
     """
     from pyspark.sql import functions as F
 
@@ -61,13 +62,15 @@ def reviews(lake: Lake) -> DataFrame:
     whole = F.col("rule").isNotNull() & F.col("decision").isNotNull()
     told = wide.where(whole & (F.col("verdict") != SKIPPED))
     parts = ("n", "model_sha256", "content_sha256", "verdict", "decision", "stratum", "population")
-    last = told.groupBy("rule", "utterance_id").agg(F.max(F.struct(*parts)).alias("last"))
+    last = told.groupBy("rule", "asked", "utterance_id").agg(F.max(F.struct(*parts)).alias("last"))
     kept = [f"last.{name}" for name in ("verdict", "decision", "stratum", "population")]
-    return last.select("rule", "utterance_id", *kept)
+    return last.select("rule", "asked", "utterance_id", *kept)
 
 
 def rule_precision(reviews: DataFrame) -> DataFrame:
-    """Per rule: what reviewers found among what it removes and what it keeps.
+    """Per rule and what it asked: what reviewers found among what it removes and what it keeps.
+
+    Answers about another limit are about other utterances, whose shares would say nothing of this one's.
 
     `reviewed`, `removed_heard` and `kept_heard` count answers. `precision` is the share of what the rule
     removes that is bad, `low` and `high` its 95 % interval; `kept_bad` is the share of what it keeps that is
@@ -76,15 +79,16 @@ def rule_precision(reviews: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     bad = F.count_if(F.col("verdict").isin(list(BAD)))
-    strata = reviews.groupBy("rule", "decision", "stratum").agg(
+    strata = reviews.groupBy("rule", "asked", "decision", "stratum").agg(
         F.count("*").alias("heard"), bad.alias("bad"), F.max("population").alias("population")
     )
     size = F.coalesce(F.col("population"), F.col("heard").cast("double"))
-    sums = strata.withColumn("size", size).groupBy("rule")
+    sums = strata.withColumn("size", size).groupBy("rule", "asked")
     found = sums.agg(*_sums(REMOVED), *_sums(KEPT))
     low, high = wilson(_share(REMOVED), _effective(REMOVED))
     return found.select(
         "rule",
+        "asked",
         (F.col("removed_heard") + F.col("kept_heard")).alias("reviewed"),
         "removed_heard",
         _share(REMOVED).alias("precision"),
@@ -92,7 +96,7 @@ def rule_precision(reviews: DataFrame) -> DataFrame:
         high.alias("high"),
         "kept_heard",
         _share(KEPT).alias("kept_bad"),
-    ).orderBy("rule")
+    ).orderBy("rule", "asked")
 
 
 def wilson(share: Column, answers: Column) -> tuple[Column, Column]:

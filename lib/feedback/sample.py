@@ -53,7 +53,7 @@ class Stratum:
 def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
     """The utterances that a rule of the policy passes or fails, as it answers now, in strata.
 
-    Adds `decision`, `sample`, `stratum_language`, `value` and `threshold`. Rows for which the rule is not
+    Adds `decision`, `sample`, `stratum_language`, `value`, `threshold` and `asked`, what the whole rule asks. Rows for which the rule is not
     applicable, or has no measurement, are left out: nobody could tell whether it was right. UsageError for a
     rule that the policy does not have.
     """
@@ -79,6 +79,7 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
             "stratum_language": F.coalesce(primary(F.col("language")), F.lit(NO_LANGUAGE)),
             "value": F.col("said.value"),
             "threshold": F.col("said.threshold"),
+            "asked": F.lit(meant.asked_by(rule)),
         }
     )
 
@@ -165,7 +166,7 @@ def sample(lake: Lake, policy: Policy, rule: str, *, per_language: int, seed: in
 # What the page shows of an utterance, and where its audio lies.
 SHOWN: tuple[str, ...] = (
     *("utterance_id", "corpus", "language", "source_id", "speaker_id", "audio_duration_s"),
-    *("text", "whisper_text", "value", "threshold"),
+    *("text", "whisper_text", "value", "threshold", "asked"),
     *("root", "path", "container", "byte_offset", "byte_length", "channel", "start_ms", "end_ms"),
     *("listing_key", "content_sha256"),
 )

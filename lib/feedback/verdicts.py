@@ -28,10 +28,13 @@ VERDICTS: tuple[Verdict, ...] = (
     Verdict(SKIPPED, "x", "skip"),
 )
 
-# What a page of `review` writes per utterance beside its id, and `import-signals --review` reads. `stratum` and
-# `population` say of how many utterances the clip was drawn: without them no share can be estimated.
+# What a page of `review` writes per utterance beside its id, and `import-signals --review` reads. `asked` is what
+# the rule asked when its clips were drawn: with another limit it is another question. `stratum` and `population` say of how many utterances the clip was drawn: without them no share can be estimated.
 ANSWERS: tuple[ValueColumn, ...] = (
-    *(ValueColumn(name, name, "string") for name in ("verdict", "rule", "sample", "decision", "stratum")),
+    *(
+        ValueColumn(name, name, "string")
+        for name in ("verdict", "rule", "asked", "sample", "decision", "stratum")
+    ),
     ValueColumn("population", "population", "number"),
     *(ValueColumn(name, name, "string") for name in ("value", "reviewer", "at")),
 )

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.components import Staged, checkpointed
-from speechlake.splits.forms import formed, with_forms
+from speechlake.splits.forms import formed, with_forms, without_unsaid
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
 from speechlake.splits.lists import with_lists
 from speechlake.splits.memory import fits, rank_of
@@ -81,6 +81,7 @@ def build(
     )
     rows = staged("judged", marked.transform(_off_other_sides).drop(*_read_by_rules()))
     forms = formed(rows, policy, staged)
+    rows = without_unsaid(rows, forms, staged)
     placed = place(rows, policy, assignments, staged, forms)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
     told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)

@@ -28,11 +28,27 @@ def formed(rows: DataFrame, policy: Policy, staged: Staged) -> DataFrame | None:
     return staged("forms", normalised(fit))
 
 
+def without_unsaid(rows: DataFrame, forms: DataFrame | None, staged: Staged) -> DataFrame:
+    """Judged rows, of which those whose text is empty in its form ("[laughter]") are fit for no side.
+
+    They are out before copies are compared, so that none gives way to what will not be kept. `forms` are those of
+    `formed`; counts the empty ones, so it runs Spark.
+    """
+    if forms is None:
+        return rows
+    unsaid = staged("unsaid", forms.filter("form_text = ''").select("utterance_id"))
+    if unsaid.isEmpty():
+        return rows
+    marked = rows.join(unsaid.withColumn("unsaid", F.lit(True)), "utterance_id", how="left")
+    said = F.col("unsaid").isNull()
+    return marked.withColumns({f"fits_{side}": F.col(f"fits_{side}") & said for side in SIDES}).drop("unsaid")
+
+
 def with_forms(decided: DataFrame, policy: Policy, forms: DataFrame | None, staged: Staged) -> DataFrame:
     """Add `form_text` and `text_form` of kept rows: the text in the policy's form, and the form's own name.
 
     `forms` are those of `formed`. Scores and rules are of the text as it is stored; the form is what trainers
-    get. A row whose text is empty in its form ("[laughter]") is excluded as `no_text`.
+    get. A row whose text is empty in its form is excluded as `no_text` (see `without_unsaid`).
     """
     if policy.text is None:
         nothing = F.lit(None).cast("string")
@@ -41,11 +57,9 @@ def with_forms(decided: DataFrame, policy: Policy, forms: DataFrame | None, stag
         text = F.lower("text") if policy.text.form == "lower" else F.col("text")
         return decided.withColumns({"form_text": text, "text_form": F.lit(policy.text.form)})
     joined = decided.join(forms, "utterance_id", how="left")
-    empty = F.col("kept") & (F.col("form_text") == "")
     nothing = failure(F.lit("no_text"), F.lit(None), F.col("text"), F.col("text_form"))
-    failures = F.when(empty, F.array(nothing)).otherwise(F.col("failures"))
-    kept = F.col("kept") & ~F.coalesce(empty, F.lit(False))
-    return staged("formed", joined.withColumns({"failures": failures, "kept": kept}))
+    failures = F.when(F.col("form_text") == "", F.array(nothing)).otherwise(F.col("failures"))
+    return staged("formed", joined.withColumn("failures", failures))
 
 
 def normalised(rows: DataFrame) -> DataFrame:

@@ -69,6 +69,7 @@ def leaks(
     listed: DataFrame | None = None,
     staged: Staged = checkpointed,
     heard: DataFrame | None = None,
+    copies: DataFrame | None = None,
 ) -> DataFrame:
     """(kind, value, sides, utterances) of everything that sits where it must not; no rows: publish.
 
@@ -76,10 +77,10 @@ def leaks(
     utterance, retired ones included: the columns of `utterances`, single_speaker, role, speaker_namespace,
     text_tags, cluster_id, overlap_id, duplicate_kind, and evaluation_texts for evaluation corpora.
     `assignments` holds link_key and side of the scheme, one row per key; `listed` (utterance_id, listed) the
-    evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, so that a
-    copy is found that nobody has looked up yet.
+    evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, and `copies`
+    (utterance_id, other_id) what was found alike, so that copies are found of which `duplicates` does not tell yet.
 
-    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `speaker`
+    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
     and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`, `boilerplate`
     (evaluates), `unknown_utterance`, `listed` (on another side than its list's), and `moved` (its published side
@@ -107,6 +108,7 @@ def leaks(
         _speaker_unknown(rows, listed),
         _audio_of_benchmarks(rows, benchmarks),
         *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
+        *([] if copies is None else [_copies(rows, copies)]),
         *(_on_two_sides(rows, name, F.col(values[name])) for name in together),
         *(_train_and_evaluation(rows, name, F.col(values[name])) for name in excluding),
         *gate_texts.leaks(rows, benchmarks.filter(~_is_boilerplate()), wanted),
@@ -189,6 +191,19 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
         _on_two_sides(mine.filter(~_is_boilerplate()), "samples", F.col("samples_sha256")),
         _found(_each(shared), "evaluation_corpus_samples"),
     ]
+
+
+def _copies(rows: DataFrame, copies: DataFrame) -> DataFrame:
+    """Pairs of copies on two sides, whatever `duplicates` makes of them."""
+    mine = rows.filter(~_is_boilerplate()).select("utterance_id", "split")
+    other = mine.select(F.col("utterance_id").alias("other_id"), F.col("split").alias("other_split"))
+    both = copies.join(mine, "utterance_id", how="inner").join(other, "other_id", how="inner")
+    apart = both.filter("split != other_split").select(
+        F.concat_ws(" ", "utterance_id", "other_id").alias("value"),
+        F.array_sort(F.array("split", "other_split")).alias("sides"),
+        F.lit(2).cast("bigint").alias("utterances"),
+    )
+    return _found(apart, "copy")
 
 
 def _speaker_unknown(rows: DataFrame, listed: DataFrame | None) -> DataFrame:

@@ -41,8 +41,10 @@ def with_remembered_side(rows: DataFrame) -> DataFrame:
 
     A row that was published (`own`) keeps its side; any other takes the highest remembered in its group.
     Reasons are `speaker_elsewhere` (an evaluation row of a corpus that is train only), `speaker_unknown` (an
-    evaluation row without a speaker), `boilerplate` and `bridges_splits` (shares a key directly with a row of
-    a higher side).
+    evaluation row without a speaker), `boilerplate` and `bridges_splits`: a new row that shares a key directly
+    with what was published on a lower side than its own, or a published row that does with one of a higher side.
+    So a newcomer that ties two sides together goes, not what models were trained on: neither would its audio or
+    speaker evaluate a model that an earlier release trained with it, nor does one wrong line empty train.
     """
     return (
         rows.transform(_with_memory_of_group)
@@ -52,7 +54,7 @@ def with_remembered_side(rows: DataFrame) -> DataFrame:
 
 
 def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
-    """Add `own` and `highest`: ranks of a row's own published side, and of the highest of its link keys; or null.
+    """Add `own`, `highest` and `lowest`: ranks of a row's own published side, and of its link keys; or null.
 
     `assignments` holds link_key and side of this scheme, as published, one row per key.
     """
@@ -64,7 +66,7 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
     memory = (
         keys.join(known, "link_key", how="inner")
         .groupBy("utterance_id")
-        .agg(F.max("rank").alias("highest"), own.alias("own"))
+        .agg(F.max("rank").alias("highest"), F.min("rank").alias("lowest"), own.alias("own"))
     )
     return rows.join(memory, "utterance_id", how="left")
 
@@ -89,21 +91,27 @@ def why_not_there(rank: Column) -> Column:
 
 
 def _with_bridges(rows: DataFrame) -> DataFrame:
-    """Exclude published rows that share a key with a row of a higher side: evaluation rows are few."""
+    """Exclude what ties sides together. Only groups with evaluation rows are looked at: these are few."""
     there = F.col("reason").isNull() & fits(F.col("remembered"))
-    higher = rows.filter(there & (F.col("remembered") > RANKS["train"]))
-    highest = (
-        higher.select(F.explode("link_keys").alias("link_key"), F.col("remembered").alias("rank"))
-        .groupBy("link_key")
-        .agg(F.max("rank").alias("rank"))
+    mixed = rows.filter(F.col("highest_in_group") > RANKS["train"])
+    keyed = mixed.select(
+        *("utterance_id", "own", "remembered", "reason", "lowest", there.alias("there")),
+        F.explode("link_keys").alias("link_key"),
     )
-    mixed = rows.filter(F.col("reason").isNull() & (F.col("own") < F.col("highest_in_group")))
-    lower = mixed.select("utterance_id", "own", F.explode("link_keys").alias("link_key"))
+    # A newcomer that stays shares no key with what is published lower, so that only published rows evict others.
+    highest = F.max(F.when(F.col("there"), F.col("own"))).alias("highest_published")
+    published = keyed.groupBy("link_key").agg(F.min("own").alias("lowest_published"), highest)
+    lowest = F.least("lowest", "lowest_published")
+    ties = F.when(F.col("own").isNull(), lowest < F.col("remembered")).otherwise(
+        F.col("own") < F.col("highest_published")
+    )
     bridges = (
-        lower.join(highest, "link_key", how="inner")
-        .filter(F.col("own") < F.col("rank"))
+        keyed.join(published, "link_key", how="inner")
+        .filter(F.col("reason").isNull() & ties)
         .select("utterance_id", F.lit("bridges_splits").alias("bridge"))
         .distinct()
     )
     joined = rows.join(bridges, "utterance_id", how="left")
-    return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop("bridge", "highest_in_group")
+    return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop(
+        "bridge", "highest_in_group", "lowest"
+    )

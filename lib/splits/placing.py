@@ -98,7 +98,7 @@ def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
     fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
     own = {"link_group": utterance_key(), "remembered": F.col("settled")}
     remembered = with_remembered_side(with_link_group(free, staged=staged))
-    return remembered.unionByName(fixed.withColumns(own).drop("highest")).drop("own", "settled")
+    return remembered.unionByName(fixed.withColumns(own).drop("highest", "lowest")).drop("own", "settled")
 
 
 def _giving_way(

@@ -171,6 +171,22 @@ class Policy(Section):
         """sha256 of what it means: its name, spelling, order of keys and comments do not matter."""
         return hashlib.sha256(canonical_json(self.meaning()).encode()).hexdigest()
 
+    def asked_by(self, rule: str) -> str:
+        """What a rule of it asks, overrides included: one text for one meaning, by which reviews of it are told apart."""
+        rules = {each.rule: each for each in self.keep}
+        said = {key: value for key, value in rule_meaning(rules[rule]).items() if key != "rule"}
+        meanings = [override.meaning(rules) for override in self.overrides]
+        others = [
+            {
+                "languages": other["languages"],
+                "corpora": other["corpora"],
+                "asks": "nothing" if rule in other["drop_rules"] else other["keep"][rule],
+            }
+            for other in meanings
+            if rule in other["drop_rules"] or rule in other["keep"]
+        ]
+        return canonical_json({**said, "overrides": others} if others else said)
+
     def meaning(self) -> Mapping[str, Any]:
         """Everything that decides, with every default spelled out, in one spelling."""
         own = {"name", "keep", "overrides", "weights"}

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from speechlake.errors import BuildRefused, LeakFound, UsageError
+from speechlake.duplicates.step import copies_of, not_looked_up
+from speechlake.errors import BuildRefused, LeakFound, Refused, UsageError
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
-from speechlake.splits.candidates import heard_samples, links, published_assignments
+from speechlake.splits.candidates import compared_audio, heard_samples, links, published_assignments
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
 from speechlake.staging import Stage
@@ -65,7 +66,7 @@ def staged_build(
 def commit_build(hold: Hold, stage: Stage) -> str | None:
     """Publish a staged build under the name in its note; its id, None when it is published already.
 
-    UsageError when the name belongs to another build, LeakFound when the gate refuses. A build that can
+    UsageError when the name belongs to another build, Refused when the gate says no. A build that can
     never be published is not adopted again.
     """
     lake, note, release = hold.lake, stage.note, str(stage.note["release"])
@@ -92,7 +93,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
             lambda: [] if _published(lake, release, build) else [_release_row(lake, note, build, digest)],
             digest=stage.digest,
         )
-    except (UsageError, LeakFound):
+    except (UsageError, Refused):
         hold.staging.delete(stage)
         raise
     return build if published else None
@@ -114,21 +115,31 @@ def _published(lake: Lake, release: str, build: str) -> bool:
 
 
 def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | None) -> None:
-    """LeakFound when anything of the written build sits where it must not."""
+    """LeakFound when anything of the written build sits where it must not; BuildRefused where that is not known yet."""
     asked = Asked.of(note)
+    rows = lake.read("splits").where(f"build_id = '{build}'")
+    audio = compared_audio(lake, rows, asked.decontaminate)
+    unknown = not_looked_up(lake, audio).count()
+    if unknown:
+        raise BuildRefused(
+            f"build {build} is not published: {unknown} of its utterances and of those it must not hold have audio "
+            "keys that were never compared: copies of them may be on two sides",
+            hint="Run `speechlake find-duplicates` first.",
+        )
     found = leaks(
-        lake.read("splits").where(f"build_id = '{build}'"),
+        rows,
         links(lake, asked.decontaminate),
         published_assignments(lake, note["scheme"]),
         asked,
         listed,
         heard=heard_samples(lake),
+        copies=copies_of(lake, audio),
     )
     told = told_leaks(found)
     if told:
         raise LeakFound(
             f"build {build} is not published: {told}",
-            hint="Samples on two sides: run `speechlake find-duplicates` first. Else look at `speechlake explain` of these rows.",
+            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Else look at `speechlake explain` of these rows.",
         )
 
 

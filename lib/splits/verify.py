@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from speechlake.config import loads
+from speechlake.duplicates.step import copies_of
 from speechlake.errors import ConfigError
-from speechlake.splits.candidates import heard_samples, links, published_assignments
+from speechlake.splits.candidates import compared_audio, heard_samples, links, published_assignments
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.splits.policy import Policy
@@ -47,7 +48,8 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     assignments = published_assignments(lake, release["scheme"])
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
-    return leaks(rows, linked, assignments, asked, sides, heard=heard_samples(lake)), note
+    copies = copies_of(lake, compared_audio(lake, rows, asked.decontaminate))
+    return leaks(rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies), note
 
 
 def files_read(lake: Lake, build: str, sample: int) -> DataFrame:

@@ -32,20 +32,20 @@ def undisturbed(corpora: Mapping[str, Path], tmp_path_factory: pytest.TempPathFa
     return values(folder / "lake")
 
 
-def both(one: Process, other: Process) -> list[int]:
-    """The exit codes of two drivers that run at once."""
+def both(root: Path, one: Process, other: Process) -> list[int]:
+    """The exit codes of two drivers that run at once on the lake `root`."""
     try:
         return [process.wait(timeout=900) for process in (one, other)]
     finally:
-        end(one)
-        end(other)
+        end(one, root)
+        end(other, root)
 
 
 def test_of_two_drivers_with_the_same_command_each_waits_for_the_other_and_nothing_is_doubled(
     corpora: Mapping[str, Path], undisturbed: Values, tmp_path: Path
 ) -> None:
     root = tmp_path / "lake"
-    codes = both(*(started(root, corpora, "--wait", "600", log=tmp_path / f"log{n}") for n in range(2)))
+    codes = both(root, *(started(root, corpora, "--wait", "600", log=tmp_path / f"log{n}") for n in range(2)))
     assert codes == [0, 0], [(tmp_path / f"log{n}").read_text()[-2000:] for n in range(2)]
     assert difference(values(root), undisturbed) == {}
 
@@ -54,7 +54,7 @@ def test_of_two_drivers_that_do_not_wait_one_may_be_told_that_the_other_is_at_it
     corpora: Mapping[str, Path], undisturbed: Values, tmp_path: Path
 ) -> None:
     root = tmp_path / "lake"
-    codes = both(*(started(root, corpora, log=tmp_path / f"log{n}") for n in range(2)))
+    codes = both(root, *(started(root, corpora, log=tmp_path / f"log{n}") for n in range(2)))
     # They start within the same second and ingest the same corpus first: one of them finds it held.
     assert sorted(codes) == [0, 4], [(tmp_path / f"log{n}").read_text()[-2000:] for n in range(2)]
     log = (tmp_path / f"log{codes.index(4)}").read_text()
@@ -71,10 +71,11 @@ def test_different_jobs_that_write_the_same_tables_at_once_lose_nothing(
     alone = [{name: folder} for name, folder in corpora.items()]
     last = ("extract-signals", "score-transcripts")
     codes = both(
+        root,
         *(
             started(root, one, "--until", until, log=tmp_path / f"log{n}")
             for n, (one, until) in enumerate(zip(alone, last, strict=True))
-        )
+        ),
     )
     assert codes == [0, 0], [(tmp_path / f"log{n}").read_text()[-2000:] for n in range(2)]
     assert finished(root, corpora, log=tmp_path / "log") == 0

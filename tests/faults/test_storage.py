@@ -65,9 +65,8 @@ def in_mounts(script: Sequence[str], log: Path) -> None:
 
 
 def taken_bytes(folder: Path) -> int:
-    """What files take in whole pages."""
-    pages = sum(-(-file.stat().st_size // 4096) + 1 for file in folder.rglob("*"))
-    return pages * 4096
+    """What files take in whole pages, as a tmpfs counts them."""
+    return sum(-(-file.stat().st_size // 4096) * 4096 for file in folder.rglob("*") if file.is_file())
 
 
 def outcomes(log: Path) -> list[str]:

@@ -11,13 +11,13 @@ from speechlake.feedback.precision import rule_precision
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-DDL = "rule string, utterance_id string, verdict string, decision string, stratum string, population double"
+DDL = "rule string, asked string, utterance_id string, verdict string, decision string, stratum string, population double"
 
 
 def found(spark: SparkSession, *answers: tuple[str, str, str, float, int]) -> list[dict[str, Any]]:
     """Of answers (verdict, decision, stratum, population, times) to one rule."""
     rows = [
-        ("length", f"{stratum}-{verdict}-{n}", verdict, decision, stratum, population)
+        ("length", "at_least 1", f"{stratum}-{verdict}-{n}", verdict, decision, stratum, population)
         for verdict, decision, stratum, population, times in answers
         for n in range(times)
     ]
@@ -74,3 +74,16 @@ def test_what_is_kept_is_told_beside_what_is_removed(spark):
 def test_a_rule_of_which_only_kept_rows_were_heard_has_no_precision(spark):
     (row,) = found(spark, ("good", "kept", "en/kept/random", 90.0, 3))
     assert (row["precision"], row["low"], row["high"], row["kept_bad"]) == (None, None, None, 0.0)
+
+
+def test_answers_about_another_limit_are_told_apart(spark):
+    rows = [
+        ("length", asked, f"u{n}", verdict, "removed", "s", 10.0)
+        for n, (asked, verdict) in enumerate(
+            [("at_least 1", "good"), ("at_least 2", "bad_text"), (None, "good")]
+        )
+    ]
+    told = rule_precision(spark.createDataFrame(rows, DDL)).collect()
+    assert [(row.asked, row.reviewed, row.precision) for row in told] == [
+        (None, 1, 0.0), ("at_least 1", 1, 0.0), ("at_least 2", 1, 1.0)
+    ]  # fmt: skip

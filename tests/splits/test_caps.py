@@ -131,3 +131,16 @@ def test_caps_weights_and_forms_go_into_a_build(spark):
     assert rows_digest(builds[0].splits, builds[0].decisions) == rows_digest(
         builds[1].splits, builds[1].decisions
     )
+
+
+@pytest.mark.slow
+def test_no_copy_gives_way_to_one_whose_text_is_empty_in_its_form(spark):
+    asked = policy(text={"prefer": ["manifest"], "form": "normalised"}, duplicates={"keep": ["duration"]})
+    copies = {"cluster_id": "k", "duplicate_kind": "near"}
+    rows = [
+        candidate("longer", text="[laughter]", audio_duration_s=9.0, **copies),
+        candidate("shorter", **copies),
+    ]
+    made = build(candidates(spark, *rows), asked, unassigned(spark))
+    assert [row["utterance_id"] for row in made.splits.collect()] == ["shorter"]
+    assert [(row["utterance_id"], row["rule"]) for row in made.decisions.collect()] == [("longer", "no_text")]

@@ -71,6 +71,17 @@ def test_samples_on_two_sides_or_in_an_evaluation_corpus_are_leaks_though_nobody
     }
 
 
+def test_copies_on_two_sides_are_a_leak_though_duplicates_does_not_tell_of_them(spark):
+    utterances = [*map(candidate, "abcd"), candidate("j", cluster_id="j", duplicate_kind="boilerplate")]
+    sides = {"a": "train", "b": "test", "c": "train", "d": "train", "j": "train"}
+    rows = spark.createDataFrame([*sides.items()], "utterance_id string, split string")
+    # What is said in many recordings links nobody; x is in no release.
+    pairs = [("a", "b"), ("c", "d"), ("b", "j"), ("b", "x")]
+    copies = spark.createDataFrame(pairs, "utterance_id string, other_id string")
+    found = leaks(rows, candidates(spark, *utterances), unassigned(spark), copies=copies)
+    assert said(found) == {("copy", "a b", ("test", "train"), 2)}
+
+
 @pytest.mark.slow
 def test_a_wrong_side_put_into_a_real_build_is_found(spark):
     from pyspark.sql import functions as F

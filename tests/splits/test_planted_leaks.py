@@ -186,7 +186,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set
             row("bridge", speaker_id="b1", recording_id="b2", start_ms=9000),
         ],
         {"bridge test": "test", "bridge train": "train"},
-        {"bridge test": "test", "bridge": "test", "bridge train": ("train", "bridges_splits", None)},
+        {"bridge test": "test", "bridge": ("test", "bridges_splits", None), "bridge train": "train"},
         {("speaker", "b1")},
     ),
     "two old rows linked by a corrected speaker": (

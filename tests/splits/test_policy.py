@@ -137,6 +137,16 @@ def test_policies_that_mean_something_else_have_another_digest(load, case):
     assert load(BASE).digest() != load(BASE.replace(*OTHER[case])).digest()
 
 
+def test_what_a_rule_asks_is_one_text_for_one_meaning_overrides_included(load):
+    asked = {rule.rule: load(BASE).asked_by(rule.rule) for rule in load(BASE).keep}
+    for spelling in SAME.values():
+        same = load(BASE.replace(*spelling))
+        assert {rule.rule: same.asked_by(rule.rule) for rule in same.keep} == asked
+    for other, changed in (("an override's limit", {"length"}), ("a set", {"licence"}), ("a cap", set())):
+        said = load(BASE.replace(*OTHER[other]))
+        assert {name for name in asked if said.asked_by(name) != asked[name]} == changed
+
+
 def test_an_override_keeps_of_its_rule_what_it_does_not_change(load):
     (override,) = load(BASE).overrides
     (length,) = override.keep

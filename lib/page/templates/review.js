@@ -54,6 +54,7 @@
       utterance_id: card.utterance_id,
       verdict,
       rule: about.rule,
+      asked: card.asked ?? null,
       sample: card.sample,
       decision: card.decision,
       stratum: card.stratum,
