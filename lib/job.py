@@ -204,7 +204,7 @@ def _print_internal(error: Exception) -> None:
 
 def corpora_of(lake: Lake, corpus: str | None) -> list[str]:
     """The corpora a job works on, sorted: the one named, else all; UsageError for an unknown name."""
-    known = sorted(row.corpus for row in lake.read("corpora").select("corpus").collect())
+    known = sorted(row.corpus for row in lake.few("corpora"))
     if corpus is None:
         if not known:
             raise UsageError(

@@ -22,7 +22,7 @@ from speechlake.schemas import TABLES, Table
 from speechlake.uris import refuse_credentials
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
     from speechlake.hold import Hold
 
@@ -52,6 +52,7 @@ class Lake:
         if not self.is_local:
             self.files.require(self.root)
         self._checked: set[str] = set()
+        self._few: dict[str, tuple[tuple[str, int], list[Row]]] = {}
         self._any_version = any_version
         self._admitted = any_version
 
@@ -92,6 +93,18 @@ class Lake:
             check_stored(frame.schema, TABLES[name], path)
             self._checked.add(name)
         return frame
+
+    def few(self, name: str) -> list[Row]:
+        """The rows of a table that has only as many as there are corpora or models; read once in each version.
+
+        A job asks for them ten times and more, and each would be two queries of Spark.
+        """
+        newest = self.snapshot(name)
+        version = (str(newest.metadata().id()), int(newest.version()))
+        known = self._few.get(name)
+        if known is None or known[0] != version:
+            known = self._few[name] = (version, self.read(name).collect())
+        return known[1]
 
     def history(self, name: str) -> DataFrame:
         """Delta's history of the table, newest first; SpeechlakeError when it was never written."""

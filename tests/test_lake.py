@@ -16,7 +16,7 @@ from speechlake.errors import Busy, Conflict, Overtaken, TableMismatch
 from speechlake.hold import RETRIES, Hold
 from speechlake.lake import Lake
 from speechlake.locks import ERASURE, lock_file
-from speechlake.schemas import CONTENT_HASHES, RECORDINGS, TRANSCRIPTS
+from speechlake.schemas import CONTENT_HASHES, PROFILES, RECORDINGS, TRANSCRIPTS
 from speechlake.signals.catalogue import numbered
 
 
@@ -347,6 +347,21 @@ def test_texts_never_reach_the_delta_log(lake, rows):
     )
     assert b"run_id" in log
     assert secret.encode() not in log
+
+
+def test_few_rows_are_read_once_in_each_version(lake, rows, monkeypatch):
+    assert lake.few("profiles") == []
+    reads: list[str] = []
+    read = Lake.read
+    monkeypatch.setattr(Lake, "read", lambda self, name: (reads.append(name), read(self, name))[1])
+    for n in (1, 2):
+        with lake.hold("fill", "lake", f"r{n}") as hold:
+            hold.append_missing(
+                "profiles", rows(PROFILES, (n, {"extractor": "audio"})), fresh=True, expected=1
+            )
+        reads.clear()
+        assert [sorted(row.n for row in lake.few("profiles")) for _ in range(2)] == [[*range(1, n + 1)]] * 2
+        assert reads == ["profiles"]
 
 
 def test_an_old_version_can_be_read(lake, rows):

@@ -101,13 +101,10 @@ def imported_now(lake: Lake) -> DataFrame:
 
 def _imported(lake: Lake) -> Mapping[str, Any]:
     """What was imported into the lake: Spark type and stored type of each value, `{}` of each text, by name."""
-    from pyspark.sql import functions as F
-
     now = profile(lake)
     current = {said[0][1] for name, said in now.items() if name.startswith(PREFIX)}
-    imports = F.col("name").startswith(PREFIX) | F.col("name").startswith("import:")
     found: dict[str, Any] = {}
-    for row in lake.read("extractors").where(imports).select("name", "fingerprint", "parameters").collect():
+    for row in lake.few("extractors"):
         if row.name.startswith("import:"):
             found[row.name] = {}
         elif row.fingerprint in current:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def known_corpus(lake: Lake, corpus: str) -> Any | None:
     """The row of `corpora`; None for a corpus of which nothing was accepted yet."""
-    found = lake.read("corpora").where(f"corpus = '{corpus}'").collect()
-    return found[0] if found else None
+    return next((row for row in lake.few("corpora") if row.corpus == corpus), None)
 
 
 def corpus_row(corpus: Corpus, known: Any | None) -> dict[str, Any]:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 def all_roots(lake: Lake) -> dict[str, dict[str, str]]:
     """Corpus -> name of a root -> its present URI."""
-    rows = lake.read("corpora").select("corpus", "roots").collect()
-    return {row.corpus: {root.name: root.uri for root in row.roots} for row in rows}
+    return {row.corpus: {root.name: root.uri for root in row.roots} for row in lake.few("corpora")}
 
 
 def roots_of(lake: Lake, corpus: str) -> dict[str, str]:

@@ -162,7 +162,7 @@ def collected(frame: DataFrame) -> Rows:
 
 def models_of(lake: Lake) -> dict[str, str | None]:
     """Fingerprint -> model id."""
-    return {row.fingerprint: row.model_id for row in lake.read("extractors").collect()}
+    return {row.fingerprint: row.model_id for row in lake.few("extractors")}
 
 
 def _placed(lake: Lake, ids: list[str], rows: Rows) -> Rows:

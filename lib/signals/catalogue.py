@@ -26,7 +26,7 @@ def register(hold: Hold, wanted: Sequence[Wanted], *, profiled: bool = True) -> 
     lake = hold.lake
 
     def first() -> list[dict[str, Any]]:
-        there = {row.extractor for row in lake.read("profiles").select("extractor").collect()}
+        there = {row.extractor for row in lake.few("profiles")}
         return numbered(
             lake,
             [
@@ -48,9 +48,7 @@ def numbered(lake: Lake, said: Sequence[tuple[str, str | None, str]]) -> list[di
     To be called inside `hold.insert_missing("profiles", lambda: numbered(…))`, which asks again where
     another job took a number first.
     """
-    from pyspark.sql import functions as F
-
-    highest = lake.read("profiles").agg(F.max("n").alias("n")).collect()[0].n or 0
+    highest = max((row.n for row in lake.few("profiles")), default=0)
     return [
         dict(zip(PROFILES.column_names, (highest + i, *row), strict=True))
         for i, row in enumerate(said, start=1)
@@ -61,7 +59,7 @@ def register_identities(hold: Hold, identities: Sequence[Identity]) -> None:
     """Write what is new of `extractors`: every fingerprint spelled out."""
 
     def unknown() -> list[dict[str, Any]]:
-        there = {row.fingerprint for row in hold.lake.read("extractors").select("fingerprint").collect()}
+        there = {row.fingerprint for row in hold.lake.few("extractors")}
         return [_told(each) for each in identities if each.fingerprint not in there]
 
     hold.insert_missing("extractors", unknown)
@@ -76,7 +74,7 @@ def _told(identity: Identity) -> dict[str, Any]:
 def profile(lake: Lake) -> Profile:
     """The current fingerprints: the highest n of each (extractor, language); null languages come last."""
     latest: dict[str, dict[str | None, str]] = {}
-    for row in sorted(lake.read("profiles").collect(), key=lambda row: row.n):
+    for row in sorted(lake.few("profiles"), key=lambda row: row.n):
         latest.setdefault(row.extractor, {})[row.language] = row.fingerprint
     return {
         name: [
@@ -92,9 +90,7 @@ def models(lake: Lake) -> dict[str, tuple[str, str]]:
     current = {fp for said in profile(lake).values() for _, fp in said}
     # The segmenter's model is one that an extractor has too, but it fills no table that a policy could name.
     found: dict[str, tuple[str, str]] = {}
-    for row in sorted(
-        lake.read("extractors").collect(), key=lambda row: (row.fingerprint in current, row.fingerprint)
-    ):
+    for row in sorted(lake.few("extractors"), key=lambda row: (row.fingerprint in current, row.fingerprint)):
         if row.model_id and f"signals_{row.name}" in TABLES:
             found[row.model_id] = (row.name, row.fingerprint)
     return found
@@ -107,8 +103,7 @@ def using(lake: Lake, use: Mapping[str, Sequence[tuple[frozenset[str] | None, st
     model was never run on this lake.
     """
     named = models(lake)
-    rows = lake.read("extractors").select("fingerprint", "name").collect()
-    known = {**{row.fingerprint: (row.name, row.fingerprint) for row in rows}, **named}
+    known = {row.fingerprint: (row.name, row.fingerprint) for row in lake.few("extractors")} | named
     resolved = dict(profile(lake))
     for extractor, said in use.items():
         for _, model in said:

@@ -35,7 +35,7 @@ def whisper_of(lake: Lake, options: Mapping[str, Any], where: Mapping[str, Any])
     if "model" in options or not entries:
         return Whisper(**options, **where)
     current = next((fp for languages, fp in entries if languages is None), entries[0][1])
-    (row,) = lake.read("extractors").where(f"fingerprint = '{current}'").collect()
+    (row,) = (row for row in lake.few("extractors") if row.fingerprint == current)
     return replace(cast(Whisper, rebuild_row(row, **where)), **options)
 
 
@@ -44,7 +44,7 @@ def wanted_by_profile(lake: Lake, name: str, where: Mapping[str, Any], quality: 
 
     Where that hears cut windows, `quality` and today's verdicts still decide: one may have been revoked since.
     """
-    rows = {row.fingerprint: row for row in lake.read("extractors").where(f"name = '{name}'").collect()}
+    rows = {row.fingerprint: row for row in lake.few("extractors") if row.name == name}
     said = profile(lake).get(name, ())
     named = frozenset(language for languages, _ in said for language in languages or ())
     found: dict[str, Wanted] = {}

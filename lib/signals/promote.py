@@ -36,18 +36,16 @@ class Choice:
 
 def choices(lake: Lake, extractor: str) -> list[Choice]:
     """Every fingerprint of an extractor, by model and fingerprint; UsageError for an unknown extractor."""
-    from pyspark.sql import functions as F
-
     from speechlake.signals import EXTRACTORS
 
     if extractor not in EXTRACTORS:
         raise UsageError(f"there is no extractor {extractor!r}", hint=f"Extractors: {', '.join(EXTRACTORS)}.")
     counted = lake.read(f"signals_{extractor}").groupBy("fingerprint").count().collect()
     rows = {row.fingerprint: row["count"] for row in counted}
-    known = lake.read("extractors").where(F.col("name") == extractor).collect()
     found = [
         Choice(extractor, k.fingerprint, k.model_id, k.version, k.parameters, rows.get(k.fingerprint, 0))
-        for k in known
+        for k in lake.few("extractors")
+        if k.name == extractor
     ]
     return sorted(found, key=lambda choice: (choice.model_id or "", choice.fingerprint))
 
@@ -80,7 +78,7 @@ def promote(hold: Hold, extractor: str, fingerprint: str, language: str | None) 
 
     def missing() -> list[dict[str, Any]]:
         nonlocal taken
-        profiles = hold.lake.read("profiles").collect()
+        profiles = hold.lake.few("profiles")
         mine = [row for row in profiles if (row.extractor, row.language) == (extractor, language)]
         if mine and max(mine, key=lambda row: row.n).fingerprint == fingerprint:
             return []

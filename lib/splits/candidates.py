@@ -44,10 +44,8 @@ def profile_of(lake: Lake, policy: Policy) -> Profile:
 
 def english_only(lake: Lake) -> list[str]:
     """Fingerprints of models that know English alone, by the convention of Whisper's names."""
-    from pyspark.sql import functions as F
-
-    rows = lake.read("extractors").where(F.col("model_id").endswith(".en")).select("fingerprint").collect()
-    return sorted(row.fingerprint for row in rows)
+    rows = lake.few("extractors")
+    return sorted(row.fingerprint for row in rows if row.model_id and row.model_id.endswith(".en"))
 
 
 def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> DataFrame:
@@ -83,10 +81,7 @@ def _read_by(policy: Policy, signals: Profile) -> Profile:
 
 def evaluation_corpora(lake: Lake, decontaminate: Decontaminate) -> list[str]:
     """Names of the evaluation corpora that keep train clean; ConfigError for a name in the policy that is none."""
-    from pyspark.sql import functions as F
-
-    known = lake.read("corpora").where(F.col("role") == "evaluation").select("corpus").collect()
-    names = sorted(row.corpus for row in known)
+    names = sorted(row.corpus for row in lake.few("corpora") if row.role == "evaluation")
     for name in decontaminate.corpora or ():
         if name not in names:
             raise ConfigError(
