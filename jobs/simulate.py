@@ -21,6 +21,7 @@ from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.splits import simulate
+from speechlake.splits.compared import keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console, show
@@ -49,7 +50,7 @@ def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = Non
     """Evaluate one policy or two, by the names to show, and print what they keep and where they differ."""
     out = console() if out is None else out
     ends = {name: evaluated(lake, policy) for name, policy in policies.items()}
-    counts = {name: _told(out, name, end) for name, end in ends.items()}
+    counts = {name: _told(out, lake, name, end) for name, end in ends.items()}
     changed = _changed(out, *ends.items()) if len(ends) == 2 else None
     said: dict[str, Any] = {"policies": counts} | ({} if changed is None else {"changed": changed})
     last = [*policies][-1]
@@ -57,7 +58,7 @@ def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = Non
     return Report(NAME, "done", counts=said, next_step=following)
 
 
-def _told(out: Console, name: str, end: Evaluated) -> dict[str, Any]:
+def _told(out: Console, lake: Lake, name: str, end: Evaluated) -> dict[str, Any]:
     """Print what one policy keeps; its numbers for the last line."""
     sides = _rows(simulate.by_side(end.build))
     rules = _rows(end.build.rules)
@@ -71,7 +72,8 @@ def _told(out: Console, name: str, end: Evaluated) -> dict[str, Any]:
         _show(out, f"{name}: quantiles and their numbers", pins)
     for row in _rows(end.build.warnings):
         out.print(f"warning: {row['message']}")
-    refused = [row["message"] for row in _rows(end.build.refusals)]
+    unknown = never_compared(lake, keyed_audio(lake, end.build.splits, end.policy.decontaminate))
+    refused = [*(row["message"] for row in _rows(end.build.refusals)), *([unknown] if unknown else [])]
     for message in refused:
         out.print(f"would be refused: {message}")
     return {

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.config import near
-from speechlake.duplicates.step import keyed_now
 from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.signals import EXTRACTORS
@@ -120,20 +119,6 @@ def heard_samples(lake: Lake) -> DataFrame:
     """(utterance_id, content_sha256, samples_sha256) of all that was decoded, for the gate."""
     read = lake.read("signals_audio").where("samples_sha256 IS NOT NULL")
     return read.select("utterance_id", "content_sha256", "samples_sha256")
-
-
-def compared_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:
-    """(utterance_id, content_sha256, fingerprint) of what has audio keys of `rows` of `splits` and of the
-    evaluation corpora that the policy heeds."""
-    from pyspark.sql import functions as F
-
-    named = ("utterance_id", "content_sha256", "language")
-    asked = rows.select(*named)
-    benchmarks = evaluation_corpora(lake, decontaminate)
-    if benchmarks:
-        held = located_utterances(lake).where(F.col("corpus").isin(benchmarks) & F.col("retired_in").isNull())
-        asked = asked.unionByName(held.select(*named)).distinct()
-    return keyed_now(lake, asked)
 
 
 def published_assignments(lake: Lake, scheme: str) -> DataFrame:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from speechlake.duplicates.step import copies_of, not_looked_up
+from speechlake.duplicates.step import copies_of
 from speechlake.errors import BuildRefused, LeakFound, Refused, UsageError
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
-from speechlake.splits.candidates import compared_audio, heard_samples, links, published_assignments
+from speechlake.splits.candidates import heard_samples, links, published_assignments
+from speechlake.splits.compared import keyed_audio, never_compared
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
 from speechlake.staging import Stage
@@ -118,13 +119,11 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
     """LeakFound when anything of the written build sits where it must not; BuildRefused where that is not known yet."""
     asked = Asked.of(note)
     rows = lake.read("splits").where(f"build_id = '{build}'")
-    audio = compared_audio(lake, rows, asked.decontaminate)
-    unknown = not_looked_up(lake, audio).count()
+    audio = keyed_audio(lake, rows, asked.decontaminate)
+    unknown = never_compared(lake, audio)
     if unknown:
         raise BuildRefused(
-            f"build {build} is not published: {unknown} of its utterances and of those it must not hold have audio "
-            "keys that were never compared: copies of them may be on two sides",
-            hint="Run `speechlake find-duplicates` first.",
+            f"build {build} is not published: {unknown}", hint="Run `speechlake find-duplicates` first."
         )
     found = leaks(
         rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ from lake_tools import QUIET, ingest, says, write_lines
 
 from speechlake.config import loads
 from speechlake.errors import BuildRefused
-from speechlake.jobs import build_splits, extract_signals, find_duplicates, verify_release
+from speechlake.jobs import build_splits, extract_signals, find_duplicates, simulate, verify_release
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.audio_keys import AudioKeys
 from speechlake.signals.plan import wanted_of
 from speechlake.splits.policy import Policy
+from speechlake.terminal import console
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,6 +59,8 @@ class Days:
         }
         self.bridge = bridge[1].replace("u", "c")
         self.bring("second", copies | {f"n{n}.wav": (clip, f"n{n}") for n, clip in enumerate(new)})
+        said = simulate.run(lake, {"p": loads(POLICY, "p", Policy)}, out=console(io.StringIO()))
+        self.foretold = said.counts["policies"]["p"]["refused"]
         with pytest.raises(BuildRefused) as refused:
             self.release("early")
         self.refused = str(refused.value)
@@ -99,6 +103,7 @@ def days(spark: SparkSession, speech: Path, tmp_path_factory: pytest.TempPathFac
 def test_nothing_is_released_of_audio_that_was_never_compared(days):
     assert "8 of its utterances" in days.refused
     assert "find-duplicates" in days.refused
+    assert [message in days.refused for message in days.foretold] == [True]
     assert days.lake.read("releases").where("release = 'early'").isEmpty()
 
 
