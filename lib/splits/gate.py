@@ -18,7 +18,7 @@ from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pyspark.sql import Column, DataFrame
 
@@ -93,24 +93,16 @@ def leaks(
         *_LINKED, F.lit(True).alias("known"), *(_value(name).alias(column) for name, column in values.items())
     )
     written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
-    # Each kind of leak is a query of its own: without this, each would join all rows with all utterances again.
+    # Each kind of leak reads it: without this, each would join all rows with all utterances again.
     rows = staged("gate", written.join(known, "utterance_id", how="left"))
     benchmarks = _benchmarks(links, wanted)
-    inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
     found = [
-        _on_two_sides(rows, "speaker", F.col("speaker_id"), inside_one_corpus),
-        _on_two_sides(rows, "recording", F.col("recording_id")),
-        _duplicates(rows),
-        _repeated(rows),
-        _unknown(rows),
+        _by_value(rows, values, excluding),
         _moved(rows, assignments),
-        _boilerplate(rows),
         _speaker_unknown(rows, listed),
         _audio_of_benchmarks(rows, benchmarks),
         *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
         *([] if copies is None else [_copies(rows, copies)]),
-        *(_on_two_sides(rows, name, F.col(values[name])) for name in together),
-        *(_train_and_evaluation(rows, name, F.col(values[name])) for name in excluding),
         *gate_texts.leaks(rows, benchmarks.filter(~_is_boilerplate()), wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
     ]
@@ -136,42 +128,46 @@ def _value(name: str) -> Column:
     return F.when(F.length(value) > 0, F.concat_ws(":", "speaker_namespace", value))
 
 
-def _on_two_sides(rows: DataFrame, kind: str, value: Column, allowed: Column | None = None) -> DataFrame:
-    """Values with rows on more than one side, unless `allowed` holds for all their rows."""
-    values = rows.filter(value.isNotNull()).groupBy(value.alias("value"))
-    exempt = F.coalesce(allowed, F.lit(False)) if allowed is not None else F.lit(False)
-    counted = values.agg(_sides(), F.count("*").alias("utterances"), exempt.alias("exempt"))
-    return _found(counted.filter((F.size("sides") > 1) & ~F.col("exempt")), kind)
+def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[str]) -> DataFrame:
+    """All that rows of one value show, in one pass: values on two sides, rows that are there twice, or never may be.
 
-
-def _train_and_evaluation(rows: DataFrame, kind: str, value: Column) -> DataFrame:
-    """Values that train shares with an evaluation side."""
-    counted = (
-        rows.filter(value.isNotNull())
-        .groupBy(value.alias("value"))
-        .agg(_sides(), F.count("*").alias("utterances"))
+    `linked` names the column with the values of each thing that the policy links; those in `excluding` may be on
+    both evaluation sides, not in train too. Copies, and whatever shares a part with them, are kind `duplicate`;
+    boilerplate links nothing, and must not evaluate.
+    """
+    copy = F.when(~_is_boilerplate(), F.struct("overlap_id", "cluster_id"))
+    said = [
+        ("speaker", F.col("speaker_id")),
+        ("recording", F.col("recording_id")),
+        ("duplicate", copy["overlap_id"]),
+        ("duplicate", F.when(~copy["cluster_id"].eqNullSafe(copy["overlap_id"]), copy["cluster_id"])),
+        *((name, F.col(column)) for name, column in linked.items()),
+        ("utterance", F.col("utterance_id")),
+        ("unknown_utterance", F.when(F.col("known").isNull(), F.col("utterance_id"))),
+        ("boilerplate", F.when(_is_boilerplate() & (F.col("split") != "train"), F.col("cluster_id"))),
+    ]
+    values = F.array(*(F.struct(F.lit(kind).alias("kind"), value.alias("value")) for kind, value in said))
+    there = F.filter(values, lambda one: one["value"].isNotNull())
+    each = rows.select("split", "corpus", "single_speaker", F.explode(there).alias("said"))
+    # One voice may be on several sides inside a corpus that is declared to hold no other.
+    inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
+    counted = each.groupBy("said.kind", "said.value").agg(
+        _sides(), F.count("*").alias("utterances"), inside_one_corpus.alias("inside")
     )
-    return _found(counted.filter((F.size("sides") > 1) & F.array_contains("sides", "train")), kind)
+    kind, astride = F.col("kind"), F.size("sides") > 1
+    trained = F.array_contains("sides", "train")
+    wrong = (
+        F.when(kind.isin("unknown_utterance", "boilerplate"), F.lit(True))
+        .when(kind == "utterance", F.col("utterances") > 1)
+        .when(kind == "speaker", astride & ~F.coalesce("inside", F.lit(False)))
+        .when(kind.isin(list(excluding)), astride & trained)
+        .otherwise(astride)
+    )
+    return counted.filter(wrong).select("kind", "value", "sides", "utterances")
 
 
 def _is_boilerplate() -> Column:
     return F.coalesce(F.col("duplicate_kind"), F.lit("")) == "boilerplate"
-
-
-def _duplicates(rows: DataFrame) -> DataFrame:
-    """Audio on more than one side: copies, and whatever shares a part with them."""
-    ids = F.array_distinct(F.array_compact(F.array("overlap_id", "cluster_id")))
-    heard = rows.filter(~_is_boilerplate()).select("split", F.explode(ids).alias("audio"))
-    return _on_two_sides(heard, "duplicate", F.col("audio"))
-
-
-def _boilerplate(rows: DataFrame) -> DataFrame:
-    """Audio of many recordings among what evaluates."""
-    wrong = rows.filter(_is_boilerplate() & (F.col("split") != "train"))
-    return _found(
-        wrong.groupBy(F.col("cluster_id").alias("value")).agg(_sides(), F.count("*").alias("utterances")),
-        "boilerplate",
-    )
 
 
 def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> DataFrame:
@@ -185,10 +181,12 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
     mine = rows.join(heard, ["utterance_id", "content_sha256"], how="inner")
     # Both queries below read it, and the join is of all utterances.
     mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256", "duplicate_kind"))
+    own = mine.filter(~_is_boilerplate()).groupBy(F.col("samples_sha256").alias("value"))
+    on_two_sides = own.agg(_sides(), F.count("*").alias("utterances")).filter(F.size("sides") > 1)
     held = benchmarks.select("utterance_id").join(heard, "utterance_id", how="inner")
     shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
     return [
-        _on_two_sides(mine.filter(~_is_boilerplate()), "samples", F.col("samples_sha256")),
+        _found(on_two_sides, "samples"),
         _found(_each(shared), "evaluation_corpus_samples"),
     ]
 
@@ -219,14 +217,6 @@ def _off_its_list(rows: DataFrame, listed: DataFrame) -> DataFrame:
     """Listed rows on another side than their list's."""
     said = listed.select("utterance_id", F.col("listed").alias("list_of"))
     return _found(_each(rows.join(said, "utterance_id", how="inner").filter("split != list_of")), "listed")
-
-
-def _repeated(rows: DataFrame) -> DataFrame:
-    return _found(_each(rows).filter("utterances > 1"), "utterance")
-
-
-def _unknown(rows: DataFrame) -> DataFrame:
-    return _found(_each(rows.filter(F.col("known").isNull())), "unknown_utterance")
 
 
 def _moved(rows: DataFrame, assignments: DataFrame) -> DataFrame:
