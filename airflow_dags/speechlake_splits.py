@@ -13,8 +13,9 @@ it was:
 
 * `LeakFound`: something sits on two sides. It names the link and the rows; `speechlake explain` shows them. This is
   never to be overridden: tell the owners of speechlake.
-* `BuildRefused`: a limit of the policy, such as `max_evicted_share`. `speechlake simulate` shows what another limit
-  would give.
+* `BuildRefused`: a limit of the policy, such as `max_evicted_share`, of which `speechlake simulate` shows what another
+  would give; or too much audio that `find-duplicates` never compared: it says so. Trigger `speechlake_corpus`, or run
+  that job, then this one again.
 
 **When `verify` fails**, a published release is no longer what it was, for example because a file was changed or
 erased: see docs/reliability.md. Training that reads it will refuse the changed files by itself.

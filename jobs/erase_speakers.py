@@ -182,7 +182,7 @@ def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str
             lake, policy, str(release["policy"]), release=held.successor, wait_s=wait_s, progress=progress
         )
     except (UsageError, Refused) as error:
-        return f"{by_hand}: {error.message}"
+        return f"{by_hand}: {error.message}" + (f" {error.hint}" if error.hint else "")
     return None
 
 

@@ -16,6 +16,7 @@ from speechlake.duplicates.buckets import bucket_rows
 from speechlake.duplicates.clusters import duplicates
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified
+from speechlake.joins import with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.views import located_utterances, with_signals
 
@@ -126,6 +127,23 @@ def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:
 def not_looked_up(lake: Lake, keyed: DataFrame) -> DataFrame:
     """Those of `keyed` (FILED) that no look-up has met yet: whose copies nobody knows."""
     return keyed.join(lake.read("key_buckets").select(*FILED), on=[*FILED], how="left_anti")
+
+
+def with_not_compared(rows: DataFrame, lake: Lake) -> DataFrame:
+    """Add `not_compared`: the row's audio has keys by the lake's profile, and no look-up has met them yet."""
+    from pyspark.sql import functions as F
+
+    entries = profile(lake).get("audio_keys", ())
+    if not entries:
+        return rows.withColumn("not_compared", F.lit(False))
+    keys = lake.read("signals_audio_keys").where(F.col("frames") > 0)
+    named = keys.select("utterance_id", "content_sha256", _version(F.col("fingerprint")).alias("fingerprint"))
+    waiting = not_looked_up(lake, named).withColumn("waits", F.lit(True))
+    made_by = _version(current_fingerprint(entries, F.col("language")))
+    joined = with_matching(
+        rows.withColumn("fingerprint", made_by), waiting, ("content_sha256", "fingerprint")
+    )
+    return joined.withColumn("not_compared", F.coalesce("waits", F.lit(False))).drop("fingerprint", "waits")
 
 
 def copies_of(lake: Lake, keyed: DataFrame) -> DataFrame:

@@ -79,7 +79,7 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
             "stratum_language": F.coalesce(primary(F.col("language")), F.lit(NO_LANGUAGE)),
             "value": F.col("said.value"),
             "threshold": F.col("said.threshold"),
-            "asked": F.lit(meant.asked_by(rule)),
+            "asked": F.lit(policy.asked_by(rule)),
         }
     )
 

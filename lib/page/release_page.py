@@ -23,7 +23,6 @@ from speechlake.questions.decided import asked_of, decided, policy_of
 from speechlake.questions.margins import margins
 from speechlake.signals.catalogue import fingerprints
 from speechlake.splits.candidates import profile_of
-from speechlake.splits.pins import with_numbers
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -87,7 +86,7 @@ def _of_rows(
     return {
         "corpora": corpora(found, models, CORPORA_SHOWN),
         "funnel": funnel(found["funnel"], [row["rule"] for row in release["rules"]]),
-        "rules": rules(release["rules"], found["not_applicable"], _reviewed(lake, release, policy)),
+        "rules": rules(release["rules"], found["not_applicable"], _reviewed(lake, policy)),
         "charts": charts.charts(found, policy),
         "examples": examples_of(
             nearest, [r["rule"] for r in release["rules"]], texts, all_roots(lake), models
@@ -142,15 +141,14 @@ def _of_tables(lake: Lake, release: Mapping[str, Any], price: float | None) -> d
     }
 
 
-def _reviewed(lake: Lake, release: Mapping[str, Any], policy: Policy | None) -> Rows:
-    """How often each rule is right with the limits of this release, by the reviews that were imported so far.
+def _reviewed(lake: Lake, policy: Policy | None) -> Rows:
+    """How often each rule is right with the limits of this policy, by the reviews that were imported so far.
 
     Answers that do not tell their limits come first, so that others count where there are some.
     """
     if policy is None or not has_reviews(lake):
         return []
-    meant = with_numbers(policy, release["pinned"] or {})
-    asked = {rule.rule: meant.asked_by(rule.rule) for rule in policy.keep}
+    asked = {rule.rule: policy.asked_by(rule.rule) for rule in policy.keep}
     found = collected(rule_precision(reviews(lake)))
     return [row for row in found if row["asked"] in (None, asked.get(row["rule"]))]
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speechlake.page.charts import span, stack
-from speechlake.splits.policy import REASONS
+from speechlake.splits.policy import NOT_COMPARED, REASONS
 
 Rows = list[dict[str, Any]]
 # Reasons that go before the rules: nobody asked whether the row passes.
-SET_ASIDE = ("audio_missing", "evaluation_corpus")
+SET_ASIDE = ("audio_missing", "evaluation_corpus", NOT_COMPARED)
 SUMMED = (
     "clips",
     "declared_hours",

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
+from speechlake.splits.compared import not_compared
 from speechlake.splits.components import Staged, checkpointed
 from speechlake.splits.forms import formed, with_forms, without_unsaid
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
@@ -85,7 +86,8 @@ def build(
     placed = place(rows, policy, assignments, staged, forms)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
     told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)
-    told = told.unionByName(benchmarks.shared_speakers(decided))
+    waiting, forgotten = not_compared(rows)
+    told = told.unionByName(benchmarks.shared_speakers(decided)).unionByName(waiting)
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
@@ -94,7 +96,7 @@ def build(
         rules=outcome.rules(decided, policy),
         warnings=told.orderBy("message"),
         known_speakers=outcome.known_speakers(decided),
-        refusals=placed.refusals,
+        refusals=placed.refusals.unionByName(forgotten),
         listed=with_lists(decided.filter("kept AND listed IS NOT NULL"), policy),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.config import near
+from speechlake.duplicates.step import with_not_compared
 from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.signals import EXTRACTORS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 TABLES_READ = (
     *("corpora", "manifests", "recordings", "content_hashes", "utterances", "transcripts", "extractors"),
     *("profiles", "signals_imported", *(f"signals_{name}" for name in EXTRACTORS)),
-    *("attempts", "scores", "duplicates", "assignments"),
+    *("attempts", "scores", "key_buckets", "duplicates", "assignments"),
 )
 
 
@@ -61,7 +62,7 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     frame = with_listed(frame, policy)
     signals = profile_of(lake, policy) if current is None else current
     frame = with_signals(frame, lake, _read_by(policy, signals)).drop("content_key")
-    frame = with_imported(frame, lake, policy)
+    frame = with_not_compared(with_imported(frame, lake, policy), lake)
     heard = {model: fingerprint for model, (name, fingerprint) in models(lake).items() if name == "whisper"}
     texts = all_transcripts(lake) if asks_models(policy, heard) else lake.read("transcripts")
     chosen = choose_text(texts.where("retired_in IS NULL"), policy, heard)

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from speechlake.duplicates.step import keyed_now, not_looked_up
 from speechlake.splits.candidates import evaluation_corpora
+from speechlake.splits.policy import NOT_COMPARED
 from speechlake.views import located_utterances
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
     from speechlake.splits.policy_links import Decontaminate
+
+
+# Of all rows: what may come in while a build is made.
+MOST_NOT_COMPARED = 0.05
 
 
 def keyed_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:
@@ -27,6 +32,28 @@ def keyed_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> Da
         held = located_utterances(lake).where(F.col("corpus").isin(benchmarks) & F.col("retired_in").isNull())
         asked = asked.unionByName(held.select(*named)).distinct()
     return keyed_now(lake, asked)
+
+
+def not_compared(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """(warnings, refusals), each (message): of judged rows, those that are left out until they are compared.
+
+    Audio is measured while builds are made, so that a few always wait. More than `MOST_NOT_COMPARED` of all that is
+    not set aside otherwise means that somebody forgot.
+    """
+    waits = F.col("set_aside").eqNullSafe(NOT_COMPARED)
+    counted = rows.agg(
+        F.count_if(waits).alias("n"), F.count_if(waits | F.col("set_aside").isNull()).alias("of")
+    ).filter("n > 0")
+    message = F.format_string(
+        "%d of %d utterances have audio keys that were never compared: copies of them may be on two sides. "
+        "Run `speechlake find-duplicates` first",
+        "n",
+        "of",
+    )
+    told = counted.select(
+        (F.col("n") > MOST_NOT_COMPARED * F.col("of")).alias("most"), message.alias("message")
+    )
+    return told.filter("NOT most").select("message"), told.filter("most").select("message")
 
 
 def never_compared(lake: Lake, audio: DataFrame) -> str | None:

@@ -82,8 +82,8 @@ def leaks(
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
-    and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`, `boilerplate`
-    (evaluates), `unknown_utterance`, `listed` (on another side than its list's), and `moved` (its published side
+    and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`,
+    `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its list's), and `moved` (its published side
     is another). Rows meet their links once, and pass through `staged`.
     """
     wanted = asked or Asked()
@@ -102,7 +102,7 @@ def leaks(
         _speaker_unknown(rows, listed),
         _audio_of_benchmarks(rows, benchmarks),
         *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
-        *([] if copies is None else [_copies(rows, copies)]),
+        *([] if copies is None else _copies(rows, benchmarks, copies)),
         *gate_texts.leaks(rows, benchmarks.filter(~_is_boilerplate()), wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
     ]
@@ -191,8 +191,8 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
     ]
 
 
-def _copies(rows: DataFrame, copies: DataFrame) -> DataFrame:
-    """Pairs of copies on two sides, whatever `duplicates` makes of them."""
+def _copies(rows: DataFrame, benchmarks: DataFrame, copies: DataFrame) -> list[DataFrame]:
+    """Pairs of copies on two sides, and with one in an evaluation corpus, whatever `duplicates` makes of them."""
     mine = rows.filter(~_is_boilerplate()).select("utterance_id", "split")
     other = mine.select(F.col("utterance_id").alias("other_id"), F.col("split").alias("other_split"))
     both = copies.join(mine, "utterance_id", how="inner").join(other, "other_id", how="inner")
@@ -201,7 +201,12 @@ def _copies(rows: DataFrame, copies: DataFrame) -> DataFrame:
         F.array_sort(F.array("split", "other_split")).alias("sides"),
         F.lit(2).cast("bigint").alias("utterances"),
     )
-    return _found(apart, "copy")
+    turned = copies.select(F.col("other_id").alias("utterance_id"), F.col("utterance_id").alias("other_id"))
+    held = copies.unionByName(turned).join(
+        benchmarks.select(F.col("utterance_id").alias("other_id")), "other_id", how="left_semi"
+    )
+    shared = rows.join(held, "utterance_id", how="left_semi")
+    return [_found(apart, "copy"), _found(_each(shared), "evaluation_corpus_copy")]
 
 
 def _speaker_unknown(rows: DataFrame, listed: DataFrame | None) -> DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.manifests.listed import is_segmented
-from speechlake.splits.policy import SIDES, Policy
+from speechlake.splits.policy import NOT_COMPARED, SIDES, Policy
 from speechlake.splits.rules import failure, has_failed, rule_failures, with_said
 from speechlake.splits.text import is_blank
 
@@ -71,6 +71,7 @@ def set_aside() -> Column:
         .when(F.col("retired_in").isNotNull(), "not_in_manifest")
         .when(F.col("role") == "evaluation", "evaluation_corpus")
         .when(F.col("recording_state") != "present", "audio_missing")
+        .when(F.col("not_compared"), NOT_COMPARED)
     )
 
 

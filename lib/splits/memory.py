@@ -12,8 +12,12 @@ from speechlake.splits.policy import Side
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.splits.components import Staged
+
 # Precedence: where memories differ, the higher side stays what it was.
 RANKS: dict[Side, int] = {"train": 1, "dev": 2, "test": 3}
+# Rows of an id and a few numbers that every task may hold: some 20 MB.
+FEW = 200_000
 
 
 def rank_of(side: Column) -> Column:
@@ -36,25 +40,9 @@ def speaker_missing() -> Column:
     return F.col("speaker_id").isNull() & ~F.col("single_speaker")
 
 
-def with_remembered_side(rows: DataFrame) -> DataFrame:
-    """Add `remembered` (a rank or null) and `reason`, from what `with_memory_of_keys` found.
-
-    A row that was published (`own`) keeps its side; any other takes the highest remembered in its group.
-    Reasons are `speaker_elsewhere` (an evaluation row of a corpus that is train only), `speaker_unknown` (an
-    evaluation row without a speaker), `boilerplate` and `bridges_splits`: a new row that shares a key directly
-    with what was published on a lower side than its own, or a published row that does with one of a higher side.
-    So a newcomer that ties two sides together goes, not what models were trained on: neither would its audio or
-    speaker evaluate a model that an earlier release trained with it, nor does one wrong line empty train.
-    """
-    return (
-        rows.transform(_with_memory_of_group)
-        .withColumn("reason", why_not_there(F.col("remembered")))
-        .transform(_with_bridges)
-    )
-
-
 def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
-    """Add `own`, `highest` and `lowest`: ranks of a row's own published side, and of its link keys; or null.
+    """Add `own`, `lowest`, `highest` and `new_keys`: the rank of a row's own published side, those of its link keys
+    (null where nothing is remembered), and whether some of its keys are remembered by nobody.
 
     `assignments` holds link_key and side of this scheme, as published, one row per key.
     """
@@ -63,21 +51,108 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
     )
     known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
     own = F.max(F.when(F.col("link_key") == F.col("own_key"), F.col("rank")))
+    ranks = (F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
     memory = (
         keys.join(known, "link_key", how="inner")
         .groupBy("utterance_id")
-        .agg(F.max("rank").alias("highest"), F.min("rank").alias("lowest"), own.alias("own"))
+        .agg(own.alias("own"), *ranks, F.count("*").alias("remembered_keys"))
     )
-    return rows.join(memory, "utterance_id", how="left")
+    new_keys = F.coalesce("remembered_keys", F.lit(0)) < F.size("link_keys")
+    joined = rows.join(memory, "utterance_id", how="left")
+    return joined.withColumn("new_keys", new_keys).drop("remembered_keys")
+
+
+def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
+    """Add `tie`: rows that tie sides together by their own links, and so go before groups are made.
+
+    A new row whose links are remembered, or were published, on two sides; and a published row that shares a link
+    with one that is published on a higher side. So a newcomer goes, not what models were trained on; and what goes
+    binds nobody: one wrong line neither empties train, nor takes the later clips of its speaker along. `lowest` and
+    `highest` of new rows then count what was published under keys that nobody remembers yet: a cluster that was
+    found since, a speaker that was corrected.
+    """
+    evicted = staged("evicted before", _evicted(rows))
+    found = _newly_linked(rows, evicted).unionByName(
+        evicted.withColumn("is_evicted", F.lit(True)), allowMissingColumns=True
+    )
+    found = staged("ties", found)
+    # As a rule there is none, or hardly any.
+    found = F.broadcast(found) if found.count() <= FEW else found
+    joined = rows.join(found, "utterance_id", how="left")
+    lowest, highest = F.least("lowest", "new_lowest"), F.greatest("highest", "new_highest")
+    # What a train-only corpus once evaluated binds nobody, itself least of all.
+    between = F.col("own").isNull() & ~F.col("train_only") & (lowest < highest)
+    tie = F.coalesce("is_evicted", F.lit(False)) | F.coalesce(between, F.lit(False))
+    return joined.withColumns({"tie": tie, "lowest": lowest, "highest": highest}).drop(
+        "new_lowest", "new_highest", "is_evicted"
+    )
+
+
+def _evicted(rows: DataFrame) -> DataFrame:
+    """(utterance_id) of published rows that share a link with one that is published on a higher side."""
+    own = F.col("own")
+    there = fits(own) & why_not_there(own).isNull()
+    higher = rows.filter((own > RANKS["train"]) & there).select(
+        F.explode("link_keys").alias("link_key"), own.alias("rank")
+    )
+    # Of all others, no key is known to another side.
+    lower = rows.filter(own.isNotNull() & (F.col("new_keys") | (own < F.col("highest"))))
+    keyed = lower.select("utterance_id", "own", F.explode("link_keys").alias("link_key"))
+    met = keyed.join(higher.groupBy("link_key").agg(F.max("rank").alias("rank")), "link_key", how="inner")
+    return met.filter(own < F.col("rank")).select("utterance_id").distinct()
+
+
+def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
+    """(utterance_id, new_lowest, new_highest) of new rows that share a link with published ones by now.
+
+    Looked for are keys that nobody remembers, and few rows have any, but for new ones.
+    """
+    keyed = rows.filter("new_keys").select(
+        "utterance_id",
+        "own",
+        _binding(F.col("own")).alias("binding"),
+        F.explode("link_keys").alias("link_key"),
+    )
+    published = keyed.filter(F.col("binding").isNotNull()).join(evicted, "utterance_id", how="left_anti")
+    ranks = F.min("binding").alias("new_lowest"), F.max("binding").alias("new_highest")
+    met = keyed.filter(F.col("own").isNull()).join(
+        published.groupBy("link_key").agg(*ranks), "link_key", how="inner"
+    )
+    return met.groupBy("utterance_id").agg(
+        F.min("new_lowest").alias("new_lowest"),
+        F.max("new_highest").alias("new_highest"),
+        F.lit(False).alias("is_evicted"),
+    )
+
+
+def with_remembered_side(rows: DataFrame) -> DataFrame:
+    """Add `remembered` (a rank or null) and `reason`, from what `with_memory_of_keys` and `with_ties` found.
+
+    A row that was published (`own`) keeps its side; any other takes that of its own links, else the highest in its
+    group. Reasons are `speaker_elsewhere` (an evaluation row of a corpus that is train only), `speaker_unknown` (an
+    evaluation row without a speaker), `boilerplate` and `bridges_splits` (shares a key with a row of another side).
+    """
+    grouped = _with_memory_of_group(rows)
+    reasoned = grouped.withColumn("reason", why_not_there(F.col("remembered")))
+    bridges = _bridges(reasoned).withColumn("bridge", F.lit("bridges_splits"))
+    joined = reasoned.join(bridges, "utterance_id", how="left")
+    return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop("bridge", "mixed")
 
 
 def _with_memory_of_group(rows: DataFrame) -> DataFrame:
-    # What a train-only corpus once evaluated binds nobody else, or its train rows would all be evicted.
-    binding = F.when(~(F.col("train_only") & (F.col("highest") > RANKS["train"])), F.col("highest"))
-    groups = rows.groupBy("link_group").agg(F.max(binding).alias("highest_in_group"))
+    direct = _binding(F.coalesce("own", "highest"))
+    groups = rows.groupBy("link_group").agg(
+        F.max(direct).alias("highest_in_group"), (F.min(direct) < F.max(direct)).alias("mixed")
+    )
     known = groups.filter(F.col("highest_in_group").isNotNull())
     joined = rows.join(known, "link_group", how="left")
-    return joined.withColumn("remembered", F.coalesce("own", "highest_in_group")).drop("highest")
+    remembered = F.coalesce(F.col("own"), direct, F.col("highest_in_group"))
+    return joined.withColumn("remembered", remembered).drop("highest", "lowest", "highest_in_group")
+
+
+def _binding(rank: Column) -> Column:
+    """What a train-only corpus once evaluated binds nobody, or its train rows would all be evicted."""
+    return F.when(~(F.col("train_only") & (rank > RANKS["train"])), rank)
 
 
 def why_not_there(rank: Column) -> Column:
@@ -90,28 +165,26 @@ def why_not_there(rank: Column) -> Column:
     )
 
 
-def _with_bridges(rows: DataFrame) -> DataFrame:
-    """Exclude what ties sides together. Only groups with evaluation rows are looked at: these are few."""
+def _bridges(rows: DataFrame) -> DataFrame:
+    """(utterance_id) of rows that still share a key with another side: the chains that newcomers make.
+
+    A new row gives way to what was published and, among new ones, the lower side to the higher; a published row to
+    one that was published on a higher side.
+    """
     there = F.col("reason").isNull() & fits(F.col("remembered"))
-    mixed = rows.filter(F.col("highest_in_group") > RANKS["train"])
-    keyed = mixed.select(
-        *("utterance_id", "own", "remembered", "reason", "lowest", there.alias("there")),
+    keyed = rows.filter("mixed").select(
+        *("utterance_id", "own", "remembered", "reason", there.alias("there")),
         F.explode("link_keys").alias("link_key"),
     )
-    # A newcomer that stays shares no key with what is published lower, so that only published rows evict others.
-    highest = F.max(F.when(F.col("there"), F.col("own"))).alias("highest_published")
-    published = keyed.groupBy("link_key").agg(F.min("own").alias("lowest_published"), highest)
-    lowest = F.least("lowest", "lowest_published")
-    ties = F.when(F.col("own").isNull(), lowest < F.col("remembered")).otherwise(
+    keys = keyed.groupBy("link_key").agg(
+        F.min("own").alias("lowest_published"),
+        F.max(F.when(F.col("there"), F.col("own"))).alias("highest_published"),
+        F.max(F.when(F.col("there"), F.col("remembered"))).alias("highest_there"),
+    )
+    above = F.coalesce(F.col("remembered") > F.col("lowest_published"), F.lit(False))
+    below = F.coalesce(F.col("remembered") < F.col("highest_there"), F.lit(False))
+    astride = F.when(F.col("own").isNull(), above | below).otherwise(
         F.col("own") < F.col("highest_published")
     )
-    bridges = (
-        keyed.join(published, "link_key", how="inner")
-        .filter(F.col("reason").isNull() & ties)
-        .select("utterance_id", F.lit("bridges_splits").alias("bridge"))
-        .distinct()
-    )
-    joined = rows.join(bridges, "utterance_id", how="left")
-    return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop(
-        "bridge", "highest_in_group", "lowest"
-    )
+    met = keyed.join(keys, "link_key", how="inner").filter(F.col("reason").isNull() & astride)
+    return met.select("utterance_id").distinct()

@@ -19,7 +19,14 @@ from speechlake.splits.eviction import evicted, evicting_columns
 from speechlake.splits.groups import link_value, with_link_group, with_linked_speaker, with_own_links
 from speechlake.splits.keepers import beaten_copies, without
 from speechlake.splits.keys import link_keys, utterance_key
-from speechlake.splits.memory import fits, rank_of, side_of, with_memory_of_keys, with_remembered_side
+from speechlake.splits.memory import (
+    fits,
+    rank_of,
+    side_of,
+    with_memory_of_keys,
+    with_remembered_side,
+    with_ties,
+)
 from speechlake.splits.overlaps import overlapped
 from speechlake.splits.policy import SIDES, Policy
 from speechlake.splits.refusals import large_groups, too_much_evicted
@@ -93,12 +100,22 @@ def _linked(rows: DataFrame, policy: Policy) -> tuple[DataFrame, dict[str, str]]
 
 
 def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
-    """Rows that groups place, with what is remembered of them, and the listed rows as groups of their own."""
+    """Rows that groups place, with what is remembered of them; listed rows, and those that are out because they tie
+    sides together, as groups of their own."""
     free = settled.filter(F.col("settled").isNull()).drop("reason")
     fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
-    own = {"link_group": utterance_key(), "remembered": F.col("settled")}
-    remembered = with_remembered_side(with_link_group(free, staged=staged))
-    return remembered.unionByName(fixed.withColumns(own).drop("highest", "lowest")).drop("own", "settled")
+    alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
+    tied = with_ties(free, staged)
+    out = tied.filter("tie").withColumns(
+        {
+            "link_group": utterance_key(),
+            "remembered": F.coalesce("own", "highest"),
+            "reason": F.lit("bridges_splits"),
+        }
+    )
+    grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged))
+    whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
+    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "new_keys")
 
 
 def _giving_way(

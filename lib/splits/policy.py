@@ -39,12 +39,15 @@ TextSource = Annotated[
     ),
 ]
 
+# The audio has keys, and `find-duplicates` has not met them yet: a copy may be on another side.
+NOT_COMPARED = "not_compared"
 # Reasons that are not rules: why a row is out although, or before, rules were asked.
 REASONS: tuple[str, ...] = (
     "not_in_manifest",
     "segmented",
     "audio_missing",
     "evaluation_corpus",
+    NOT_COMPARED,
     "no_text",
     "machine_text",
     "caption_text",
@@ -53,6 +56,8 @@ REASONS: tuple[str, ...] = (
 )
 
 MEDOID = "medoid"
+# Of what a rule asks, as answers of reviews carry it.
+ASKED_CHARACTERS = 400
 
 
 class Medoid(Section):
@@ -172,7 +177,10 @@ class Policy(Section):
         return hashlib.sha256(canonical_json(self.meaning()).encode()).hexdigest()
 
     def asked_by(self, rule: str) -> str:
-        """What a rule of it asks, overrides included: one text for one meaning, by which reviews of it are told apart."""
+        """What a rule of it asks, overrides included: one text for one meaning, by which reviews of it are told apart.
+
+        A quantile stands for the number that its scheme pinned. Long ones end in their sha256.
+        """
         rules = {each.rule: each for each in self.keep}
         said = {key: value for key, value in rule_meaning(rules[rule]).items() if key != "rule"}
         meanings = [override.meaning(rules) for override in self.overrides]
@@ -185,7 +193,11 @@ class Policy(Section):
             for other in meanings
             if rule in other["drop_rules"] or rule in other["keep"]
         ]
-        return canonical_json({**said, "overrides": others} if others else said)
+        text = canonical_json({**said, "overrides": others} if others else said)
+        if '"quantile"' in text:
+            text = f"{text} in scheme {self.splits.scheme}"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return text if len(text) <= ASKED_CHARACTERS else f"{text[:ASKED_CHARACTERS]}… {digest}"
 
     def meaning(self) -> Mapping[str, Any]:
         """Everything that decides, with every default spelled out, in one spelling."""

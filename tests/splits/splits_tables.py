@@ -23,7 +23,7 @@ _CORE = {
     "cluster_id": "string", "overlap_id": "string", "duplicate_kind": "string",
     "source_id": "string", "manifest_uri": "string",
     "speaker_namespace": "string", "evaluation_texts": "array<string>",
-    "listed": "string",
+    "listed": "string", "not_compared": "boolean",
 }  # fmt: skip
 _SCORE = {
     f"score_{column.name}": column.type
@@ -38,7 +38,7 @@ COLUMNS = {**_CORE, **_SCORE, **_SIGNALS, **_IDENTITY}
 _DEFAULTS: dict[str, Any] = {
     "corpus": "c", "root": "audio", "channel": "mix", "start_ms": 0, "recording_state": "present",
     "single_speaker": False, "role": "training", "text": "one two three", "text_source": "manifest",
-    "text_kind": "human", "text_tags": [], "extras": {}, "origin": "manifest", "language": "en", "audio_duration_s": 3.6, "speech_speech_ratio": 0.9,
+    "text_kind": "human", "text_tags": [], "extras": {}, "not_compared": False, "origin": "manifest", "language": "en", "audio_duration_s": 3.6, "speech_speech_ratio": 0.9,
     **{f"{name}_fingerprint": f"{name}-1" for name in _EXTRACTORS},
 }  # fmt: skip
 

@@ -73,13 +73,16 @@ def test_samples_on_two_sides_or_in_an_evaluation_corpus_are_leaks_though_nobody
 
 def test_copies_on_two_sides_are_a_leak_though_duplicates_does_not_tell_of_them(spark):
     utterances = [*map(candidate, "abcd"), candidate("j", cluster_id="j", duplicate_kind="boilerplate")]
+    utterances.append(candidate("e", role="evaluation"))
     sides = {"a": "train", "b": "test", "c": "train", "d": "train", "j": "train"}
     rows = spark.createDataFrame([*sides.items()], "utterance_id string, split string")
     # What is said in many recordings links nobody; x is in no release.
-    pairs = [("a", "b"), ("c", "d"), ("b", "j"), ("b", "x")]
+    pairs = [("a", "b"), ("c", "d"), ("b", "j"), ("b", "x"), ("c", "e")]
     copies = spark.createDataFrame(pairs, "utterance_id string, other_id string")
     found = leaks(rows, candidates(spark, *utterances), unassigned(spark), copies=copies)
-    assert said(found) == {("copy", "a b", ("test", "train"), 2)}
+    assert said(found) == {
+        ("copy", "a b", ("test", "train"), 2), ("evaluation_corpus_copy", "c", ("train",), 1)
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -184,15 +184,28 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set
             row("bridge test", speaker_id="b1"),
             row("bridge train", recording_id="b2"),
             row("bridge", speaker_id="b1", recording_id="b2", start_ms=9000),
+            # What it would tie together goes on as if it were not there.
+            row("bridge later", speaker_id="b3", recording_id="b2", start_ms=20_000),
+            row("bridge last", speaker_id="b3"),
         ],
         {"bridge test": "test", "bridge train": "train"},
-        {"bridge test": "test", "bridge": ("test", "bridges_splits", None), "bridge train": "train"},
+        {
+            "bridge test": "test", "bridge": ("test", "bridges_splits", None), "bridge train": "train",
+            "bridge later": "train", "bridge last": "train",
+        },
         {("speaker", "b1")},
     ),
     "two old rows linked by a corrected speaker": (
-        [row("corrected test", speaker_id="now"), row("corrected train", speaker_id="now")],
+        [
+            row("corrected test", speaker_id="now"),
+            row("corrected train", speaker_id="now", session_id="as before"),
+            row("corrected later", speaker_id="other", session_id="as before"),
+        ],
         {"corrected test": "test", "corrected train": "train"},
-        {"corrected test": "test", "corrected train": ("train", "bridges_splits", None)},
+        {
+            "corrected test": "test", "corrected train": ("train", "bridges_splits", None),
+            "corrected later": "train",
+        },
         {("speaker", "now")},
     ),
     "moved": (

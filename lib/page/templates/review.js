@@ -71,7 +71,10 @@
   function download() {
     const lines = cards.map((card) => answers[card.dataset.utterance_id]).filter(Boolean);
     const name = reviewer.value.trim() || null;
-    const text = lines.map((line) => JSON.stringify({ ...line, reviewer: line.reviewer ?? name }) + "\n").join("");
+    const asked = Object.fromEntries(cards.map(({ dataset }) => [dataset.utterance_id, dataset.asked ?? null]));
+    // Answers that the browser kept from an older page do not tell what was asked.
+    const whole = (line) => ({ ...line, asked: line.asked ?? asked[line.utterance_id], reviewer: line.reviewer ?? name });
+    const text = lines.map((line) => JSON.stringify(whole(line)) + "\n").join("");
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/x-ndjson" }));
     link.download = about.file;
