@@ -63,16 +63,14 @@ def run(
             this.versions_read = {**note["versions_read"], **this.versions_read}
         elif not nothing_to_do(lake, this):
             this.reads(lake, TABLES_READ)
-            _publish(hold, this, policy, text, release)
+            note = _publish(hold, this, policy, text, release)
         if hold.versions_written:
-            this.counts = _counts(lake, release)
+            this.counts = {} if note is None else _counts(note)
             this.rows_out = sum(this.counts.values())
             this.finish(hold)
     done = bool(hold.versions_written)
-    progress.say(
-        f"release {release}: "
-        + (", ".join(f"{n} {name}" for name, n in this.counts.items()) if done else "nothing to do")
-    )
+    told = ", ".join(f"{n} {name}" for name, n in this.counts.items())
+    progress.say(f"release {release}: {told or 'nothing to do'}")
     return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, following)
 
 
@@ -95,8 +93,8 @@ def _adopted(hold: Hold, progress: Progress) -> dict[str, Mapping[str, Any]]:
     return published
 
 
-def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> None:
-    """Evaluate, stage, and publish what was staged."""
+def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> Mapping[str, Any]:
+    """Evaluate, stage, and publish what was staged; the stage's note."""
     lake = hold.lake
     said = evaluated(lake, policy)
     note = {
@@ -116,16 +114,15 @@ def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> 
     stage = staged_build(hold, said.build, note, this.digest[:16], warned)
     commit_build(hold, stage)
     hold.staging.delete(stage)
+    return stage.note
 
 
-def _counts(lake: Lake, release: str) -> dict[str, int]:
-    from pyspark.sql import functions as F
-
-    row = lake.read("releases").where(F.col("release") == release).select("counts").collect()
+def _counts(note: Mapping[str, Any]) -> dict[str, int]:
+    """Utterances by side, and those that are excluded, of the build that a note is about."""
     found: dict[str, int] = {}
-    for count in row[0].counts if row else ():
-        name = count.split or "excluded"
-        found[name] = found.get(name, 0) + count.utterances
+    for count in note["counts"]:
+        name = count["split"] or "excluded"
+        found[name] = found.get(name, 0) + count["utterances"]
     return dict(sorted(found.items()))
 
 
