@@ -166,22 +166,14 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
 
 def _reviewed(out: Console, lake: Lake) -> None:
     title = "Rules as reviewers heard them: share of what each removes, and of what it keeps, that is bad"
-    same = {name: (lambda value: value) for name in ("rule", "reviewed", "removed_heard", "kept_heard")}
-    shares = dict.fromkeys(("precision", "low", "high", "kept_bad"), percent)
-    asked = {"asked": lambda value: "-" if value is None else value.replace('"', "")}
-    order = (
-        "rule",
-        "reviewed",
-        "removed_heard",
-        "precision",
-        "low",
-        "high",
-        "kept_heard",
-        "kept_bad",
-        "asked",
-    )
-    columns = {**same, **shares, **asked}
-    show_frame(out, title, rule_precision(reviews(lake)), {name: columns[name] for name in order})
+    columns = {
+        **dict.fromkeys(("rule", "reviewed", "removed_heard"), lambda value: value),
+        **dict.fromkeys(("precision", "low", "high"), percent),
+        "kept_heard": lambda value: value,
+        "kept_bad": percent,
+        "asked": lambda value: "-" if value is None else value.replace('"', ""),
+    }
+    show_frame(out, title, rule_precision(reviews(lake)), columns)
 
 
 def _cost(out: Console, lake: Lake, price: float | None) -> None:

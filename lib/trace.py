@@ -115,7 +115,7 @@ def _signals(lake: Lake, name: str, utterance: Any) -> Section:
     from pyspark.sql import functions as F
 
     here = (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)
-    models = {row.fingerprint: row for row in lake.read("extractors").where(F.col("name") == name).collect()}
+    models = {row.fingerprint: row for row in lake.few("extractors") if row.name == name}
     lines: list[list[Any]] = []
     for row in (
         lake.read(f"signals_{name}")

@@ -114,14 +114,24 @@ def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bo
 
 def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:
     """FILED of those `rows` (utterance_id, content_sha256, language) that have keys by the lake's profile."""
+    named = rows.select("utterance_id", "content_sha256", _made_by(lake).alias("fingerprint"))
+    return named.join(_keyed(lake), on=[*FILED], how="left_semi")
+
+
+def _made_by(lake: Lake) -> Column:
+    """The fingerprint that the keys of a row of this `language` have by the lake's profile; null where it has none."""
     from pyspark.sql import functions as F
 
-    made_by = current_fingerprint(profile(lake).get("audio_keys", ()), F.col("language"))
-    named = rows.select("utterance_id", "content_sha256", made_by.alias("fingerprint"))
-    keys = lake.read("signals_audio_keys").where(F.col("frames") > 0).select(*FILED)
-    return named.join(keys, on=[*FILED], how="left_semi").withColumn(
-        "fingerprint", _version(F.col("fingerprint"))
-    )
+    return _version(current_fingerprint(profile(lake).get("audio_keys", ()), F.col("language")))
+
+
+def _keyed(lake: Lake) -> DataFrame:
+    """FILED of all keys that the lake's profile names for some language: those of former ones nobody looks up."""
+    from pyspark.sql import functions as F
+
+    named = sorted({fingerprint for _, fingerprint in profile(lake).get("audio_keys", ())})
+    keys = lake.read("signals_audio_keys").where((F.col("frames") > 0) & F.col("fingerprint").isin(named))
+    return keys.select("utterance_id", "content_sha256", _version(F.col("fingerprint")).alias("fingerprint"))
 
 
 def not_looked_up(lake: Lake, keyed: DataFrame) -> DataFrame:
@@ -133,16 +143,11 @@ def with_not_compared(rows: DataFrame, lake: Lake) -> DataFrame:
     """Add `not_compared`: the row's audio has keys by the lake's profile, and no look-up has met them yet."""
     from pyspark.sql import functions as F
 
-    entries = profile(lake).get("audio_keys", ())
-    if not entries:
+    if not profile(lake).get("audio_keys"):
         return rows.withColumn("not_compared", F.lit(False))
-    keys = lake.read("signals_audio_keys").where(F.col("frames") > 0)
-    named = keys.select("utterance_id", "content_sha256", _version(F.col("fingerprint")).alias("fingerprint"))
-    waiting = not_looked_up(lake, named).withColumn("waits", F.lit(True))
-    made_by = _version(current_fingerprint(entries, F.col("language")))
-    joined = with_matching(
-        rows.withColumn("fingerprint", made_by), waiting, ("content_sha256", "fingerprint")
-    )
+    waiting = not_looked_up(lake, _keyed(lake)).withColumn("waits", F.lit(True))
+    named = rows.withColumn("fingerprint", _made_by(lake))
+    joined = with_matching(named, waiting, ("content_sha256", "fingerprint"))
     return joined.withColumn("not_compared", F.coalesce("waits", F.lit(False))).drop("fingerprint", "waits")
 
 

@@ -53,9 +53,9 @@ class Stratum:
 def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
     """The utterances that a rule of the policy passes or fails, as it answers now, in strata.
 
-    Adds `decision`, `sample`, `stratum_language`, `value`, `threshold` and `asked`, what the whole rule asks. Rows for which the rule is not
-    applicable, or has no measurement, are left out: nobody could tell whether it was right. UsageError for a
-    rule that the policy does not have.
+    Adds `decision`, `sample`, `stratum_language`, `value`, `threshold` and `asked`, what the whole rule asks.
+    Rows for which the rule is not applicable, or has no measurement, are left out: nobody could tell whether it
+    was right. UsageError for a rule that the policy does not have.
     """
     from pyspark.sql import functions as F
 

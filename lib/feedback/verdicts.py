@@ -29,7 +29,8 @@ VERDICTS: tuple[Verdict, ...] = (
 )
 
 # What a page of `review` writes per utterance beside its id, and `import-signals --review` reads. `asked` is what
-# the rule asked when its clips were drawn: with another limit it is another question. `stratum` and `population` say of how many utterances the clip was drawn: without them no share can be estimated.
+# the rule asked when its clips were drawn: with another limit it is another question. `stratum` and `population`
+# say of how many utterances the clip was drawn: without them no share can be estimated.
 ANSWERS: tuple[ValueColumn, ...] = (
     *(
         ValueColumn(name, name, "string")

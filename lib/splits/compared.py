@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from speechlake.duplicates.step import keyed_now, not_looked_up
 from speechlake.splits.candidates import evaluation_corpora
+from speechlake.splits.components import checkpointed
 from speechlake.splits.policy import NOT_COMPARED
 from speechlake.views import located_utterances
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Of all rows: what may come in while a build is made.
 MOST_NOT_COMPARED = 0.05
+_UNKNOWN = "have audio keys that were never compared: copies of them may be on two sides"
 
 
 def keyed_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:
@@ -31,7 +33,8 @@ def keyed_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> Da
     if benchmarks:
         held = located_utterances(lake).where(F.col("corpus").isin(benchmarks) & F.col("retired_in").isNull())
         asked = asked.unionByName(held.select(*named)).distinct()
-    return keyed_now(lake, asked)
+    # Asked twice and more: what was compared, and both ends of each pair.
+    return checkpointed("keyed audio", keyed_now(lake, asked))
 
 
 def not_compared(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
@@ -45,10 +48,7 @@ def not_compared(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
         F.count_if(waits).alias("n"), F.count_if(waits | F.col("set_aside").isNull()).alias("of")
     ).filter("n > 0")
     message = F.format_string(
-        "%d of %d utterances have audio keys that were never compared: copies of them may be on two sides. "
-        "Run `speechlake find-duplicates` first",
-        "n",
-        "of",
+        f"%d of %d utterances {_UNKNOWN}. Run `speechlake find-duplicates` first", "n", "of"
     )
     told = counted.select(
         (F.col("n") > MOST_NOT_COMPARED * F.col("of")).alias("most"), message.alias("message")
@@ -59,9 +59,4 @@ def not_compared(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
 def never_compared(lake: Lake, audio: DataFrame) -> str | None:
     """Why a build with this `audio` (of `keyed_audio`) must not be published; None where all was compared."""
     unknown = not_looked_up(lake, audio).count()
-    if not unknown:
-        return None
-    return (
-        f"{unknown} of its utterances and of those it must not hold have audio keys that were never compared: "
-        "copies of them may be on two sides"
-    )
+    return f"{unknown} of its utterances and of those it must not hold {_UNKNOWN}" if unknown else None

@@ -83,8 +83,8 @@ def leaks(
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
     and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`,
-    `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its list's), and `moved` (its published side
-    is another). Rows meet their links once, and pass through `staged`.
+    `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
+    list's), and `moved` (its published side is another). Rows meet their links once, and pass through `staged`.
     """
     wanted = asked or Asked()
     together, excluding = wanted.links.of_mode("together"), wanted.links.of_mode("exclude_from_train")
