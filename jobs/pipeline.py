@@ -122,7 +122,8 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     nothing = all(found.outcome == "nothing to do" for found in outcome.reports)
     counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
     refusal = next((found.refusal for found in outcome.refused.values()), None)
-    following = f"speechlake report --lake {lake.root}"
+    whole = flow.until == STEPS[-1]
+    following = f"speechlake report --lake {lake.root}" if whole else outcome.reports[-1].next_step
     return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
 
 

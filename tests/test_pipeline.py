@@ -12,7 +12,7 @@ from lake_tools import QUIET
 from speechlake.corpora import make_corpus
 from speechlake.errors import UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, find_duplicates, pipeline
+from speechlake.jobs import build_splits, find_duplicates, ingest_manifests, pipeline
 from speechlake.jobs.pipeline import Cut, Flow
 
 NOWHERE: Any = None
@@ -90,3 +90,12 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
     done = pipeline.run(lake, flow, progress=QUIET)
     assert cut == ["r1", "r2"]
     assert "leaks" in str(done.refusal)
+
+
+def test_cut_short_it_goes_on_with_what_its_last_job_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        ingest_manifests, "run", lambda *_, **__: Report("ingest-manifests", next_step="measure")
+    )
+    flow = Flow([make_corpus(name="clips", sources=["x"])], [], until="ingest-manifests")
+    lake: Any = SimpleNamespace(root="lake")
+    assert pipeline.run(lake, flow, progress=QUIET).next_step == "measure"

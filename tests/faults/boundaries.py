@@ -260,6 +260,13 @@ PASSED: Final[Mapping[str, Mapping[str, int]]] = {
         "noted:stage": 1,
         "unnoted:delete": 1,
     },
+    "calibrate": {
+        "after:commit:calibrations": 1,
+        "after:commit:runs": 1,
+        "before:commit:calibrations": 1,
+        "before:commit:runs": 1,
+        "created:commit:calibrations": 1,
+    },
     "segment-recordings": {
         "after:commit:content_hashes": 1,
         "after:commit:extractors": 1,

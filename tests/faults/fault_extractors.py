@@ -1,10 +1,12 @@
-"""An extractor that fails for long clips, as a model that is out of memory does. Ships to workers as a file."""
+"""Extractors of the story of faults: one fails for long clips, one is another model. Ships to workers as a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from job_extractors import Parrot
 
 from speechlake.signals.extractor import Clip, Identity, Measurement
 
@@ -34,3 +36,10 @@ class SomeSpeech:
             else Measurement({"speech_ratio": 1.0, "speech_duration_s": clip.duration_s})
             for clip in clips
         ]
+
+
+@dataclass(frozen=True)
+class Starling(Parrot):
+    """Another bird that says the same."""
+
+    version: ClassVar[str] = "starling"

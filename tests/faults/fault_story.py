@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_extractors import SomeSpeech
+from fault_extractors import SomeSpeech, Starling
 from job_extractors import HEARD, Parrot
 from lake_tools import QUIET, Played, says, wav, write_lines
 from watched import Step, played, stored
@@ -21,6 +21,7 @@ from speechlake.corpora import make_corpus
 from speechlake.feedback.spec import Import, value_column
 from speechlake.jobs import (
     build_splits,
+    calibrate,
     extract_signals,
     find_duplicates,
     import_signals,
@@ -33,7 +34,9 @@ from speechlake.lake import Lake
 from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.audio import Audio
 from speechlake.signals.audio_keys import AudioKeys
+from speechlake.signals.calibration import sampled
 from speechlake.signals.plan import Chunk, chunks, wanted_of
+from speechlake.signals.whisper import Whisper
 from speechlake.splits.policy import Policy
 from speechlake.terminal import console
 
@@ -144,6 +147,21 @@ def choose(lake: Lake) -> object:
     return profiles.run(lake, setting=("whisper", "parrot"), language="en", out=console(io.StringIO()))
 
 
+def measure_both(lake: Lake) -> object:
+    """What a calibration measures first: boundaries of extract-signals and score-transcripts, tried there."""
+    both = wanted_of([Starling(), Parrot()])
+    only = sampled(lake, None, 100)
+    extract_signals.measure_some(lake, both, corpus="c", only=only, progress=QUIET)
+    return score(lake)
+
+
+def compare_windows(lake: Lake) -> object:
+    """Calibrate a recogniser whose cut windows are another one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("speechlake.jobs.calibrate.to_try", lambda _: (Starling(), Parrot()))
+        return calibrate.run(lake, Whisper(), languages=None, clips=100, progress=QUIET)
+
+
 class FaultStory(Played):
     """The steps by name, each a `Step`; asked for one, the story is played up to it."""
 
@@ -183,6 +201,9 @@ class FaultStory(Played):
         self._played("find-duplicates, changed", deduplicate)
         yield
         self._played("build-splits, changed", publish, release="second")
+        yield
+        measure_both(self.lake)
+        self._played("calibrate", compare_windows)
         yield
         self._ingest_long(self.folder / LONG)
         self._played("segment-recordings", segment)

@@ -38,6 +38,7 @@ WRITTEN: dict[str, Sequence[str]] = {
     "score-transcripts, changed": ("scores",),
     "find-duplicates, changed": ("key_buckets", "audio_pairs", "duplicates"),
     "build-splits, changed": ("splits", "decisions", "assignments", "releases"),
+    "calibrate": ("calibrations",),
     "segment-recordings": ("content_hashes", "segmentations", "utterances"),
 }
 QUICK = {("ingest-manifests", "transcripts")}
