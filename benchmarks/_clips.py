@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import soundfile
@@ -22,6 +22,7 @@ VOICES = {
     "ru": "ru_RU_f_IvrvoiceRU",
 }
 SHORTEST_S, LONGEST_S = 0.9, 30.0
+CODINGS = {"flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS")}
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,29 @@ def librispeech(root: Path) -> list[Clip]:
     return [clip for clip in found if clip.seconds <= LONGEST_S]
 
 
-def write_manifests(clips: list[Clip], folder: Path) -> dict[str, tuple[Path, Path]]:
-    """A NeMo manifest per root: corpus -> (manifest, root)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = {}
-    for number, root in enumerate(sorted({clip.root for clip in clips})):
-        path = folder / f"clips{number}.jsonl"
-        lines = [
-            json.dumps({"audio_filepath": str(clip.file), "text": clip.text, "lang": clip.language})
-            for clip in clips
-            if clip.root == root
-        ]
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        made[f"clips{number}"] = (path, root)
+def coded(clips: list[Clip], codings: list[str], folder: Path) -> list[Clip]:
+    """Every clip once per coding, under `folder`: a longer table of the same speech, no two files alike."""
+    return [_coded(clip, coding, folder) for coding in codings for clip in clips]
+
+
+def _coded(clip: Clip, coding: str, folder: Path) -> Clip:
+    form, subtype = CODINGS[coding]
+    made = replace(clip, root=folder, path=f"{coding}/{Path(clip.path).with_suffix('')}.{coding}")
+    made.file.parent.mkdir(parents=True, exist_ok=True)
+    samples, rate = soundfile.read(clip.file, dtype="int16")
+    soundfile.write(made.file, samples, rate, format=form, subtype=subtype)
     return made
+
+
+def write_manifest(clips: list[Clip], path: Path) -> dict[str, str]:
+    """Write a NeMo manifest of all clips; the roots that they lie under, by name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        json.dumps({"audio_filepath": str(clip.file), "text": clip.text, "lang": clip.language})
+        for clip in clips
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return {f"root{n}": str(root) for n, root in enumerate(sorted({clip.root for clip in clips}))}
 
 
 def _prompts(speech: Path, language: str) -> Iterator[Clip]:

@@ -100,18 +100,16 @@ def ours(job: dict[str, Any]) -> dict[str, Any]:
     quiet = Progress(quiet=True)
     spark = spark_session("bench", master=f"local[{job['cores']},4]")
     lake = Lake(spark, job["lake"])
-    for name, (manifest, root) in job["manifests"].items():
-        corpus = make_corpus(name=name, sources=(manifest,), roots={"audio": root})
+    for name, (manifest, roots) in job["manifests"].items():
+        corpus = make_corpus(name=name, sources=(manifest,), roots=roots)
         ingest_manifests.run(lake, corpus, progress=quiet)
     wanted = _wanted(job)
     extract_signals.run(lake, wanted, corpus="warm", progress=quiet)
-    names = [name for name in job["manifests"] if name != "warm"]
     started = time.monotonic()
-    for name in names:
-        extract_signals.run(lake, wanted, corpus=name, progress=quiet)
+    extract_signals.run(lake, wanted, corpus="clips", progress=quiet)
     seconds = time.monotonic() - started
-    texts = _texts(lake, names)
-    runs = lake.read("runs").where("job = 'extract-signals' AND scope != 'warm'")
+    texts = _texts(lake, job["manifests"]["clips"][1])
+    runs = lake.read("runs").where("job = 'extract-signals' AND scope = 'clips'")
     totals = runs.selectExpr("sum(cpu_s) cpu_s", "sum(device_s) device_s").collect()[0]
     spark.stop()
     ordered = [texts[path] for path, _ in job["clips"]]
@@ -207,19 +205,14 @@ def _wanted(job: dict[str, Any]) -> list[Any]:
     )
 
 
-def _texts(lake: Any, names: list[str]) -> dict[str, str]:
+def _texts(lake: Any, roots: dict[str, str]) -> dict[str, str]:
     """{path of the file: text}."""
-    from pyspark.sql import functions as F
-
     from speechlake.views import located_utterances
 
-    located = (
-        located_utterances(lake).where(F.col("corpus").isin(names)).select("utterance_id", "corpus", "path")
-    )
+    located = located_utterances(lake).where("corpus = 'clips'").select("utterance_id", "root", "path")
     heard = lake.read("signals_whisper").select("utterance_id", "text")
-    roots = {row.corpus: row.roots[0].uri for row in lake.read("corpora").collect()}
     rows = located.join(heard, on="utterance_id", how="inner").collect()
-    return {f"{roots[row.corpus]}/{row.path}": row.text for row in rows}
+    return {f"{roots[row.root]}/{row.path}": row.text for row in rows}
 
 
 WAYS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -3,6 +3,7 @@
     make bench-extraction                                  tiny.en on English, base on five languages
     make bench-extraction ARGS='--librispeech DIR'         with the clips of a LibriSpeech tree among the English
     make bench-extraction ARGS='--minutes 3'               less of each
+    make bench-extraction ARGS='--codings flac,mp3,opus'   three files of each clip: a table three times as long
     make bench-extraction ARGS='--ways ours,engine --workers 1'
 
 Every way runs in a process of its own, one after another, on the same clips, warm: (a) a pandas UDF that
@@ -21,12 +22,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _clips import Clip, librispeech, prompts, write_manifests
+from _clips import CODINGS, Clip, coded, librispeech, prompts, write_manifest
 
 from speechlake.models.registry import resolve
 from speechlake.signals.devices import device_count
@@ -36,7 +36,7 @@ from speechlake.text.normalisers import normaliser_for
 from speechlake.text.paired import compared, weighted_sums
 
 FOLDER = Path("build/bench/extraction").absolute()
-SPEECH = Path("build/speech").absolute()
+SPEECH, CODED = Path("build/speech").absolute(), Path("build/bench/coded").absolute()
 WARM_CLIPS = 12
 
 
@@ -67,15 +67,17 @@ def counts_of(clips: Sequence[Clip], texts: Sequence[str]) -> list[Counts]:
 def job_of(clips: list[Clip], model: str, how: dict[str, Any]) -> dict[str, Any]:
     """What all ways are told."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    manifests = write_manifests(clips, FOLDER)
-    warm = [replace(clip) for clip in clips[:WARM_CLIPS]]
-    manifests["warm"] = write_manifests(warm, FOLDER / "warm")["clips0"]
+    manifests = {name: FOLDER / f"{name}.jsonl" for name in ("warm", "clips")}
+    roots = {
+        "warm": write_manifest(clips[:WARM_CLIPS], manifests["warm"]),
+        "clips": write_manifest(clips, manifests["clips"]),
+    }
     return {
         "model": model,
         "folder": str(resolve(model).folder),
         **how,
         "clips": [(str(clip.file), clip.language) for clip in clips],
-        "manifests": {name: [str(part) for part in pair] for name, pair in manifests.items()},
+        "manifests": {name: [str(path), roots[name]] for name, path in manifests.items()},
         "lake": str(FOLDER / "lake"),
         "folder_of_tables": str(FOLDER),
     }
@@ -124,6 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--minutes", type=float, default=60.0, help="of prompts per language for tiny.en; base takes a fifth"
     )
     made.add_argument("--librispeech", type=Path, help="a LibriSpeech tree, for the English comparison")
+    made.add_argument("--codings", help=f"write every clip in each of these: {', '.join(CODINGS)}")
+    made.add_argument("--models", default="tiny.en,base", help="which of the two comparisons")
     made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     made.add_argument("--windows", default="cut", choices=("cut", "full"))
     made.add_argument("--ways", default="ours,engine,loop,udf")
@@ -142,9 +146,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     ways = parsed.ways.split(",")
     english = prompts(SPEECH, ["en"], parsed.minutes * 60)
     english += librispeech(parsed.librispeech.absolute()) if parsed.librispeech else []
-    compare("English", english, "whisper-tiny.en", how, ways)
     several = prompts(SPEECH, ["en", "es", "fr", "it", "ru"], parsed.minutes * 60 / 5)
-    compare("Five languages", several, "whisper-base", how, ways)
+    for title, clips, model in (("English", english, "tiny.en"), ("Five languages", several, "base")):
+        if model in parsed.models.split(","):
+            table = coded(clips, parsed.codings.split(","), CODED) if parsed.codings else clips
+            compare(title, table, f"whisper-{model}", how, ways)
     return 0
 
 

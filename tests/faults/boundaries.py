@@ -263,6 +263,7 @@ PASSED: Final[Mapping[str, Mapping[str, int]]] = {
     "calibrate": {
         "after:commit:calibrations": 1,
         "after:commit:runs": 1,
+        "after:plan": 1,
         "before:commit:calibrations": 1,
         "before:commit:runs": 1,
         "created:commit:calibrations": 1,
