@@ -63,7 +63,7 @@ def run(
             this.versions_read = {**note["versions_read"], **this.versions_read}
         elif not nothing_to_do(lake, this):
             this.reads(lake, TABLES_READ)
-            note = _publish(hold, this, policy, text, release)
+            note = _publish(hold, this, policy, text, release, progress)
         if hold.versions_written:
             this.counts = {} if note is None else _counts(note)
             this.rows_out = sum(this.counts.values())
@@ -93,9 +93,12 @@ def _adopted(hold: Hold, progress: Progress) -> dict[str, Mapping[str, Any]]:
     return published
 
 
-def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> Mapping[str, Any]:
+def _publish(
+    hold: Hold, this: Run, policy: Policy, text: str, release: str, progress: Progress
+) -> Mapping[str, Any]:
     """Evaluate, stage, and publish what was staged; the stage's note."""
     lake = hold.lake
+    progress.say(f"release {release}: judging every utterance, and filling the sides")
     said = evaluated(lake, policy)
     note = {
         "release": release,
@@ -112,6 +115,7 @@ def _publish(hold: Hold, this: Run, policy: Policy, text: str, release: str) -> 
     alike = alike_voices(said.rows, said.build.splits) if lake.exists("signals_speaker") else []
     warned = [*oddities(lake, policy), *alike]
     stage = staged_build(hold, said.build, note, this.digest[:16], warned)
+    progress.say(f"release {release}: writing what was decided, and looking for leaks in it")
     commit_build(hold, stage)
     hold.staging.delete(stage)
     return stage.note

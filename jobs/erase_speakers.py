@@ -62,10 +62,16 @@ def run(
     report: Path | None = None,
     wait_s: float = 0.0,
     progress: Progress,
-    told: Told = lambda step: None,
+    told: Told | None = None,
 ) -> Report:
-    """Take all that `request` names out of the lake; `told` hears of every step before it."""
+    """Take all that `request` names out of the lake; `told` hears of every step before it, `progress` without it."""
     reports.refuse_inside(report, lake)
+
+    def say(step: str) -> None:
+        progress.say(f"{request.reference}: {step}")
+
+    told = told or say
+    say("looking for what it names")
     if plan:
         return _planned(lake, request, report, progress)
     this = Run(NAME, "lake", {"reference": request.reference})

@@ -54,6 +54,9 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
             # Buckets say what was looked up; where pairs may be lacking, that is not to be trusted.
             by_hand = changed_by_hand(lake, this, ("audio_pairs",))
             this.reads(lake, READS)
+            progress.say(
+                "duplicates: looking up all audio again" if by_hand else "duplicates: looking up new audio"
+            )
             looked = _look_up(hold, this, again=bool(by_hand))
             if hold.versions_written or by_hand:
                 this.counts = {**_counts(lake), **vars(looked)}
