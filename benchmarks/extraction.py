@@ -21,7 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ from speechlake.text.paired import compared, weighted_sums
 FOLDER = Path("build/bench/extraction").absolute()
 SPEECH, CODED = Path("build/speech").absolute(), Path("build/bench/coded").absolute()
 WARM_CLIPS = 12
+# The comparisons, and the ways that each compares.
+MODELS = ("tiny.en", "base")
+WAYS = ("ours", "engine", "loop", "udf")
 
 
 def run_way(way: str, job: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def job_of(clips: list[Clip], model: str, how: dict[str, Any]) -> dict[str, Any]
 
 
 def compare(title: str, clips: list[Clip], model: str, how: dict[str, Any], ways: Sequence[str]) -> None:
-    """Run all ways and print a line for each."""
+    """Run ours and the other ways, and print a line for each."""
     audio_s = sum(clip.seconds for clip in clips)
     languages = " ".join(sorted({clip.language for clip in clips}))
     print(
@@ -92,7 +95,7 @@ def compare(title: str, clips: list[Clip], model: str, how: dict[str, Any], ways
         f"chunks of {how['chunk_s']:g} s, {len(clips)} clips, {audio_s / 60:.1f} minutes, {languages}"
     )
     job = job_of(clips, model, how)
-    found = {way: run_way(way, job) for way in ways}
+    found = {way: run_way(way, job) for way in dict.fromkeys(("ours", *ways))}
     base = counts_of(clips, found["loop"]["texts"]) if "loop" in found else None
     for way, result in found.items():
         counts = counts_of(clips, result["texts"])
@@ -126,11 +129,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--minutes", type=float, default=60.0, help="of prompts per language for tiny.en; base takes a fifth"
     )
     made.add_argument("--librispeech", type=Path, help="a LibriSpeech tree, for the English comparison")
-    made.add_argument("--codings", help=f"write every clip in each of these: {', '.join(CODINGS)}")
-    made.add_argument("--models", default="tiny.en,base", help="which of the two comparisons")
+    made.add_argument(
+        "--codings", type=_some_of(CODINGS), default=[], help="write every clip in each of these"
+    )
+    made.add_argument("--models", type=_some_of(MODELS), default=[*MODELS], help="which of the comparisons")
     made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     made.add_argument("--windows", default="cut", choices=("cut", "full"))
-    made.add_argument("--ways", default="ours,engine,loop,udf")
+    made.add_argument("--ways", type=_some_of(WAYS), default=[*WAYS], help="ours is always among them")
     made.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
     made.add_argument(
         "--chunk-seconds", type=float, default=CHUNK_SECONDS, help="of work that speechlake commits at once"
@@ -143,15 +148,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         "cores": parsed.workers,
         "chunk_s": parsed.chunk_seconds,
     }
-    ways = parsed.ways.split(",")
     english = prompts(SPEECH, ["en"], parsed.minutes * 60)
     english += librispeech(parsed.librispeech.absolute()) if parsed.librispeech else []
     several = prompts(SPEECH, ["en", "es", "fr", "it", "ru"], parsed.minutes * 60 / 5)
-    for title, clips, model in (("English", english, "tiny.en"), ("Five languages", several, "base")):
-        if model in parsed.models.split(","):
-            table = coded(clips, parsed.codings.split(","), CODED) if parsed.codings else clips
-            compare(title, table, f"whisper-{model}", how, ways)
+    for title, clips, model in zip(("English", "Five languages"), (english, several), MODELS, strict=True):
+        if model in parsed.models:
+            table = coded(clips, parsed.codings, CODED) if parsed.codings else clips
+            compare(title, table, f"whisper-{model}", how, parsed.ways)
     return 0
+
+
+def _some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """The type of an argument that is some of the `known` names, between commas."""
+
+    def names(said: str) -> list[str]:
+        strange = sorted(set(said.split(",")) - set(known))
+        if strange:
+            raise argparse.ArgumentTypeError(f"no {', '.join(strange)}; there are {', '.join(known)}")
+        return said.split(",")
+
+    return names
 
 
 if __name__ == "__main__":

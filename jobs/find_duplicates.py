@@ -106,9 +106,8 @@ def _commit(hold: Hold, stage: Stage) -> int:
         gone = here.join(found, on="utterance_id", how="left_anti")
         written += hold.merge("duplicates", gone, corpus=corpus, digest=stage.digest, delete=True)
         kept = found.join(here.select("utterance_id"), on="utterance_id", how="left_semi")
-        # exceptAll compares by position: the join has moved its key to the front, and a table that came to its
-        # version by an upgrade has its new columns at the end.
-        moved = kept.select(*DUPLICATES.column_names).exceptAll(here.select(*DUPLICATES.column_names))
+        # exceptAll compares by position, and the join has moved its key to the front.
+        moved = kept.select(*DUPLICATES.column_names).exceptAll(here)
         written += hold.merge("duplicates", moved, corpus=corpus, digest=stage.digest)
     return written + hold.append_missing("duplicates", found, digest=stage.digest)
 

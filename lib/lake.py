@@ -77,9 +77,10 @@ class Lake:
         return {name: version for name, version in found.items() if version is not None}
 
     def read(self, name: str, *, version: int | None = None) -> DataFrame:
-        """The table as it is now, or was at `version`; without rows when it was never written.
+        """The table as it is now, or was at `version`, in the contract's order; without rows when it was never written.
 
-        TableMismatch when its columns are not the contract's.
+        TableMismatch when its columns are not the contract's. One that an upgrade brought here has its new columns
+        at the end, where only a comparison by position would notice.
         """
         self._admit()
         path = self.path(name)
@@ -92,7 +93,8 @@ class Lake:
         if name not in self._checked:
             check_stored(frame.schema, TABLES[name], path)
             self._checked.add(name)
-        return frame
+        names = TABLES[name].column_names
+        return frame if tuple(frame.columns) == names else frame.select(*names)
 
     def few(self, name: str) -> list[Row]:
         """The rows of a table that has only as many as there are corpora or models; read once in each version.

@@ -94,7 +94,7 @@ class _Exploding:
                 _joined(batch.column(name), kind)
                 for name, kind in (("buckets", "<u4"), ("frames", "<i4"), ("contexts", "<i8"))
             )
-            sizes = np.array([len(each) // 4 for each in batch.column("buckets").to_pylist()], np.int64)
+            sizes = np.diff(_ends(batch.column("buckets"))) // 4
             clips = np.repeat(_clip_numbers(batch.column("utterance_id").to_pylist()), sizes)
             lanes = lanes.reshape(-1, len(LAGS) // 4)
             if self.wanted is not None:
@@ -107,8 +107,18 @@ class _Exploding:
             )
 
 
+def _ends(column: pa.Array) -> Any:
+    """Where each value of a column of binaries without nulls begins in its bytes, and where the last one ends."""
+    if not len(column):
+        return np.zeros(1, np.int32)
+    return np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+
+
 def _joined(column: pa.Array, kind: str) -> Any:
-    return np.frombuffer(b"".join(column.to_pylist()), kind)
+    """All values of a column of binaries, one after another, without a copy."""
+    ends, values = _ends(column), column.buffers()[2]
+    # Arrow may leave out the buffer of a column in which all values are empty.
+    return np.frombuffer(values or b"", np.uint8)[ends[0] : ends[-1]].view(kind)
 
 
 def _clip_numbers(ids: list[str]) -> Any:

@@ -102,21 +102,26 @@ def _met(*columns: object) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
+def who_met(met: DataFrame, current: DataFrame) -> DataFrame:
+    """The rows of `current` whose clips are in `met`, with their `clip` number."""
+    from pyspark.sql import functions as F
+
+    numbered = current.withColumn("clip", clip_number(F.col("utterance_id")))
+    clips = met.where("one IS NOT NULL").select(F.explode(F.array("one", "other")).alias("clip"))
+    return numbered.join(clips.distinct(), on="clip", how="left_semi")
+
+
 def verified(met: DataFrame, keyed: DataFrame) -> DataFrame:
     """Rows of `audio_pairs` for the meetings in which audio is really shared.
 
     `keyed` holds corpus, utterance_id, recording_id, channel, start_ms, end_ms, content_sha256, fingerprint,
-    keys and active of all current utterances. Intervals of one recording that overlap, and other channels of
+    clip, keys and active of all who met. Intervals of one recording that overlap, and other channels of
     it, share audio by what they are, and are no pairs.
     """
     from pyspark.sql import functions as F
 
-    met = met.where("one IS NOT NULL")
-    numbered = keyed.withColumn("clip", clip_number(F.col("utterance_id")))
-    clips = met.select(F.explode(F.array("one", "other")).alias("clip")).distinct()
-    needed = numbered.join(clips, on="clip", how="left_semi")
     one, other = (
-        needed.select(*(F.col(c).alias(f"{side}_{c}") for c in needed.columns)) for side in ("a", "b")
+        keyed.select(*(F.col(c).alias(f"{side}_{c}") for c in keyed.columns)) for side in ("a", "b")
     )
     joined = met.join(one, on=F.col("one") == F.col("a_clip"), how="inner").join(
         other, on=F.col("other") == F.col("b_clip"), how="inner"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from speechlake.duplicates.buckets import bucket_rows
 from speechlake.duplicates.clusters import duplicates
 from speechlake.duplicates.sampling import SAMPLING_VERSION
-from speechlake.duplicates.search import meetings, verified
+from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.joins import with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.views import located_utterances, with_signals
@@ -65,7 +65,11 @@ def _version(fingerprint: Column) -> Column:
 
 
 def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
-    """The rows that have keys, with `keys` and `active`."""
+    """The rows that have keys, with `keys` and `active`.
+
+    Of a few rows that lie in a stage Spark knows that they are few, and sends them to the keys: a clip's are a
+    kilobyte, and those of all clips are not to be shuffled for the sake of some.
+    """
     from pyspark.sql import functions as F
 
     keys = lake.read("signals_audio_keys").select(
@@ -85,14 +89,12 @@ def look_up(
     from pyspark.sql import functions as F
 
     lake = hold.lake
-    keyed = current.where("fingerprint IS NOT NULL")
+    new = keyed = current.where("fingerprint IS NOT NULL").select("corpus", *FILED)
     if lake.exists("key_buckets"):
-        gone = (
-            lake.read("key_buckets").select(*FILED).join(keyed.select(*FILED), on=[*FILED], how="left_anti")
-        )
-        hold.merge("key_buckets", gone, corpus=None, digest=digest, delete=True)
+        apart = written("apart", _apart(keyed, lake.read("key_buckets")))
+        hold.merge("key_buckets", apart.where("is_gone"), corpus=None, digest=digest, delete=True)
+        new = keyed if again else apart.where("NOT is_gone").drop("is_gone")
     there = lake.read("key_buckets")
-    new = keyed if again else keyed.join(there.select(*FILED), on=[*FILED], how="left_anti")
     fresh = written("fresh", bucket_rows(with_keys(lake, new)))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
@@ -100,10 +102,22 @@ def look_up(
         known = there.where(same).limit(0) if again else there.where(same)
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
-        found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, current.where(same))))
+        clips = written(f"clips.{row.fingerprint}", who_met(met, current.where(same)))
+        found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, clips)))
         pairs += hold.append_missing("audio_pairs", found, digest=digest)
         looked += row.n
     return Looked(looked, pairs, hot), fresh
+
+
+def _apart(keyed: DataFrame, filed: DataFrame) -> DataFrame:
+    """(corpus, FILED, is_gone): rows of `keyed` that no look-up has met, and rows of `filed` that are current no more."""
+    from pyspark.sql import functions as F
+
+    here = keyed.select("corpus", *FILED, F.lit(True).alias("is_keyed"))
+    there = filed.select(*FILED, F.lit(True).alias("is_filed"))
+    both = here.join(there, on=[*FILED], how="full")
+    one_sided = both.where("is_keyed IS NULL OR is_filed IS NULL")
+    return one_sided.select("corpus", *FILED, F.col("is_keyed").isNull().alias("is_gone"))
 
 
 def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bool) -> None:

@@ -10,7 +10,7 @@ from splits_tables import candidates, policy
 from test_planted_leaks import ROWS
 
 from speechlake.duplicates.clusters import duplicates
-from speechlake.duplicates.search import verified
+from speechlake.duplicates.search import verified, who_met
 from speechlake.schemas import AUDIO_PAIRS, DUPLICATES
 from speechlake.splits.build import build
 from speechlake.splits.gate import Asked, leaks
@@ -94,6 +94,8 @@ def test_duplicates_join_by_keys(spark, rows, plans):
         "end_ms bigint, content_sha256 string, fingerprint string, keys binary, active binary",
     )
     met = spark.createDataFrame([(1, 2, 0, 1)], "one bigint, other bigint, offset int, votes bigint")
-    plans.look("verified", verified(met, keyed))
+    clips = who_met(met, keyed)
+    plans.look("who met", clips)
+    plans.look("verified", verified(met, clips))
     assert len(plans.found) > 3
     assert plans.every_with_every() == set()
