@@ -17,7 +17,7 @@ from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import FAILED, LACKING, MEASURED, SPENT, Wanted, inputs_hash, with_states
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from speechlake.lake import Lake
 
@@ -54,8 +54,8 @@ def current_extractors(lake: Lake, named: Sequence[str] | None = None) -> list[W
     return found
 
 
-def standing(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
-    """Per extractor and fingerprint: what the utterances of a corpus are to it, as counts.
+def standing(lake: Lake, corpora: Sequence[str], wanted: Sequence[Wanted]) -> DataFrame:
+    """Per corpus, extractor and fingerprint: what the utterances of the corpus are to it, as counts.
 
     `utterances` that could be measured: `measured`; `failed` for good; `given_up` after the last attempt;
     `to_retry` after an earlier one; `stale`, measured under other content, inputs or another fingerprint;
@@ -76,16 +76,17 @@ def standing(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
             )
         )
     )
-    asked = with_states(lake, corpus, wanted).select("utterance_id", "listing_key", each.alias("each"))
-    asked = asked.select("utterance_id", "listing_key", "each.*").where(F.col("state").isNotNull())
-    here = F.col("corpus") == corpus
+    told = ("corpus", "utterance_id", "listing_key")
+    asked = with_states(lake, corpora, wanted).select(*told, each.alias("each"))
+    asked = asked.select(*told, "each.*").where(F.col("state").isNotNull())
+    here = F.col("corpus").isin(*corpora)
     tried = lake.read("attempts").where(here).withColumn("tried", F.lit(True))
     tried = tried.select("utterance_id", "fingerprint", "listing_key", "inputs_hash", "tried").distinct()
-    told = asked.join(_measured_ever(lake, corpus, wanted), on=["utterance_id", "extractor"], how="left")
-    told = told.join(tried, on=["utterance_id", "fingerprint", "listing_key", "inputs_hash"], how="left")
+    asked = asked.join(_measured_ever(lake, here, wanted), on=["utterance_id", "extractor"], how="left")
+    asked = asked.join(tried, on=["utterance_id", "fingerprint", "listing_key", "inputs_hash"], how="left")
     lacking = F.col("state") == LACKING
     again, before = F.col("tried").isNotNull(), F.col("before").isNotNull()
-    return told.groupBy("extractor", "fingerprint").agg(
+    return asked.groupBy("corpus", "extractor", "fingerprint").agg(
         F.count("*").alias("utterances"),
         F.count_if(F.col("state") == MEASURED).alias("measured"),
         F.count_if(F.col("state") == FAILED).alias("failed"),
@@ -96,13 +97,13 @@ def standing(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
     )
 
 
-def _measured_ever(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> DataFrame:
+def _measured_ever(lake: Lake, here: Column, wanted: Sequence[Wanted]) -> DataFrame:
     """(utterance_id, extractor, before) of every utterance with any row of an extractor, whatever it was filed under."""
     from pyspark.sql import functions as F
 
     frames = [
         lake.read(f"signals_{name}")
-        .where(F.col("corpus") == corpus)
+        .where(here)
         .select("utterance_id", F.lit(name).alias("extractor"), F.lit(True).alias("before"))
         .distinct()
         for name in dict.fromkeys(w.name for w in wanted)

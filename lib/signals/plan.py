@@ -125,7 +125,7 @@ def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: 
     """
     from pyspark.sql import functions as F
 
-    frame = with_states(lake, corpus, wanted, as_before=as_before)
+    frame = with_states(lake, [corpus], wanted, as_before=as_before)
     needs = [F.when(F.col(each.state) == LACKING, F.lit(each.fingerprint)) for each in wanted]
     lacking = F.filter(F.array(*needs), lambda need: need.isNotNull())
     return (
@@ -133,15 +133,17 @@ def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: 
     )
 
 
-def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: bool = False) -> DataFrame:
-    """One row per utterance that could be measured, with its recording and what it is to each of `wanted`.
+def with_states(
+    lake: Lake, corpora: Sequence[str], wanted: Sequence[Wanted], *, as_before: bool = False
+) -> DataFrame:
+    """One row per utterance of `corpora` that could be measured, with its recording and what it is to each of `wanted`.
 
     That column, `Wanted.state`, is MEASURED or FAILED (for good) where there is a row under the wanted content,
     fingerprint and inputs, SPENT after the last attempt, else LACKING; null where it is not wanted.
     """
     from pyspark.sql import functions as F
 
-    here = F.col("corpus") == corpus
+    here = F.col("corpus").isin(*corpora)
     current = here & F.col("retired_in").isNull()
     recordings = (
         lake.read("recordings")
@@ -149,9 +151,7 @@ def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before:
         .drop("corpus", "retired_in", "state")
     )
     utterances = (
-        lake.read("utterances")
-        .where(current)
-        .drop("corpus", "retired_in", "byte_offset", "manifest_uri", "extras")
+        lake.read("utterances").where(current).drop("retired_in", "byte_offset", "manifest_uri", "extras")
     )
     hashes = lake.read("content_hashes").where(here)
     recordings = with_content(recordings, hashes)
@@ -160,14 +160,14 @@ def with_states(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before:
     # Renamed by contract: both tables have a byte_offset, only the recording's says where audio lies.
     frame = utterances.join(recordings, on="recording_id", how="inner")
     for each in wanted:
-        frame = _with_state(frame, lake, corpus, each)
+        frame = _with_state(frame, lake, here, each)
     return frame
 
 
-def _with_state(frame: DataFrame, lake: Lake, corpus: str, wanted: Wanted) -> DataFrame:
+def _with_state(frame: DataFrame, lake: Lake, here: Column, wanted: Wanted) -> DataFrame:
     from pyspark.sql import functions as F
 
-    mine = (F.col("corpus") == corpus) & (F.col("fingerprint") == wanted.fingerprint)
+    mine = here & (F.col("fingerprint") == wanted.fingerprint)
     how = F.when(F.col("error").isNull(), MEASURED).otherwise(FAILED)
     done = (
         lake.read(f"signals_{wanted.name}")

@@ -42,12 +42,8 @@ STANDING = {
 
 @pytest.fixture(scope="module")
 def stood(sample) -> dict[tuple[str, str], tuple[int, ...]]:
-    wanted = current_extractors(sample)
-    return {
-        (corpus, row.extractor): tuple(row[name] for name in COUNTED)
-        for corpus in ("calls", "books")
-        for row in standing(sample, corpus, wanted).collect()
-    }
+    rows = standing(sample, ["calls", "books"], current_extractors(sample)).collect()
+    return {(row.corpus, row.extractor): tuple(row[name] for name in COUNTED) for row in rows}
 
 
 @pytest.mark.parametrize(("corpus", "extractor"), list(STANDING))
