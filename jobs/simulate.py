@@ -21,7 +21,7 @@ from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.splits import simulate
-from speechlake.splits.compared import keyed_audio, never_compared
+from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console, show
@@ -72,7 +72,8 @@ def _told(out: Console, lake: Lake, name: str, end: Evaluated) -> dict[str, Any]
         _show(out, f"{name}: quantiles and their numbers", pins)
     for row in _rows(end.build.warnings):
         out.print(f"warning: {row['message']}")
-    unknown = never_compared(lake, keyed_audio(lake, end.build.splits, end.policy.decontaminate))
+    audio = asked_audio(lake, end.build.splits, end.policy.decontaminate)
+    unknown = never_compared(lake, audio, keyed_audio(lake, audio))
     refused = [*(row["message"] for row in _rows(end.build.refusals)), *([unknown] if unknown else [])]
     for message in refused:
         out.print(f"would be refused: {message}")

@@ -128,8 +128,19 @@ def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bo
 
 def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:
     """FILED of those `rows` (utterance_id, content_sha256, language) that have keys by the lake's profile."""
-    named = rows.select("utterance_id", "content_sha256", _made_by(lake).alias("fingerprint"))
-    return named.join(_keyed(lake), on=[*FILED], how="left_semi")
+    return _named(lake, rows).join(_keyed(lake).where("samples"), on=[*FILED], how="left_semi")
+
+
+def keyless(lake: Lake, rows: DataFrame) -> DataFrame:
+    """FILED of those `rows` (as for `keyed_now`) that were decoded and never asked for keys, though the profile says so."""
+    heard = lake.read("signals_audio").where("error IS NULL").select("utterance_id", "content_sha256")
+    asked = _named(lake, rows).where("fingerprint IS NOT NULL")
+    decoded = asked.join(heard, on=["utterance_id", "content_sha256"], how="left_semi")
+    return decoded.join(_keyed(lake), on=[*FILED], how="left_anti")
+
+
+def _named(lake: Lake, rows: DataFrame) -> DataFrame:
+    return rows.select("utterance_id", "content_sha256", _made_by(lake).alias("fingerprint"))
 
 
 def _made_by(lake: Lake) -> Column:
@@ -140,12 +151,18 @@ def _made_by(lake: Lake) -> Column:
 
 
 def _keyed(lake: Lake) -> DataFrame:
-    """FILED of all keys that the lake's profile names for some language: those of former ones nobody looks up."""
+    """(FILED, samples) of all keys that the lake's profile names for some language: those of former ones nobody looks up.
+
+    `samples` is false where there is nothing to look up: silence, or audio that failed.
+    """
     from pyspark.sql import functions as F
 
     named = sorted({fingerprint for _, fingerprint in profile(lake).get("audio_keys", ())})
-    keys = lake.read("signals_audio_keys").where((F.col("frames") > 0) & F.col("fingerprint").isin(named))
-    return keys.select("utterance_id", "content_sha256", _version(F.col("fingerprint")).alias("fingerprint"))
+    keys = lake.read("signals_audio_keys").where(F.col("fingerprint").isin(named))
+    has = F.coalesce(F.col("frames") > 0, F.lit(False)).alias("samples")
+    return keys.select(
+        "utterance_id", "content_sha256", _version(F.col("fingerprint")).alias("fingerprint"), has
+    )
 
 
 def not_looked_up(lake: Lake, keyed: DataFrame) -> DataFrame:
@@ -154,15 +171,23 @@ def not_looked_up(lake: Lake, keyed: DataFrame) -> DataFrame:
 
 
 def with_not_compared(rows: DataFrame, lake: Lake) -> DataFrame:
-    """Add `not_compared`: the row's audio has keys by the lake's profile, and no look-up has met them yet."""
+    """Add `not_compared`: the row's audio was decoded, and by the lake's profile its keys are lacking, or no look-up
+    has met them yet."""
     from pyspark.sql import functions as F
 
     if not profile(lake).get("audio_keys"):
         return rows.withColumn("not_compared", F.lit(False))
-    waiting = not_looked_up(lake, _keyed(lake)).withColumn("waits", F.lit(True))
+    keyed, met = _keyed(lake), lake.read("key_buckets").select(*FILED)
+    known = (
+        keyed.where("samples").join(met, on=[*FILED], how="left_semi").unionByName(keyed.where("NOT samples"))
+    )
     named = rows.withColumn("fingerprint", _made_by(lake))
-    joined = with_matching(named, waiting, ("content_sha256", "fingerprint"))
-    return joined.withColumn("not_compared", F.coalesce("waits", F.lit(False))).drop("fingerprint", "waits")
+    joined = with_matching(
+        named, known.withColumnRenamed("samples", "known"), ("content_sha256", "fingerprint")
+    )
+    lacking = F.col("fingerprint").isNotNull() & F.col("known").isNull()
+    decoded = F.col("audio_fingerprint").isNotNull() & F.col("audio_error").isNull()
+    return joined.withColumn("not_compared", lacking & decoded).drop("fingerprint", "known")
 
 
 def copies_of(lake: Lake, keyed: DataFrame) -> DataFrame:

@@ -11,6 +11,7 @@ from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import Profile, models, using
+from speechlake.signals.plan import with_content
 from speechlake.splits.lists import with_listed
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
@@ -104,16 +105,20 @@ def _with_evaluation_texts(utterances: DataFrame, lake: Lake, corpora: Sequence[
 
 
 def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
-    """What the gate looks at: all that may link an utterance to others, read from the tables anew."""
+    """What the gate looks at: all that may link an utterance to others, read from the tables anew.
+
+    `content_sha256` is that of evaluation corpora alone: of others the rows of a build say it.
+    """
     from pyspark.sql import functions as F
 
     declared = ("single_speaker", "role", "speaker_namespace", "text_tags")
     corpora = lake.read("corpora").select("corpus", *declared)
     linked = lake.read("utterances").join(F.broadcast(corpora), on="corpus", how="inner")
-    heeded = decontaminate or Decontaminate()
-    return _with_evaluation_texts(
-        linked.join(shared_audio(lake), on="utterance_id", how="left"), lake, evaluation_corpora(lake, heeded)
-    )
+    heeded = evaluation_corpora(lake, decontaminate or Decontaminate())
+    held = lake.read("recordings").where(F.col("corpus").isin(heeded))
+    content = with_content(held, lake.read("content_hashes")).select("recording_id", "content_sha256")
+    known = linked.join(content, on="recording_id", how="left")
+    return _with_evaluation_texts(known.join(shared_audio(lake), on="utterance_id", how="left"), lake, heeded)
 
 
 def heard_samples(lake: Lake) -> DataFrame:

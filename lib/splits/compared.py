@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.duplicates.step import keyed_now, not_looked_up
+from speechlake.duplicates.step import keyed_now, keyless, not_looked_up
 from speechlake.splits.candidates import evaluation_corpora
 from speechlake.splits.components import checkpointed
 from speechlake.splits.policy import NOT_COMPARED
@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 
 # Of all rows: what may come in while a build is made.
 MOST_NOT_COMPARED = 0.05
-_UNKNOWN = "have audio keys that were never compared: copies of them may be on two sides"
+_UNKNOWN = "were never compared with all other audio: copies of them may be on two sides"
+MENDED_BY = "Run `speechlake extract-signals` and `speechlake find-duplicates` first."
 
 
-def keyed_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:
-    """(utterance_id, content_sha256, fingerprint) of what has audio keys of `rows` of `splits` and of the
-    evaluation corpora that the policy heeds."""
+def asked_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:
+    """(utterance_id, content_sha256, language) of `rows` of `splits` and of the evaluation corpora that the policy heeds."""
     named = ("utterance_id", "content_sha256", "language")
     asked = rows.select(*named)
     benchmarks = evaluation_corpora(lake, decontaminate)
     if benchmarks:
         held = located_utterances(lake).where(F.col("corpus").isin(benchmarks) & F.col("retired_in").isNull())
         asked = asked.unionByName(held.select(*named)).distinct()
+    return asked
+
+
+def keyed_audio(lake: Lake, asked: DataFrame) -> DataFrame:
+    """(utterance_id, content_sha256, fingerprint) of what has audio keys of `asked_audio`."""
     # Asked twice and more: what was compared, and both ends of each pair.
     return checkpointed("keyed audio", keyed_now(lake, asked))
 
@@ -47,16 +52,14 @@ def not_compared(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
     counted = rows.agg(
         F.count_if(waits).alias("n"), F.count_if(waits | F.col("set_aside").isNull()).alias("of")
     ).filter("n > 0")
-    message = F.format_string(
-        f"%d of %d utterances {_UNKNOWN}. Run `speechlake find-duplicates` first", "n", "of"
-    )
+    message = F.format_string(f"%d of %d utterances {_UNKNOWN}. {MENDED_BY}", "n", "of")
     told = counted.select(
         (F.col("n") > MOST_NOT_COMPARED * F.col("of")).alias("most"), message.alias("message")
     )
     return told.filter("NOT most").select("message"), told.filter("most").select("message")
 
 
-def never_compared(lake: Lake, audio: DataFrame) -> str | None:
-    """Why a build with this `audio` (of `keyed_audio`) must not be published; None where all was compared."""
-    unknown = not_looked_up(lake, audio).count()
+def never_compared(lake: Lake, asked: DataFrame, keyed: DataFrame) -> str | None:
+    """Why a build with this audio (of `asked_audio`, `keyed_audio`) must not be published; None where all was compared."""
+    unknown = not_looked_up(lake, keyed).unionByName(keyless(lake, asked)).count()
     return f"{unknown} of its utterances and of those it must not hold {_UNKNOWN}" if unknown else None

@@ -76,6 +76,7 @@ def leaks(
     `split_rows` are the rows of `splits` of one build (utterance_id, split, text). `links` has one row per
     utterance, retired ones included: the columns of `utterances`, single_speaker, role, speaker_namespace,
     text_tags, cluster_id, overlap_id, duplicate_kind, and evaluation_texts for evaluation corpora.
+    Those of evaluation corpora have their current `content_sha256` too.
     `assignments` holds link_key and side of the scheme, one row per key; `listed` (utterance_id, listed) the
     evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, and `copies`
     (utterance_id, other_id) what was found alike, so that copies are found of which `duplicates` does not tell yet.
@@ -183,7 +184,9 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
     mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256", "duplicate_kind"))
     own = mine.filter(~_is_boilerplate()).groupBy(F.col("samples_sha256").alias("value"))
     on_two_sides = own.agg(_sides(), F.count("*").alias("utterances")).filter(F.size("sides") > 1)
-    held = benchmarks.select("utterance_id").join(heard, "utterance_id", how="inner")
+    # What a clip held before its file was replaced is no benchmark any more.
+    now = ["utterance_id", "content_sha256"]
+    held = benchmarks.select(*now).join(heard, now, how="inner")
     shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
     return [
         _found(on_two_sides, "samples"),

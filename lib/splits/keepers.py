@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 def counted_as(policy: Policy) -> Column:
     """What stands for a row when hours are counted: its copies are counted once, if one of them will stay."""
     kinds = policy.duplicates.kinds
-    cluster = F.col("overlap_id") if "contained" in kinds else F.col("cluster_id")
+    cluster = F.col("overlap_id") if "contained" in kinds else _copied(policy)
     return F.coalesce(F.when(F.col("duplicate_kind").isin(list(kinds)), cluster), "utterance_id")
+
+
+def _copied(policy: Policy) -> Column:
+    """What copies have in common: their cluster, of which near copies are too, or just their samples."""
+    exact_alone = policy.duplicates.kinds == ("exact",)
+    return F.col("audio_samples_sha256") if exact_alone else F.col("cluster_id")
 
 
 def preference(policy: Policy) -> Column:
@@ -45,21 +51,22 @@ def _better(name: str) -> Column:
 def beaten_copies(rows: DataFrame, policy: Policy) -> DataFrame:
     """(utterance_id, reason, detail) of the rows that give way to another one of their side, `detail`.
 
-    `rows` are those that stay otherwise. Of each cluster the best row stays, the others are
-    `duplicate_of_kept`. Where the policy names `contained`, of all that share audio the cluster with the
+    `rows` are those that stay otherwise. Of each cluster the best row stays, the others are `duplicate_of_kept`;
+    where the policy names `exact` alone, of each group of rows with the same samples. Where the policy names `contained`, of all that share audio the cluster with the
     longest row stays, and rows of other clusters are `contained_in_kept`. Of boilerplate, train keeps the
     policy's number of copies.
     """
     copies = rows.filter(F.col("duplicate_kind").isin(list(policy.duplicates.kinds))).select(
-        "utterance_id", "side", "cluster_id", "overlap_id", "ms", preference(policy).alias("rank")
+        *("utterance_id", "side", "cluster_id", "overlap_id", "ms"),
+        *(_copied(policy).alias("copied"), preference(policy).alias("rank")),
     )
     found = (_beaten_in_clusters, _beaten_in_overlaps)["contained" in policy.duplicates.kinds](copies)
     return found.unionByName(_boilerplate(rows, policy))
 
 
 def _beaten_in_clusters(copies: DataFrame) -> DataFrame:
-    best = copies.groupBy("side", "cluster_id").agg(F.min("rank")["utterance_id"].alias("detail"))
-    return _beaten(copies.join(best, ["side", "cluster_id"], how="inner"), F.lit("duplicate_of_kept"))
+    best = copies.groupBy("side", "copied").agg(F.min("rank")["utterance_id"].alias("detail"))
+    return _beaten(copies.join(best, ["side", "copied"], how="inner"), F.lit("duplicate_of_kept"))
 
 
 def _beaten_in_overlaps(copies: DataFrame) -> DataFrame:

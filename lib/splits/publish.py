@@ -17,7 +17,7 @@ from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import heard_samples, links, published_assignments
-from speechlake.splits.compared import keyed_audio, never_compared
+from speechlake.splits.compared import MENDED_BY, asked_audio, keyed_audio, never_compared
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
 from speechlake.staging import Stage
@@ -74,18 +74,21 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     staged = hold.staging.read(stage)
     rows = {name: _unpacked(staged, name) for name in PARTS}
     listed = _unpacked(staged, LISTED) if LISTED in staged.columns else None
+    listed_rows: dict[str, DataFrame] = {}
+    if listed is not None and "sha256" in listed.columns:
+        listed_rows["fixed_sets"] = listed.withColumnRenamed("listed", "side")
     digest, counted = digested(rows["splits"], rows["decisions"])
     # With the numbers that its quantiles stand for, a policy is another than with others.
     meant = note.get("policy_pinned_sha256", note["policy_sha256"])
     build = build_id(meant, note["scheme"], note["fingerprints"], digest)
     try:
         if _published(lake, release, build):
-            _put_back(hold, rows, build, stage.digest)
+            # What its tables lack of it: somebody restored an older version, or deleted rows.
+            for name, frame in (rows | listed_rows).items():
+                _append(hold, name, frame, build, stage.digest)
             return None
-        for name, expected in counted.items():
-            _append(hold, name, rows[name], build, stage.digest, expected)
-        if listed is not None and "sha256" in listed.columns:
-            _append(hold, "fixed_sets", listed.withColumnRenamed("listed", "side"), build, stage.digest)
+        for name, frame in ({name: rows[name] for name in counted} | listed_rows).items():
+            _append(hold, name, frame, build, stage.digest, counted.get(name))
         _gate(lake, build, note, listed)
         _append(hold, "assignments", rows["assignments"], build, stage.digest)
         # Asked once more, because a build of another scheme may have taken the name by now.
@@ -119,12 +122,11 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
     """LeakFound when anything of the written build sits where it must not; BuildRefused where that is not known yet."""
     asked = Asked.of(note)
     rows = lake.read("splits").where(f"build_id = '{build}'")
-    audio = keyed_audio(lake, rows, asked.decontaminate)
-    unknown = never_compared(lake, audio)
+    audio = asked_audio(lake, rows, asked.decontaminate)
+    keyed = keyed_audio(lake, audio)
+    unknown = never_compared(lake, audio, keyed)
     if unknown:
-        raise BuildRefused(
-            f"build {build} is not published: {unknown}", hint="Run `speechlake find-duplicates` first."
-        )
+        raise BuildRefused(f"build {build} is not published: {unknown}", hint=MENDED_BY)
     found = leaks(
         rows,
         links(lake, asked.decontaminate),
@@ -132,7 +134,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         asked,
         listed,
         heard=heard_samples(lake),
-        copies=copies_of(lake, audio),
+        copies=copies_of(lake, keyed),
     )
     told = told_leaks(found)
     if told:
@@ -160,12 +162,6 @@ def _append(
     # As a rule no row is there yet; then all of them need not meet nothing.
     fresh = expected is not None and hold.lake.read(name).where(mine).isEmpty()
     hold.append_missing(name, whole, within=mine, digest=digest, fresh=fresh, expected=expected)
-
-
-def _put_back(hold: Hold, rows: Mapping[str, DataFrame], build: str, digest: str) -> None:
-    """Rows of a published build that its tables lack: somebody restored an older version, or deleted them."""
-    for name in PARTS:
-        _append(hold, name, rows[name], build, digest)
 
 
 def _now_or_later(lake: Lake) -> datetime:

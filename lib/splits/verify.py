@@ -11,7 +11,7 @@ from speechlake.config import loads
 from speechlake.duplicates.step import copies_of
 from speechlake.errors import ConfigError
 from speechlake.splits.candidates import heard_samples, links, published_assignments
-from speechlake.splits.compared import keyed_audio
+from speechlake.splits.compared import asked_audio, keyed_audio
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.splits.policy import Policy
@@ -49,7 +49,7 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     assignments = published_assignments(lake, release["scheme"])
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
-    copies = copies_of(lake, keyed_audio(lake, rows, asked.decontaminate))
+    copies = copies_of(lake, keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate)))
     return leaks(rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies), note
 
 

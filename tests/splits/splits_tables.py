@@ -54,6 +54,8 @@ def candidate(utterance_id: str, **said: Any) -> dict[str, Any]:
         "content_sha256": hashlib.sha256(utterance_id.encode()).hexdigest(),
     }
     own["overlap_id"] = said.get("cluster_id")
+    if said.get("duplicate_kind") == "exact":
+        own["audio_samples_sha256"] = f"samples of {said.get('cluster_id')}"
     own["speaker_namespace"] = said.get("corpus", "c")
     return {**dict.fromkeys(COLUMNS), **_DEFAULTS, **own, **said}
 

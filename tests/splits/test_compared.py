@@ -1,4 +1,4 @@
-"""Audio of evaluation corpora counts as never compared until a look-up has met its keys."""
+"""Audio counts as never compared until it has keys, and a look-up has met them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from speechlake.duplicates.sampling import SAMPLING_VERSION
+from speechlake.duplicates.step import with_not_compared
 from speechlake.lake import Lake
 from speechlake.schemas import (
     CONTENT_HASHES,
@@ -15,10 +16,11 @@ from speechlake.schemas import (
     KEY_BUCKETS,
     PROFILES,
     RECORDINGS,
+    SIGNALS_AUDIO,
     SIGNALS_AUDIO_KEYS,
     UTTERANCES,
 )
-from speechlake.splits.compared import keyed_audio, never_compared
+from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.policy_links import Decontaminate
 
 if TYPE_CHECKING:
@@ -27,8 +29,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 KEYS = "keys-fingerprint"
-# utterance -> corpus; all have audio keys but `mute`, and `t` alone was looked up.
-OF = {"t": "train", "e": "bench", "gone": "bench", "mute": "bench", "o": "other"}
+# utterance -> corpus; `t` alone was looked up. `skipped` was decoded and never asked for keys, `mute` was not even
+# decoded; of `still` there are none to look up.
+OF = {
+    "t": "train",
+    "e": "bench",
+    "gone": "bench",
+    "mute": "bench",
+    "o": "other",
+    "still": "other",
+    "skipped": "other",
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +49,9 @@ def benched(
     """A training corpus and two evaluation corpora, measured; only the first was compared."""
     lake = Lake(spark, tmp_path_factory.mktemp("compared") / "lake")
     roles = {"train": "training", "bench": "evaluation", "other": "evaluation"}
-    keyed = [u for u in OF if u != "mute"]
-    filed = {u: {"content_sha256": f"sha-{u}", "fingerprint": KEYS, "frames": 40} for u in keyed}
+    filed = {u: {"content_sha256": f"sha-{u}"} for u in OF if u != "mute"}
+    keyed = {u: {**said, "fingerprint": KEYS, "frames": 40} for u, said in filed.items() if u != "skipped"}
+    keyed["still"]["frames"] = 0
     filled: list[tuple[Any, list[tuple[Any, dict[str, Any]]]]] = [
         (CORPORA, [(name, {"role": role, "ids": "interval"}) for name, role in roles.items()]),
         (PROFILES, [(1, {"extractor": "audio_keys", "fingerprint": KEYS})]),
@@ -55,7 +67,8 @@ def benched(
                 for u, c in OF.items()
             ],
         ),
-        (SIGNALS_AUDIO_KEYS, list(filed.items())),
+        (SIGNALS_AUDIO, list(filed.items())),
+        (SIGNALS_AUDIO_KEYS, list(keyed.items())),
         (
             KEY_BUCKETS,
             [("t", {"content_sha256": "sha-t", "fingerprint": f"{KEYS}.{SAMPLING_VERSION}"})],
@@ -73,16 +86,29 @@ def refused(lake: Lake, decontaminate: Decontaminate) -> str | None:
 
     released = lake.spark.createDataFrame([("t", "sha-t")], "utterance_id string, content_sha256 string")
     released = released.withColumn("language", F.lit(None).cast("string"))
-    return never_compared(lake, keyed_audio(lake, released, decontaminate))
+    asked = asked_audio(lake, released, decontaminate)
+    return never_compared(lake, asked, keyed_audio(lake, asked))
 
 
 def test_a_build_waits_for_evaluation_corpora_that_were_never_compared(benched: Lake) -> None:
     said = refused(benched, Decontaminate())
     assert said is not None
-    assert said.startswith("2 of its utterances and of those it must not hold have audio keys")
+    assert said.startswith("3 of its utterances and of those it must not hold were never compared")
 
 
 def test_an_evaluation_corpus_that_the_policy_does_not_heed_is_not_waited_for(benched: Lake) -> None:
     said = refused(benched, Decontaminate(corpora=("bench",)))
     assert said is not None
     assert said.startswith("1 of its utterances")
+
+
+def test_of_judged_rows_those_wait_that_were_decoded_and_have_no_keys_that_were_looked_up(
+    benched: Lake,
+) -> None:
+    said = [(u, f"sha-{u}", "en", None if u == "mute" else "audio-1", None) for u in OF]
+    said += [("t", "sha-other", "en", "audio-1", None), ("broken", "sha-b", "en", "audio-1", "CORRUPT")]
+    ddl = "utterance_id string, content_sha256 string, language string, audio_fingerprint string, audio_error string"
+    judged = with_not_compared(benched.spark.createDataFrame(said, ddl), benched).collect()
+    waits = sorted((row.utterance_id, row.content_sha256[4:]) for row in judged if row.not_compared)
+    assert waits == [(u, u) for u in ("e", "gone", "o", "skipped")] + [("t", "other")]
+    assert len(judged) == len(said)

@@ -58,9 +58,9 @@ def test_samples_on_two_sides_or_in_an_evaluation_corpus_are_leaks_though_nobody
         [(name, side, content[name]) for name, side in sides.items()],
         "utterance_id string, split string, content_sha256 string",
     )
-    # What `c` held before its file was replaced is nobody's copy any more.
+    # What `c` and `e` held before their files were replaced is nobody's copy any more.
     samples = [("a", content["a"], "1"), ("b", content["b"], "1"), ("c", "former", "1"), ("c", content["c"], "2"),
-               ("e", content["e"], "2")]  # fmt: skip
+               ("e", "former", "1"), ("e", content["e"], "2")]  # fmt: skip
     heard = spark.createDataFrame(
         samples, "utterance_id string, content_sha256 string, samples_sha256 string"
     )

@@ -105,6 +105,19 @@ def test_of_copies_parts_jingles_and_overlaps_the_policy_s_best_stays(spark):
     }
 
 
+def test_where_exact_copies_alone_go_one_of_each_waveform_stays_though_a_near_copy_has_twins_too(spark):
+    # b is a's twin; c and d are twins of an mp3 of them.
+    samples = {"a": "wav", "b": "wav", "c": "mp3", "d": "mp3"}
+    rows = [copy(n, "exact", "o", "k", audio_samples_sha256=each) for n, each in samples.items()]
+    found = ends_of(build(candidates(spark, *rows), policy(), unassigned(spark)))
+    assert found == {
+        "a": "train",
+        "b": ("train", "duplicate_of_kept", "a"),
+        "c": "train",
+        "d": ("train", "duplicate_of_kept", "c"),
+    }
+
+
 def test_more_of_train_than_allowed_is_refused_with_what_it_is_shared_with(spark):
     common = "this is a recording that everybody makes in the public domain"
     linked = policy(text={"prefer": ["manifest"]}, links={"text": "exclude_from_train"})

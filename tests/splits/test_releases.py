@@ -175,6 +175,10 @@ def test_lists_of_evaluation_sets_are_asked_again_by_what_the_release_read(kept)
     assert {(row["utterance_id"], row["side"], row["file"]) for row in rows} == {
         (kept.ids[name], "test", str(ids)) for name in ("u2", "u3")
     }
+    # Lost by hand, they are put back by the same command.
+    DeltaTable.forPath(kept.lake.spark, kept.lake.path("fixed_sets")).delete("side = 'test'")
+    build_splits.run(kept.lake, load_policy(policy), policy.read_text(), release="r-listed", progress=QUIET)
+    assert tables(kept.lake, ["fixed_sets"])["fixed_sets"] == rows
     told, done = kept.verify("r-listed", sample=0)
     assert "list of test: 2 utterances, list unchanged" in told
     ids.write_text("u2\nu4\n")
