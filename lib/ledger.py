@@ -30,6 +30,8 @@ COMMITS_LOOKED_AT = 200
 # Commits that change no row that anybody reads: Delta's own upkeep, and all that our job for it does.
 TIDYING = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 UPKEEP = "maintain-tables"
+# Jobs whose scope is a corpus, of which alone they change rows. An import's scope is its own name.
+OF_A_CORPUS = ("ingest-manifests", "segment-recordings", "extract-signals", "score-transcripts")
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -135,8 +137,9 @@ def nothing_to_do(lake: Lake, run: Run) -> bool:
 def unchanged(lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,)) -> bool:
     """True when no commit after version `since` concerns `corpus`, or, where that is None, anybody.
 
-    In a table with a corpus column, the commits that other corpora's runs made do not concern this corpus, and
-    those of `idle` jobs concern nobody. Other commits by hand carry no note and count, as do those that the log no longer holds.
+    In a table with a corpus column, the commits of jobs OF_A_CORPUS that ran for others do not concern this corpus,
+    and those of `idle` jobs concern nobody. Commits by hand carry no note and count, as do those that the log no
+    longer holds.
     """
     now = lake.version(name)
     if now is None or now == since:
@@ -158,4 +161,4 @@ def _concerns(commit: str, corpus: str | None, idle: Sequence[str]) -> bool:
         job = scope = ""
     if info.get("operation") in TIDYING or job in idle:
         return False
-    return corpus is None or scope in ("", corpus, "lake")
+    return corpus is None or scope == corpus or job not in OF_A_CORPUS

@@ -19,7 +19,7 @@ def since(lake, rows, monkeypatch) -> int:
     monkeypatch.setitem(PROPERTIES, "delta.checkpointInterval", "1")
     written = []
     for corpus, name in (("c", "a"), ("d", "b"), ("d", "e")):
-        with lake.hold("job", corpus, f"run of {name}") as hold:
+        with lake.hold("extract-signals", corpus, f"run of {name}") as hold:
             said = {"corpus": corpus, "listing_key": "1", "content_sha256": name}
             hold.append_missing(TABLE, rows(CONTENT_HASHES, (name, said)))
         written.append(lake.version(TABLE))
@@ -36,3 +36,11 @@ def test_a_commit_that_deltas_clean_up_removed_counts_as_a_change(lake, since):
     for version in range(since + 2):
         Path(lake.path(TABLE), "_delta_log", f"{version:020d}.json").unlink()
     assert not unchanged(lake, TABLE, since, "c")
+
+
+def test_what_an_import_commits_concerns_every_corpus_whatever_it_is_called(lake, since, rows):
+    now = lake.version(TABLE)
+    with lake.hold("import-signals", "d", "run of f") as hold:
+        said = {"corpus": "c", "listing_key": "1", "content_sha256": "f"}
+        hold.append_missing(TABLE, rows(CONTENT_HASHES, ("f", said)))
+    assert not unchanged(lake, TABLE, now, "c")
