@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from speechlake.erasure.tables import of_any_corpus
 from speechlake.erasure.tombstones import hash_of, hashed, known_hashes, of_kind, salt_of
 from speechlake.errors import UsageError
 from speechlake.manifests.record import ERASED
@@ -113,7 +114,7 @@ def _without(name: str, lines: DataFrame, erased: Column, quiet: bool) -> Column
 
 
 def refusals_without_erased(lake: Lake, refused: DataFrame) -> DataFrame:
-    """Refused rows of an import, in which those that name an erased utterance say nothing more."""
+    """Refused rows of an import, in which those that name an erased utterance, or may, say nothing more."""
     from pyspark.sql import functions as F
 
     if not lake.exists("tombstones"):
@@ -128,8 +129,9 @@ def refusals_without_erased(lake: Lake, refused: DataFrame) -> DataFrame:
         dead = of_kind(hashes, kind).select(F.col("hash").alias(kind), F.lit(True).alias(f"erased_{kind}"))
         refused = refused.withColumn(kind, value).join(dead, on=kind, how="left").drop(kind)
         erased = erased | F.coalesce(F.col(f"erased_{kind}"), F.lit(False))
+    silent = erased | of_any_corpus()
     nothing = {
-        name: F.when(erased, F.lit(None)).otherwise(F.col(name)) for name in ("given", "said", "detail")
+        name: F.when(silent, F.lit(None)).otherwise(F.col(name)) for name in ("given", "said", "detail")
     }
     reason = F.when(erased, F.lit(ERASED)).otherwise(F.col("reason"))
     return refused.withColumns({**nothing, "reason": reason}).drop(*(f"erased_{kind}" for kind in ids))

@@ -99,7 +99,8 @@ def explained(lake: Lake, release: Mapping[str, Any], digest: str) -> str | None
     rows = lake.read("erasures").where(mine).orderBy(F.col("erased_at").desc(), "run_id").collect()
     if not rows or rows[0].rows_digest != digest:
         return None
-    days = sorted({f"{row.erased_at:%Y-%m-%d}" for row in rows})
+    # Spark gives the machine's local time; whoever reads it may be elsewhere.
+    days = sorted({f"{row.erased_at.astimezone(UTC):%Y-%m-%d}" for row in rows})
     kept, decided = sum(row.splits for row in rows), sum(row.decisions for row in rows)
     cut = not lake.read("releases").where(F.col("release") == F.lit(rows[0].successor)).isEmpty()
     follows = f"; {rows[0].successor} follows it" if cut else ""

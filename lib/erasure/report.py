@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from speechlake.erasure.step import Counted
     from speechlake.lake import Lake
 
-# A person has some thousand files; of a corpus the roots are enough.
+# A person has some thousand files. Of a corpus with more the report says how many more, and under which roots.
 FILES_TOLD = 10_000
 PLANNED, UNDER_WAY, DONE = "planned", "under way", "done"
 Account = dict[str, Any]
+# What an account lists up to FILES_TOLD of; `more_<name>` says how many more there are.
+LISTED = ("files", "shared_files", "manifests")
 
 
 def refuse_inside(path: Path | None, lake: Lake) -> None:
@@ -41,15 +43,18 @@ def refuse_inside(path: Path | None, lake: Lake) -> None:
 
 def account(lake: Lake, request: Request, there: Found, found: Counted, mentions: Sequence[str]) -> Account:
     """What is known before anything goes, as plain values."""
-    manifests = there.manifests.select("corpus", "uri").distinct().orderBy("corpus", "uri")
+    from pyspark.sql import functions as F
+
+    manifests = there.manifests.select(F.concat_ws(" ", "corpus", "uri").alias("place"))
     return {
         **_asked(lake, request),
         "rows": dict(found.rows),
         "redacted": dict(found.redacted),
         "releases": [asdict(each) for each in found.releases],
-        "files": _places(lake, there.recordings),
-        "shared_files": _places(lake, there.shared),
-        "manifests": [f"{row.corpus} {row.uri}" for row in manifests.limit(FILES_TOLD).collect()],
+        **_told("files", _places(lake, there.recordings)),
+        **_told("shared_files", _places(lake, there.shared)),
+        **_told("manifests", manifests),
+        "roots": _roots(lake, there.recordings),
         "mentions": list(mentions),
     }
 
@@ -57,7 +62,7 @@ def account(lake: Lake, request: Request, there: Found, found: Counted, mentions
 def account_of_note(lake: Lake, request: Request, note: Mapping[str, Any]) -> Account:
     """The same of an interrupted run that left no report: numbers are staged, names are not."""
     counted = {name: note[name] for name in ("rows", "redacted", "releases")}
-    nothing: dict[str, list[str]] = {name: [] for name in ("files", "shared_files", "manifests")}
+    nothing: Account = {name: [] for name in (*LISTED, "roots")} | {f"more_{name}": 0 for name in LISTED}
     lost = "Which files and manifests these were is not known any more: the run that began had no --report, or another."
     return {**_asked(lake, request), **counted, **nothing, "mentions": [lost]}
 
@@ -72,17 +77,35 @@ def _asked(lake: Lake, request: Request) -> Account:
     }
 
 
-def _places(lake: Lake, recordings: DataFrame) -> list[str]:
-    """Where the audio of some recordings lies, in full; up to FILES_TOLD."""
+def _told(name: str, places: DataFrame) -> Account:
+    """Up to FILES_TOLD of some places (place), and how many more there are."""
+    each = places.distinct()
+    told = [row.place for row in each.orderBy("place").limit(FILES_TOLD).collect()]
+    return {name: told, f"more_{name}": each.count() - len(told) if len(told) == FILES_TOLD else 0}
+
+
+def _places(lake: Lake, recordings: DataFrame) -> DataFrame:
+    """(place): where the audio of some recordings lies, in full."""
+    from pyspark.sql import functions as F
+
+    place = F.concat_ws("/", F.regexp_replace("uri", "/$", ""), F.coalesce("container", "path"))
+    inside = F.when(F.col("member").isNotNull(), F.concat(F.lit(" member "), "member")).otherwise("")
+    return _with_root(lake, recordings).select(F.concat(place, inside).alias("place"))
+
+
+def _roots(lake: Lake, recordings: DataFrame) -> list[str]:
+    """URIs of the roots that the audio of some recordings lies under: as many as corpora have."""
+    rows = _with_root(lake, recordings).where("uri IS NOT NULL").select("uri").distinct().collect()
+    return sorted(row.uri for row in rows)
+
+
+def _with_root(lake: Lake, recordings: DataFrame) -> DataFrame:
+    """Recordings with the `uri` of their root, null where no corpus knows it any more."""
     from pyspark.sql import functions as F
 
     roots = lake.read("corpora").select("corpus", F.explode("roots").alias("r"))
     uris = roots.select("corpus", F.col("r.name").alias("root"), F.col("r.uri").alias("uri"))
-    named = recordings.join(F.broadcast(uris), on=["corpus", "root"], how="left")
-    place = F.concat_ws("/", F.regexp_replace("uri", "/$", ""), F.coalesce("container", "path"))
-    inside = F.when(F.col("member").isNotNull(), F.concat(F.lit(" member "), "member")).otherwise("")
-    told = named.select(F.concat(place, inside).alias("place")).distinct().orderBy("place").limit(FILES_TOLD)
-    return [row.place for row in told.collect()]
+    return recordings.join(F.broadcast(uris), on=["corpus", "root"], how="left")
 
 
 def write_report(
@@ -127,8 +150,11 @@ def _left(said: Account) -> Iterator[str]:
             "The audio and the manifests are not the lake's: delete the files below, and the lines in manifests "
             "that list others too. Until then ingest reads them, and leaves out what was erased."
         )
+    if more := said.get("more_files"):
+        yield f"Of the files {len(said['files'])} are listed; {more} more lie under {', '.join(said['roots'])}."
     if said["shared_files"]:
-        yield f"{len(said['shared_files'])} recordings stay because others speak in them; the person can be heard there."
+        stay = len(said["shared_files"]) + said.get("more_shared_files", 0)
+        yield f"{stay} recordings stay because others speak in them; the person can be heard there."
     if said["releases"]:
         yield "Whoever opened these releases, or copied their audio, has copies: tell them, and name the successors."
     yield "Backups, object-store versions and snapshots of the lake's folder are not reached: let them expire."
@@ -159,9 +185,10 @@ def _markdown(said: Account) -> Iterator[str]:
     ]
     yield from _section("Releases that held it", releases)
     yield from _section("Left to do", said["left_to_do"])
-    yield from _section("Files", [_code(each) for each in said["files"]])
-    yield from _section("Files that others share", [_code(each) for each in said["shared_files"]])
-    yield from _section("Manifests that list nobody else", [_code(each) for each in said["manifests"]])
+    titles = ("Files", "Files that others share", "Manifests that list nobody else")
+    for title, name in zip(titles, LISTED, strict=True):
+        more = said.get(f"more_{name}")
+        yield from _section(title, [*map(_code, said[name]), *([f"and {more} more"] if more else [])])
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:

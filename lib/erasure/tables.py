@@ -11,7 +11,7 @@ from speechlake.erasure.tombstones import hashed, of_kind
 from speechlake.schemas import TABLES
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from speechlake.lake import Lake
 
@@ -94,6 +94,22 @@ def _lines(rows: DataFrame, plan: Plan) -> DataFrame:
     return plan.matching(said, "lines", "corpus").withColumns(nothing)
 
 
+def _refusals(rows: DataFrame, _: Plan) -> DataFrame:
+    """Refused rows of imports that named no corpus: whose source id that is, nobody can tell."""
+    from pyspark.sql import functions as F
+
+    said = rows.where(of_any_corpus()).where("given IS NOT NULL OR said IS NOT NULL OR detail IS NOT NULL")
+    return said.withColumns({name: F.lit(None).cast("string") for name in ("given", "said", "detail")})
+
+
+def of_any_corpus() -> Column:
+    """True for a refused row of an import whose `given` is no utterance's id, and may be a source id of any corpus."""
+    from pyspark.sql import functions as F
+
+    is_id = F.coalesce(F.col("given").rlike("^[0-9a-f]{32}$"), F.lit(False))
+    return F.col("corpus").isNull() & ~is_id
+
+
 def _segments(rows: DataFrame, plan: Plan) -> DataFrame:
     """What else was cut out of the same recording stays."""
     from pyspark.sql import functions as F
@@ -122,9 +138,10 @@ def _arguments(rows: DataFrame, plan: Plan) -> DataFrame:
     from pyspark.sql import functions as F
 
     redacted = {"arguments": '{"redacted":"erase-speakers"}', "arguments_sha256": ""}
-    named = plan.matching(rows.where(F.col("arguments") != redacted["arguments"]), "run", "run_id")
     of_corpus = plan.matching(rows, "corpus", "scope").select("run_id", F.lit("erased").alias("scope_now"))
-    scoped = named.join(of_corpus, on="run_id", how="left")
+    named = plan.matching(rows, "run", "run_id").join(of_corpus, on="run_id", how="left")
+    # What an earlier erasure left may say the name of a corpus that goes now.
+    scoped = named.where((F.col("arguments") != redacted["arguments"]) | F.col("scope_now").isNotNull())
     scope = F.coalesce("scope_now", "scope")
     return scoped.withColumns({"scope": scope, **{k: F.lit(v) for k, v in redacted.items()}}).drop(
         "scope_now"
@@ -155,6 +172,7 @@ def _sentences(rows: DataFrame, plan: Plan) -> DataFrame:
 
 _REDACTED: Mapping[str, Callable[[DataFrame, Plan], DataFrame]] = {
     "quarantine": _lines,
+    "import_refusals": _refusals,
     "segmentations": _segments,
     "decisions": _values,
     "runs": _arguments,

@@ -90,6 +90,25 @@ def test_refused_rows_of_imports_go_by_utterance_and_by_source_id_of_their_corpu
     assert keys(gone, "row_id") == [("1",), ("2",)]
 
 
+def test_refused_rows_of_imports_that_named_no_corpus_forget_whom_they_named(
+    spark: SparkSession, rows: Rows
+) -> None:
+    said = {"1": ("call-7", None), "2": ("call-7", "b"), "3": ("0" * 32, None), "4": (None, None)}
+    filled = [(n, {"row_id": n, "given": g, "corpus": c, "said": "words"}) for n, (g, c) in said.items()]
+    lake = of(spark, IMPORT_REFUSALS, rows(IMPORT_REFUSALS, *filled))
+    less = redacted(lake, "import_refusals", plan(spark, source_id=[("a", "call-7")]))
+    assert keys(less, "row_id", "given", "said", "detail") == [(n, None, None, None) for n in ("1", "4")]
+
+
+def test_a_corpus_goes_out_of_runs_that_an_earlier_erasure_redacted(spark: SparkSession, rows: Rows) -> None:
+    before = {"arguments": '{"redacted":"erase-speakers"}', "scope": "a"}
+    told = {"1": before, "2": before | {"scope": "b"}, "3": {"arguments": "{}", "scope": "b"}}
+    less = redacted(
+        of(spark, RUNS, rows(RUNS, *told.items())), "runs", plan(spark, run=["1", "2", "3"], corpus=["a"])
+    )
+    assert keys(less, "run_id", "scope") == [("1", "erased"), ("3", "b")]
+
+
 def test_a_manifest_takes_its_refused_lines_along_and_others_lose_their_bytes(
     spark: SparkSession, rows: Rows
 ) -> None:

@@ -1,0 +1,40 @@
+"""What the report of an erasure says where there is more than it lists."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechlake.erasure import report
+
+if TYPE_CHECKING:
+    import pytest
+    from pyspark.sql import SparkSession
+
+
+def test_what_is_not_listed_is_counted_with_its_roots(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FILES_TOLD", 2)
+    few = spark.createDataFrame([("a",), ("b",), ("b",)], "place string")
+    many = spark.createDataFrame([(name,) for name in "dcba"], "place string")
+    said = {
+        **{
+            "reference": "r",
+            "requested_by": "Zoë",
+            "date": "2026-11-27",
+            "lake": "/lake",
+            "asked": ["corpus 'c'"],
+        },
+        **{"rows": {}, "redacted": {}, "releases": [], "mentions": [], "roots": ["/audio", "s3://calls"]},
+        **report._told("files", many),
+        **report._told("shared_files", many),
+        **report._told("manifests", few),
+    }
+    report.write_report(tmp_path / "r.md", said, report.DONE, "run")
+    text = (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "* `a`\n* `b`\n* and 2 more\n" in text
+    assert "Of the files 2 are listed; 2 more lie under /audio, s3://calls." in text
+    assert "4 recordings stay because others speak in them" in text
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["more_manifests"] == 0
