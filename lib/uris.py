@@ -54,6 +54,15 @@ def arrow_place(uri: str) -> tuple[Any, str]:
     return filesystem, f"{base.rstrip('/')}/{path.rstrip('/')}" if path.strip("/") else base
 
 
+def written_ns(info: Any) -> int | None:
+    """When a remote file was written, of pyarrow's FileInfo: whole seconds, as nanoseconds; null where unknown.
+
+    Listings of some stores (MinIO) tell milliseconds, a look at one object, which is an HTTP date, only seconds.
+    """
+    second = 1_000_000_000
+    return None if info.mtime_ns is None else info.mtime_ns // second * second
+
+
 @lru_cache(maxsize=64)
 def _filesystem(store: str, pid: int) -> tuple[Any, str]:
     from pyarrow import ArrowException

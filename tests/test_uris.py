@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from speechlake import uris
 from speechlake.corpora import make_corpus
 from speechlake.errors import UsageError
-from speechlake.uris import arrow_place, refuse_credentials
+from speechlake.uris import arrow_place, refuse_credentials, written_ns
 
 
 @pytest.fixture
@@ -91,3 +92,11 @@ def test_a_corpus_with_credentials_in_its_places_is_refused(place: dict[str, Any
     with pytest.raises(UsageError, match="holds credentials") as caught:
         make_corpus(**{"name": "c", "sources": ["m.jsonl"], **place})
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [(1_795_800_000_567_000_000, 1_795_800_000_000_000_000), (5_000_000_000, 5_000_000_000), (None, None)],
+)
+def test_of_the_time_of_a_remote_file_whole_seconds_count(told: int | None, taken: int | None) -> None:
+    assert written_ns(SimpleNamespace(mtime_ns=told)) == taken

@@ -31,7 +31,7 @@ class Limits:
         return self.base_s + size_bytes / self.bytes_per_s
 
 
-# For streams. Memory holds a block, whatever the length, so that `max_decoded_bytes` is not asked and a
-# day is allowed: the longest recordings in corpora are of meetings, courts and radio. Compressed files
+# For streams. Memory holds a block, whatever the length, so that `max_decoded_bytes` is not asked (of an
+# utterance it is, see `signals.slices`) and a day is allowed: the longest recordings in corpora are of meetings, courts and radio. Compressed files
 # are decoded twice (see `readers`), so a byte may take twice as long.
 STREAM_LIMITS = Limits(max_duration_s=24 * 3600.0, bytes_per_s=125_000.0)

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from speechlake.audio.errors import AudioError
-from speechlake.uris import arrow_place
+from speechlake.uris import arrow_place, written_ns
 
 # What may be copied into memory for one recording: 4 h of 48 kHz stereo in 24 bits.
 MAX_COPY_BYTES = 4 << 30
@@ -207,7 +207,7 @@ def _remote_info(filesystem: Any, path: str) -> tuple[int, str]:
         raise AudioError("MISSING")
     if info.type != FileType.File:
         raise AudioError("NOT_A_FILE", info.type.name)
-    return info.size, listing_key(info.size, info.mtime_ns)
+    return info.size, listing_key(info.size, written_ns(info))
 
 
 def _open_remote(filesystem: Any, path: str, offset: int | None, length: int | None, cap: int) -> OpenAudio:

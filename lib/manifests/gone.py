@@ -23,14 +23,20 @@ def is_gone(manifest: Any) -> bool:
 
 
 def gone_versions(
-    corpus: Corpus, roots: Roots, newest: Mapping[str, Any], found: Container[str]
+    corpus: Corpus,
+    roots: Roots,
+    newest: Mapping[str, Any],
+    found: Container[str],
+    *,
+    again: bool = False,
 ) -> list[dict[str, Any]]:
     """The part of a `manifests` row that does not depend on lines, of every manifest that is gone now.
 
-    `newest` are the rows of known manifests by uri, `found` the uris that this run read. A manifest of
-    another format than the run names is not found and not gone either: its file is there.
+    `newest` are the rows of known manifests by uri, `found` the uris that this run read. `again`: those that were
+    gone before too, because a table may hold what they listed once more. A manifest of another format than the run
+    names is not found and not gone either: its file is there.
     """
-    known = {uri: row for uri, row in newest.items() if uri not in found and not is_gone(row)}
+    known = {uri: row for uri, row in newest.items() if uri not in found and (again or not is_gone(row))}
     folders = [normal(source) for source in corpus.sources if _is_folder(source)]
     return [
         {

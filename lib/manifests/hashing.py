@@ -37,11 +37,16 @@ class Hashed:
 
 
 def sha256_of(source: Source, *, range_bytes: int = RANGE_BYTES) -> Hashed:
-    """Hash of a manifest's bytes (of a .gz: of the compressed ones), streamed."""
+    """Hash of a manifest's bytes (of a .gz: of the compressed ones), streamed.
+
+    No further than its ranges go: what was appended since they were made is not parsed, and must not be taken for
+    parsed. The next run finds another hash.
+    """
     digest = hashlib.sha256()
     if FORMATS[source.format].is_folder:
         return _of_folder(source, digest)
-    starts = [part.start for part in ranges_of(source, range_bytes)]
+    parts = ranges_of(source, range_bytes)
+    starts, end = [part.start for part in parts], parts[-1].end
     before = [(0, 0)]
     size = lines = 0
     with open_binary(source.uri) as stream:
@@ -49,8 +54,8 @@ def sha256_of(source: Source, *, range_bytes: int = RANGE_BYTES) -> Hashed:
             # A line starts at n when byte n - 1 is a line end: blocks end one byte before a range starts.
             while len(before) < len(starts) and size == starts[len(before)] - 1:
                 before.append((starts[len(before)], lines + 1))
-            stop = starts[len(before)] if len(before) < len(starts) else None
-            block = stream.read(BLOCK_BYTES if stop is None else min(BLOCK_BYTES, stop - 1 - size))
+            stop = starts[len(before)] - 1 if len(before) < len(starts) else end
+            block = stream.read(BLOCK_BYTES if stop is None else min(BLOCK_BYTES, stop - size))
             if not block:
                 break
             digest.update(block)

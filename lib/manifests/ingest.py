@@ -20,7 +20,7 @@ from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
-from speechlake.manifests.versions import newest_manifests, same_version
+from speechlake.manifests.versions import newest_manifests, parser_at, same_version
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -67,14 +67,15 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     )
     listing = _staged_listing(hold, row)
     newest = newest_manifests(lake, corpus.name)
-    there = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result))
+    there = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result), newest)
     versions = manifests_left(lake, corpus.name, there)
     result.erased = len(there) - len(versions)
     if corpus.channels == EACH:
         relisted = relisted_manifests(lake, corpus.name, listing) if known else ()
         versions = as_heard(versions, newest, relisted)
     changed = [v for v in versions if again or not same_version(newest.get(v["uri"]), v)]
-    gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}) if known else []
+    read = {v["uri"] for v in versions}
+    gone = gone_versions(corpus, roots, newest, read, again=again) if known else []
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
     committed = Ingested()
     if changed or gone:
@@ -125,20 +126,20 @@ def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: In
 
 
 def _manifest_versions(
-    hold: Hold, corpus: Corpus, roots: Roots, sources: Sequence[Source]
+    hold: Hold, corpus: Corpus, roots: Roots, sources: Sequence[Source], newest: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
     """Every manifest found, as the part of its `manifests` row that does not depend on its lines."""
     from speechlake.manifests.hashing import hashes
 
     by_uri = {source.uri: source for source in sources}
-    # Names of roots, not their URIs: a moved corpus is not parsed again, one with a new root is.
     named = make_id(corpus.namespace, *(name for name, _, _ in roots.declared))[:8]
     parser = f"{PARSER_VERSION}/{_options(corpus).digest()}/{named}"
+    places = make_id(*(uri for _, uri, _ in roots.declared))[:8]
     return [
         {
-            "uri": roots.relative(row.uri),
+            "uri": (uri := roots.relative(row.uri)),
             "sha256": row.sha256,
-            "parser_version": parser,
+            "parser_version": parser_at(parser, places, newest.get(uri)),
             "format": row.format,
             "max_reject": corpus.max_reject,
             "source": by_uri[row.uri].as_json(),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from speechlake.uris import arrow_place
+from speechlake.uris import arrow_place, written_ns
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # Of links: to nothing, to themselves, through a file, or to a name that no file can have; and what was
@@ -185,4 +185,5 @@ def _remote_entries(folder: str) -> Iterator[Entry]:
 
 def _entry(info: Any) -> Entry:
     is_folder = info.type.name == "Directory"
-    return Entry(info.base_name.encode("utf-8"), is_folder, None if is_folder else info.size, info.mtime_ns)
+    size = None if is_folder else info.size
+    return Entry(info.base_name.encode("utf-8"), is_folder, size, written_ns(info))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: DataFrame) -> DataFrame:
     """Rows of `utterances` that the manifests in `labels` owned and no longer list.
 
-    What was cut out of one of them goes with it.
+    What was cut out of one of them goes with it, but for what a line lists by now.
     """
     from pyspark.sql import functions as F
 
@@ -38,7 +38,8 @@ def retired_utterances(lake: Lake, corpus: str, lines: DataFrame, labels: DataFr
     )
     if not lake.exists("segmentations"):
         return retired
-    return retired.unionByName(_segments_of_retired(lake, corpus, retired))
+    segments = _segments_of_retired(lake, corpus, retired)
+    return retired.unionByName(segments.join(listed, on="utterance_id", how="left_anti"))
 
 
 def _segments_of_retired(lake: Lake, corpus: str, retired: DataFrame) -> DataFrame:

@@ -47,6 +47,13 @@ class Segmenter:
                 f"min {self.min_s:g} s, max {self.max_s:g} s and longer than {self.longer_than_s:g} s contradict each other",
                 hint="Twice the minimum may not exceed the maximum, nor the maximum the length that is left whole.",
             )
+        speech_s = self.max_s - 2 * self.pad_ms / 1000
+        # Also a few of the model's frames of 32 ms: of less there is nothing to cut.
+        if speech_s < max(self.min_s, 0.1):
+            raise UsageError(
+                f"max {self.max_s:g} s leaves {speech_s:g} s of speech between {self.pad_ms} ms before and behind it, too little for min {self.min_s:g} s",
+                hint="The maximum must be longer than the minimum by that, and hold a tenth of a second of speech.",
+            )
 
     def identity(self) -> Identity:
         """Model, digest and parameters; ModelError where the installed model is another one."""

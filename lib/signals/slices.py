@@ -1,7 +1,7 @@
 """Many intervals out of one stream of blocks: decoded once, kept no longer than needed.
 
 A recording of eight hours with 10,000 intervals, overlapping or not, needs the memory of the longest
-interval that is open at a time, and as many steps as there are blocks and samples to copy.
+interval that is open at a time, which is limited, and as many steps as there are blocks and samples to copy.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speechlake.audio.errors import AudioError
+from speechlake.audio.limits import Limits
 from speechlake.audio.signal import sample_at, select_channel, span
 
 Samples = npt.NDArray[np.float32]
@@ -25,7 +26,12 @@ _NEVER = 1 << 62
 
 
 def slices(
-    blocks: Iterable[Samples], rate_hz: int, intervals: Sequence[Interval], *, first_frame: int = 0
+    blocks: Iterable[Samples],
+    rate_hz: int,
+    intervals: Sequence[Interval],
+    *,
+    first_frame: int = 0,
+    limits: Limits | None = None,
 ) -> Iterator[tuple[int, Found]]:
     """Yield (index, mono samples) of every interval once, as soon as its end is decoded.
 
@@ -33,9 +39,14 @@ def slices(
     `first_frame`, before which no interval may begin (ValueError). The samples are
     those of `select_channel` and `cut` on the whole recording, in an array of their own; what those
     refuse is yielded as their AudioError: CHANNEL_MISSING with the first block, INTERVAL_OUTSIDE after
-    the last, when the length is known. Intervals that end in one block come in order of their ends. The
-    caller may stop once it has them all; going on reads the blocks to their end.
+    the last, when the length is known. An interval of which more was decoded than `limits` (by default those
+    of a file that is decoded whole) let anybody hold is TOO_LARGE, and let go of. Intervals that end in one
+    block come in order of their ends. The caller may stop once it has them all; going on reads the blocks to
+    their end.
     """
+    limits = limits or Limits()
+    # Eight bytes a sample: as blocks, and in the array that is made of them.
+    most = min(int(limits.max_duration_s * rate_hz), limits.max_decoded_bytes // 8)
     waiting = {
         channel: _Waiting([(i, one) for i, one in enumerate(intervals) if one[2] == channel], rate_hz)
         for channel in sorted({one[2] for one in intervals})
@@ -50,6 +61,8 @@ def slices(
         for channel, those in waiting.items():
             those.hear(block, channel, decoded)
         yield from _in_order(those.ended(decoded) for those in waiting.values())
+        for those in waiting.values():
+            yield from those.too_large(decoded, most)
     yield from _in_order(those.at_the_end(decoded, rate_hz, intervals) for those in waiting.values())
 
 
@@ -109,7 +122,16 @@ class _Waiting:
         """(end, index, samples) of intervals whose end is decoded."""
         while self.ends and self.ends[0][0] <= decoded:
             end, index = heappop(self.ends)
-            yield end, index, self._copy(self.first.pop(index), end)
+            if index in self.first:
+                yield end, index, self._copy(self.first.pop(index), end)
+
+    def too_large(self, decoded: int, most: int) -> Iterator[tuple[int, AudioError]]:
+        """(index, error) of unfinished intervals of which more than `most` samples are decoded."""
+        while self.starts and self.starts[0][0] < decoded - most:
+            _, index = heappop(self.starts)
+            if self.first.pop(index, None) is not None:
+                said = f"an utterance of more than {most / self.rate_hz / 3600:.1f} h: cut it (segment: true)"
+                yield index, AudioError("TOO_LARGE", said)
 
     def at_the_end(
         self, length: int, rate_hz: int, intervals: Sequence[Interval]
@@ -117,6 +139,8 @@ class _Waiting:
         """(end, index, samples or error) of what is left when `length` samples were decoded."""
         while self.ends:
             end, index = heappop(self.ends)
+            if index not in self.first:
+                continue
             start_ms, end_ms, _ = intervals[index]
             try:
                 yield end, index, self._copy(*span(length, rate_hz, start_ms, end_ms))

@@ -20,14 +20,16 @@ def test_what_is_not_listed_is_counted_with_its_roots(
     few = spark.createDataFrame([("a",), ("b",), ("b",)], "place string")
     many = spark.createDataFrame([(name,) for name in "dcba"], "place string")
     said = {
-        **{
-            "reference": "r",
-            "requested_by": "Zoë",
-            "date": "2026-11-27",
-            "lake": "/lake",
-            "asked": ["corpus 'c'"],
-        },
-        **{"rows": {}, "redacted": {}, "releases": [], "mentions": [], "roots": ["/audio", "s3://calls"]},
+        "reference": "r",
+        "requested_by": "Zoë",
+        "date": "2026-11-27",
+        "lake": "/lake",
+        "asked": ["corpus 'c'"],
+        "rows": {},
+        "redacted": {},
+        "releases": [],
+        "mentions": [],
+        "roots": ["/audio", "s3://calls"],
         **report._told("files", many),
         **report._told("shared_files", many),
         **report._told("manifests", few),

@@ -10,8 +10,10 @@ import pytest
 from lake_tools import Played, column, ingest, says, tables, wav, write_lines
 
 from speechlake.corpora import make_corpus
+from speechlake.ids import utterance_id
 from speechlake.manifests.gone import gone_versions
 from speechlake.manifests.references import Roots
+from speechlake.schemas import SEGMENTATIONS, UTTERANCES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +50,11 @@ def test_a_gone_version_has_no_hash_and_the_rest_of_the_last_one(tmp_path: Path)
 
 def test_what_was_found_or_gone_before_is_not_gone_again(tmp_path: Path) -> None:
     assert gone(tmp_path, {"audio:a.jsonl": row()}, {"audio:a.jsonl"}) == set()
-    assert gone(tmp_path, {"audio:a.jsonl": row(sha256="")}) == set()
+    known = {"audio:a.jsonl": row(sha256="")}
+    assert gone(tmp_path, known) == set()
+    # Unless the tables may hold once more what it listed.
+    corpus, roots = make_corpus(name="c", sources=(str(tmp_path),)), Roots.of({"audio": str(tmp_path)})
+    assert [v["uri"] for v in gone_versions(corpus, roots, known, set(), again=True)] == [*known]
 
 
 def test_what_lies_outside_the_named_folders_is_left_alone(tmp_path: Path) -> None:
@@ -238,3 +244,48 @@ def test_a_manifest_read_with_other_options_repeats_what_it_says_now(lake: Lake,
     ingest(lake, folder, columns={"audio": "other"})
     (left,) = (row for row in tables(lake)["utterances"] if row["retired_in"] is None)
     assert (left["utterance_id"], left["manifest_uri"]) == (now["utterance_id"], "audio:two.jsonl")
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_what_a_restored_table_holds_of_a_deleted_manifest_retires_again(lake: Lake, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    for name in ("one", "two"):
+        write_lines(folder / f"{name}.jsonl", says(str(wav(folder / f"{name}.wav"))))
+    ingest(lake, folder)
+    before = lake.version("utterances")
+    (folder / "one.jsonl").unlink()
+    ingest(lake, folder)
+    retired = tables(lake)
+    lake.spark.sql(f"RESTORE TABLE delta.`{lake.path('utterances')}` TO VERSION AS OF {before}")
+    assert tables(lake, ["utterances"]) != {"utterances": retired["utterances"]}
+    assert ingest(lake, folder).outcome == "done"
+    assert tables(lake) == retired
+    assert ingest(lake, folder).outcome == "nothing to do"
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_segment_that_a_line_lists_by_now_is_the_lines_utterance(
+    lake: Lake, rows: Any, tmp_path: Path
+) -> None:
+    audio = wav(tmp_path / "a.wav", seconds=3)
+    manifest = write_lines(tmp_path / "m.jsonl", says(str(audio)))
+    ingest(lake, manifest)
+    (whole,) = tables(lake, ["utterances"])["utterances"]
+    own = {name: value for name, value in whole.items() if name != "utterance_id"}
+    cut = {}
+    for start, end in ((0, 1000), (1000, 2500)):
+        key = utterance_id(whole["recording_id"], whole["channel"], start, end)
+        cut[key] = own | {"start_ms": start, "end_ms": end, "origin": "fp"}
+    with lake.hold("segment-recordings", "c", "cut") as hold:
+        heard = {"corpus": "c", "recording_id": whole["recording_id"], "fingerprint": "fp"}
+        hold.append_missing("segmentations", rows(SEGMENTATIONS, (whole["utterance_id"], heard)))
+        hold.append_missing("utterances", rows(UTTERANCES, *cut.items()))
+        gone = (whole["utterance_id"], own | {"retired_in": "segmented:fp"})
+        hold.merge("utterances", rows(UTTERANCES, gone), corpus="c")
+    write_lines(manifest, says(str(audio), "said elsewhere", offset=0.0, duration=1.0))
+    assert ingest(lake, manifest).outcome == "done"
+    now = column(tables(lake)["utterances"], "end_ms", "origin", "retired_in")
+    mark = "audio:m.jsonl#2"
+    assert now == {None: ("manifest", mark), 1000: ("manifest", None), 2500: ("fp", mark)}

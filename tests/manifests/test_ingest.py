@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from lake_tools import Tables, column, ingest, says, tables, wav, write_lines
 from speechlake.errors import TooManyRejected, UsageError
 from speechlake.hold import Hold
 from speechlake.manifests.parsed import RAW_LINE_BYTES
+from speechlake.manifests.versions import parser_at
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -401,3 +403,33 @@ def test_sources_in_several_folders_need_a_root(lake, tmp_path):
     with pytest.raises(UsageError, match="several folders"):
         ingest(lake, one, two)
     assert lake.versions() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_lines_refused_for_a_wrong_root_are_taken_once_it_is_named_rightly(lake, tmp_path):
+    manifest = write_lines(tmp_path / "lists" / "a.jsonl", *(says(str(tmp_path / "calls" / n)) for n in "xy"))
+    refused = ingest(lake, manifest, roots={"audio": str(tmp_path / "cals")})
+    assert isinstance(refused.refusal, TooManyRejected)
+    taken = ingest(lake, manifest, roots={"audio": str(tmp_path / "calls")})
+    assert (taken.refusal, taken.counts["utterances"]) == (None, 2)
+    assert ingest(lake, manifest, roots={"audio": str(tmp_path / "calls")}).outcome == "nothing to do"
+
+
+PARSERS = [
+    # the newest version's parser and refused lines, what stands for the same parser over roots at p2
+    (None, "2/o/p2"),
+    (("2/o/p1", 0), "2/o/p1"),
+    (("2/o/p1+3??", 0), "2/o/p1"),
+    (("2/o/p1", 1), "2/o/p2"),
+    (("2/x/p1", 0), "2/o/p2"),
+    (("2/ox/p1", 0), "2/o/p2"),
+    (("2/o", 0), "2/o"),
+    (("2/o", 1), "2/o/p2"),
+]
+
+
+@pytest.mark.parametrize(("known", "version"), PARSERS)
+def test_roots_that_moved_matter_to_manifests_with_refused_lines_only(known, version):
+    row = known and SimpleNamespace(parser_version=known[0], quarantined=known[1])
+    assert parser_at("2/o", "p2", row) == version

@@ -63,6 +63,17 @@ def test_line_numbers_count_every_line_before_a_range(tmp_path_factory, data: by
     assert list(found.lines_before) == expected
 
 
+def test_what_was_appended_since_the_ranges_were_made_is_not_hashed(tmp_path: Path) -> None:
+    file = tmp_path / "grows.jsonl"
+    before, more = b"one\ntwo\n", b"three\n" * 100
+    file.write_bytes(before + more)
+    for size in (3, 1000):
+        assert sha256_of(Source(str(file), "nemo", len(before)), range_bytes=size).sha256 == (
+            hashlib.sha256(before).hexdigest()
+        )
+    assert sha256_of(Source(str(file), "nemo", 0)).sha256 == hashlib.sha256(b"").hexdigest()
+
+
 def test_a_line_of_50_mb_is_cut_and_its_neighbours_are_whole(tmp_path: Path) -> None:
     file = tmp_path / "long.jsonl"
     with file.open("wb") as out:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechlake.audio.errors import AudioError
+from speechlake.audio.limits import Limits
 from speechlake.audio.signal import cut, select_channel
 from speechlake.signals.slices import Found, Interval, Samples, slices
 
@@ -136,3 +137,29 @@ def test_ten_thousand_intervals_of_an_hour_need_the_memory_of_what_is_open() -> 
     assert heard >= 9990 * 2 * rate_hz
     assert peak < 20 * block.nbytes + 10_000_000  # the whole is 115 MB
     assert took_s < 20
+
+
+def test_an_utterance_that_nobody_may_hold_is_too_large_and_let_go_of_at_once() -> None:
+    limits = Limits(max_duration_s=0.05)
+    intervals: list[Interval] = [
+        (0, None, "0"),
+        (0, 45, "0"),
+        (20, 90, "1"),
+        (60, None, "0"),
+        (200, None, "0"),
+    ]
+    found = dict(slices(blocks_of(RAMP, 7), RATE_HZ, intervals, limits=limits))
+    codes = {i: each.code for i, each in found.items() if isinstance(each, AudioError)}
+    assert codes == {0: "TOO_LARGE", 2: "TOO_LARGE", 4: "INTERVAL_OUTSIDE"}
+    assert [len(found[i]) for i in (1, 3)] == [45, 40]  # type: ignore[arg-type]
+
+
+def test_a_day_in_one_utterance_takes_no_more_memory_than_the_limit() -> None:
+    block = np.zeros((60 * RATE_HZ, 1), np.float32)
+    tracemalloc.start()
+    limits = Limits(max_duration_s=3600.0)
+    ((_, found),) = slices((block.copy() for _ in range(24 * 60)), RATE_HZ, [(0, None, "0")], limits=limits)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(found, AudioError)
+    assert peak < 3600 * RATE_HZ * 4 + 10 * block.nbytes
