@@ -32,6 +32,6 @@ class Limits:
 
 
 # For streams. Memory holds a block, whatever the length, so that `max_decoded_bytes` is not asked (of an
-# utterance it is, see `signals.slices`) and a day is allowed: the longest recordings in corpora are of meetings, courts and radio. Compressed files
-# are decoded twice (see `readers`), so a byte may take twice as long.
+# utterance it is, see `signals.slices`) and a day is allowed: the longest recordings in corpora are of
+# meetings, courts and radio. Compressed files are decoded twice (see `readers`), so a byte may take twice as long.
 STREAM_LIMITS = Limits(max_duration_s=24 * 3600.0, bytes_per_s=125_000.0)

@@ -18,6 +18,7 @@ from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.joins import with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
+from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:
@@ -132,11 +133,19 @@ def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:
 
 
 def keyless(lake: Lake, rows: DataFrame) -> DataFrame:
-    """FILED of those `rows` (as for `keyed_now`) that were decoded and never asked for keys, though the profile says so."""
+    """FILED of those `rows` (as for `keyed_now`, and `at_hand`) that were decoded and lack keys that the profile names.
+
+    Only what `extract-signals` would measure: not audio that is gone, nor what failed for the last time.
+    """
+    from pyspark.sql import functions as F
+
     heard = lake.read("signals_audio").where("error IS NULL").select("utterance_id", "content_sha256")
-    asked = _named(lake, rows).where("fingerprint IS NOT NULL")
+    asked = _named(lake, rows.where("at_hand")).where("fingerprint IS NOT NULL")
     decoded = asked.join(heard, on=["utterance_id", "content_sha256"], how="left_semi")
-    return decoded.join(_keyed(lake), on=[*FILED], how="left_anti")
+    tried = lake.read("attempts").where(F.col("n") >= MAX_ATTEMPTS)
+    spent = tried.select("utterance_id", _version(F.col("fingerprint")).alias("fingerprint"))
+    lacking = decoded.join(_keyed(lake), on=[*FILED], how="left_anti")
+    return lacking.join(spent, on=["utterance_id", "fingerprint"], how="left_anti").select(*FILED)
 
 
 def _named(lake: Lake, rows: DataFrame) -> DataFrame:

@@ -139,7 +139,7 @@ def _manifest_versions(
         {
             "uri": (uri := roots.relative(row.uri)),
             "sha256": row.sha256,
-            "parser_version": parser_at(parser, places, newest.get(uri)),
+            "parser_version": parser_at(parser, places, row.sha256, newest.get(uri)),
             "format": row.format,
             "max_reject": corpus.max_reject,
             "source": by_uri[row.uri].as_json(),

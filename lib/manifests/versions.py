@@ -21,13 +21,13 @@ def newest_manifests(lake: Lake, corpus: str) -> dict[str, Any]:
     return {row.uri: row for row in best.collect()}
 
 
-def parser_at(parser: str, places: str, known: Any | None) -> str:
+def parser_at(parser: str, places: str, sha256: str, known: Any | None) -> str:
     """The parser's version with a digest of where the roots lie, `places`; `known` is the manifest's newest row.
 
-    Roots that moved change no line that was taken, so such a manifest keeps its version. Where lines were refused,
-    it may have been for the root that is named rightly now: those are parsed again.
+    Roots that moved change no line that was taken, so that the same manifest keeps its version. Where lines were
+    refused, it may have been for the root that is named rightly now: those are parsed again.
     """
-    if known is None or known.quarantined:
+    if known is None or known.quarantined or known.sha256 != sha256:
         return f"{parser}/{places}"
     before = str(known.parser_version).partition("+")[0]
     return before if before == parser or before.startswith(f"{parser}/") else f"{parser}/{places}"

@@ -40,7 +40,7 @@ def slices(
     those of `select_channel` and `cut` on the whole recording, in an array of their own; what those
     refuse is yielded as their AudioError: CHANNEL_MISSING with the first block, INTERVAL_OUTSIDE after
     the last, when the length is known. An interval of which more was decoded than `limits` (by default those
-    of a file that is decoded whole) let anybody hold is TOO_LARGE, and let go of. Intervals that end in one
+    of a file that is decoded whole) let anybody hold twice is TOO_LARGE, and let go of. Intervals that end in one
     block come in order of their ends. The caller may stop once it has them all; going on reads the blocks to
     their end.
     """

@@ -107,7 +107,8 @@ def _with_evaluation_texts(utterances: DataFrame, lake: Lake, corpora: Sequence[
 def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
     """What the gate looks at: all that may link an utterance to others, read from the tables anew.
 
-    `content_sha256` is that of evaluation corpora alone: of others the rows of a build say it.
+    `content_sha256` is that of evaluation corpora alone, `listing:…` where nobody has read it: of others the rows of
+    a build say it.
     """
     from pyspark.sql import functions as F
 

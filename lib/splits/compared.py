@@ -26,13 +26,15 @@ MENDED_BY = "Run `speechlake extract-signals` and `speechlake find-duplicates` f
 
 
 def asked_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:
-    """(utterance_id, content_sha256, language) of `rows` of `splits` and of the evaluation corpora that the policy heeds."""
+    """(utterance_id, content_sha256, language, at_hand) of `rows` of `splits` and of the evaluation corpora that the
+    policy heeds. What is not `at_hand` nobody can measure any more."""
     named = ("utterance_id", "content_sha256", "language")
-    asked = rows.select(*named)
+    asked = rows.select(*named, F.lit(True).alias("at_hand"))
     benchmarks = evaluation_corpora(lake, decontaminate)
     if benchmarks:
         held = located_utterances(lake).where(F.col("corpus").isin(benchmarks) & F.col("retired_in").isNull())
-        asked = asked.unionByName(held.select(*named)).distinct()
+        there = (F.col("recording_state") == "present").alias("at_hand")
+        asked = asked.unionByName(held.select(*named, there)).distinct()
     return asked
 
 

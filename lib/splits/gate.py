@@ -184,9 +184,12 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
     mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256", "duplicate_kind"))
     own = mine.filter(~_is_boilerplate()).groupBy(F.col("samples_sha256").alias("value"))
     on_two_sides = own.agg(_sides(), F.count("*").alias("utterances")).filter(F.size("sides") > 1)
-    # What a clip held before its file was replaced is no benchmark any more.
-    now = ["utterance_id", "content_sha256"]
-    held = benchmarks.select(*now).join(heard, now, how="inner")
+    # What a clip held before its file was replaced is no benchmark any more, once somebody has read what it holds now.
+    now = benchmarks.select("utterance_id", F.col("content_sha256").alias("now"))
+    unread = F.col("now").isNull() | F.col("now").startswith("listing:")
+    held = now.join(heard, "utterance_id", how="inner").filter(
+        unread | (F.col("now") == F.col("content_sha256"))
+    )
     shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
     return [
         _found(on_two_sides, "samples"),

@@ -39,7 +39,7 @@ TextSource = Annotated[
     ),
 ]
 
-# The audio has keys, and `find-duplicates` has not met them yet: a copy may be on another side.
+# The audio lacks keys, or `find-duplicates` has not met them yet: a copy may be on another side.
 NOT_COMPARED = "not_compared"
 # Reasons that are not rules: why a row is out although, or before, rules were asked.
 REASONS: tuple[str, ...] = (

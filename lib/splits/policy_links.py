@@ -49,8 +49,9 @@ EXTRAS = "extras."
 class Duplicates(Section):
     """Which copies count as duplicates, and which of them stays: the first in this order of preference.
 
-    This is about removal only: all that share audio sit on one side, whatever `kinds` says. `contained` drops
-    what only shares a part with a longer row; where clips overlap in a chain, one of the chain stays.
+    This is about removal only: all that share audio sit on one side, whatever `kinds` says. `exact` alone keeps one
+    row of each waveform. `contained` drops what only shares a part with a longer row, and near copies that have twins
+    too; where clips overlap in a chain, one of the chain stays.
     """
 
     kinds: Annotated[

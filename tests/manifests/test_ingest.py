@@ -417,19 +417,21 @@ def test_lines_refused_for_a_wrong_root_are_taken_once_it_is_named_rightly(lake,
 
 
 PARSERS = [
-    # the newest version's parser and refused lines, what stands for the same parser over roots at p2
+    # the newest version's parser, refused lines and hash; what stands for the same parser over roots at p2
     (None, "2/o/p2"),
-    (("2/o/p1", 0), "2/o/p1"),
-    (("2/o/p1+3??", 0), "2/o/p1"),
-    (("2/o/p1", 1), "2/o/p2"),
-    (("2/x/p1", 0), "2/o/p2"),
-    (("2/ox/p1", 0), "2/o/p2"),
-    (("2/o", 0), "2/o"),
-    (("2/o", 1), "2/o/p2"),
+    (("2/o/p1", 0, "same"), "2/o/p1"),
+    (("2/o/p1+3??", 0, "same"), "2/o/p1"),
+    (("2/o/p1", 1, "same"), "2/o/p2"),
+    (("2/o/p1", 0, "other"), "2/o/p2"),
+    (("2/x/p1", 0, "same"), "2/o/p2"),
+    (("2/ox/p1", 0, "same"), "2/o/p2"),
+    (("2/o", 0, "same"), "2/o"),
+    (("2/o", 1, "same"), "2/o/p2"),
 ]
 
 
 @pytest.mark.parametrize(("known", "version"), PARSERS)
 def test_roots_that_moved_matter_to_manifests_with_refused_lines_only(known, version):
-    row = known and SimpleNamespace(parser_version=known[0], quarantined=known[1])
-    assert parser_at("2/o", "p2", row) == version
+    names = ("parser_version", "quarantined", "sha256")
+    row = known and SimpleNamespace(**dict(zip(names, known, strict=True)))
+    assert parser_at("2/o", "p2", "same", row) == version

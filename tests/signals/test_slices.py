@@ -139,8 +139,8 @@ def test_ten_thousand_intervals_of_an_hour_need_the_memory_of_what_is_open() -> 
     assert took_s < 20
 
 
-def test_an_utterance_that_nobody_may_hold_is_too_large_and_let_go_of_at_once() -> None:
-    limits = Limits(max_duration_s=0.05)
+@pytest.mark.parametrize("limits", [Limits(max_duration_s=0.05), Limits(max_decoded_bytes=8 * 50)])
+def test_an_utterance_that_nobody_may_hold_is_too_large_and_let_go_of_at_once(limits: Limits) -> None:
     intervals: list[Interval] = [
         (0, None, "0"),
         (0, 45, "0"),

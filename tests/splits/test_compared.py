@@ -11,6 +11,7 @@ from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.step import with_not_compared
 from speechlake.lake import Lake
 from speechlake.schemas import (
+    ATTEMPTS,
     CONTENT_HASHES,
     CORPORA,
     KEY_BUCKETS,
@@ -20,6 +21,7 @@ from speechlake.schemas import (
     SIGNALS_AUDIO_KEYS,
     UTTERANCES,
 )
+from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.policy_links import Decontaminate
 
@@ -29,17 +31,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 KEYS = "keys-fingerprint"
-# utterance -> corpus; `t` alone was looked up. `skipped` was decoded and never asked for keys, `mute` was not even
-# decoded; of `still` there are none to look up.
+# utterance -> corpus; `t` alone was looked up. `skipped` was decoded and never asked for keys, as were `archived`,
+# whose file is gone by now, and `spent`, which failed too often; `mute` was not even decoded; `still` has none.
 OF = {
     "t": "train",
-    "e": "bench",
-    "gone": "bench",
-    "mute": "bench",
-    "o": "other",
-    "still": "other",
-    "skipped": "other",
+    **dict.fromkeys(("e", "gone", "mute"), "bench"),
+    **dict.fromkeys(("o", "still", "skipped", "archived", "spent"), "other"),
 }
+
+LACKING = ("skipped", "archived", "spent")
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +50,24 @@ def benched(
     lake = Lake(spark, tmp_path_factory.mktemp("compared") / "lake")
     roles = {"train": "training", "bench": "evaluation", "other": "evaluation"}
     filed = {u: {"content_sha256": f"sha-{u}"} for u in OF if u != "mute"}
-    keyed = {u: {**said, "fingerprint": KEYS, "frames": 40} for u, said in filed.items() if u != "skipped"}
+    keyed = {u: {**said, "fingerprint": KEYS, "frames": 40} for u, said in filed.items() if u not in LACKING}
     keyed["still"]["frames"] = 0
     filled: list[tuple[Any, list[tuple[Any, dict[str, Any]]]]] = [
         (CORPORA, [(name, {"role": role, "ids": "interval"}) for name, role in roles.items()]),
         (PROFILES, [(1, {"extractor": "audio_keys", "fingerprint": KEYS})]),
         (
             RECORDINGS,
-            [(f"r-{u}", {"corpus": c, "state": "present", "listing_key": f"k-{u}"}) for u, c in OF.items()],
+            [
+                (
+                    f"r-{u}",
+                    {
+                        "corpus": c,
+                        "state": "missing" if u == "archived" else "present",
+                        "listing_key": f"k-{u}",
+                    },
+                )
+                for u, c in OF.items()
+            ],
         ),
         (CONTENT_HASHES, [(f"r-{u}", {"listing_key": f"k-{u}", "content_sha256": f"sha-{u}"}) for u in OF]),
         (
@@ -68,6 +78,7 @@ def benched(
             ],
         ),
         (SIGNALS_AUDIO, list(filed.items())),
+        (ATTEMPTS, [("spent", {"fingerprint": KEYS, "n": MAX_ATTEMPTS})]),
         (SIGNALS_AUDIO_KEYS, list(keyed.items())),
         (
             KEY_BUCKETS,
@@ -110,5 +121,5 @@ def test_of_judged_rows_those_wait_that_were_decoded_and_have_no_keys_that_were_
     ddl = "utterance_id string, content_sha256 string, language string, audio_fingerprint string, audio_error string"
     judged = with_not_compared(benched.spark.createDataFrame(said, ddl), benched).collect()
     waits = sorted((row.utterance_id, row.content_sha256[4:]) for row in judged if row.not_compared)
-    assert waits == [(u, u) for u in ("e", "gone", "o", "skipped")] + [("t", "other")]
+    assert waits == [(u, u) for u in ("archived", "e", "gone", "o", "skipped", "spent")] + [("t", "other")]
     assert len(judged) == len(said)

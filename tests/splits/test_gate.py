@@ -51,16 +51,24 @@ def test_a_row_that_is_there_twice_or_moved_is_a_leak(spark):
 
 
 def test_samples_on_two_sides_or_in_an_evaluation_corpus_are_leaks_though_nobody_looked_for_copies(spark):
-    utterances = [candidate("a"), candidate("b"), candidate("c"), candidate("e", role="evaluation")]
+    utterances = [
+        candidate("a"),
+        candidate("b"),
+        candidate("c"),
+        candidate("d"),
+        candidate("e", role="evaluation"),
+    ]
+    # Listed anew, and not read yet.
+    utterances.append(candidate("f", role="evaluation", content_sha256="listing:1-2"))
     content = {row["utterance_id"]: row["content_sha256"] for row in utterances}
-    sides = {"a": "train", "b": "test", "c": "train"}
+    sides = {"a": "train", "b": "test", "c": "train", "d": "train"}
     rows = spark.createDataFrame(
         [(name, side, content[name]) for name, side in sides.items()],
         "utterance_id string, split string, content_sha256 string",
     )
     # What `c` and `e` held before their files were replaced is nobody's copy any more.
     samples = [("a", content["a"], "1"), ("b", content["b"], "1"), ("c", "former", "1"), ("c", content["c"], "2"),
-               ("e", "former", "1"), ("e", content["e"], "2")]  # fmt: skip
+               ("e", "former", "1"), ("e", content["e"], "2"), ("d", content["d"], "3"), ("f", "former", "3")]  # fmt: skip
     heard = spark.createDataFrame(
         samples, "utterance_id string, content_sha256 string, samples_sha256 string"
     )
@@ -68,6 +76,7 @@ def test_samples_on_two_sides_or_in_an_evaluation_corpus_are_leaks_though_nobody
     assert said(found) == {
         ("samples", "1", ("test", "train"), 2),
         ("evaluation_corpus_samples", "c", ("train",), 1),
+        ("evaluation_corpus_samples", "d", ("train",), 1),
     }
 
 
