@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from speechlake.lake import Lake
 
-# Runs shorter than this say more about starting Spark than about measuring.
-SHORTEST_S = 20.0
+# Runs shorter than this say more about starting Spark and loading models (14 to 25 s on a slow machine) than about
+# measuring: chunks sized by them are too small, which cost 15 % of the first long run with whisper-base.
+SHORTEST_S = 60.0
 RUNS_LOOKED_AT = 20
 
 
