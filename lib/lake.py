@@ -51,7 +51,8 @@ class Lake:
         self.is_local = self.files.is_local(self.root)
         if not self.is_local:
             self.files.require(self.root)
-        self._checked: set[str] = set()
+        # Tables whose columns were looked at, once: whether they lie in the contract's order.
+        self._in_order: dict[str, bool] = {}
         self._few: dict[str, tuple[tuple[str, int], list[Row]]] = {}
         self._any_version = any_version
         self._admitted = any_version
@@ -90,11 +91,12 @@ class Lake:
         if version is not None:
             reader = reader.option("versionAsOf", version)
         frame = reader.load(path)
-        if name not in self._checked:
-            check_stored(frame.schema, TABLES[name], path)
-            self._checked.add(name)
         names = TABLES[name].column_names
-        return frame if tuple(frame.columns) == names else frame.select(*names)
+        if name not in self._in_order:
+            stored = frame.schema
+            check_stored(stored, TABLES[name], path)
+            self._in_order[name] = tuple(stored.names) == names
+        return frame if self._in_order[name] else frame.select(*names)
 
     def few(self, name: str) -> list[Row]:
         """The rows of a table that has only as many as there are corpora or models; read once in each version.

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from speechlake.jobs import extract_signals, ingest_manifests, score_transcripts, segment_recordings
 from speechlake.lake import PROPERTIES
-from speechlake.ledger import unchanged
+from speechlake.ledger import OF_A_CORPUS, unchanged
 from speechlake.schemas import CONTENT_HASHES
 
 TABLE = "content_hashes"
@@ -44,3 +45,8 @@ def test_what_an_import_commits_concerns_every_corpus_whatever_it_is_called(lake
         said = {"corpus": "c", "listing_key": "1", "content_sha256": "f"}
         hold.append_missing(TABLE, rows(CONTENT_HASHES, ("f", said)))
     assert not unchanged(lake, TABLE, now, "c")
+
+
+def test_jobs_of_a_corpus_are_called_as_they_call_themselves():
+    jobs = (ingest_manifests, segment_recordings, extract_signals, score_transcripts)
+    assert tuple(job.NAME for job in jobs) == OF_A_CORPUS

@@ -83,6 +83,7 @@ def test_a_uri_with_credentials_is_refused_and_not_repeated(uri: str) -> None:
 )
 def test_a_uri_without_credentials_is_taken(uri: str) -> None:
     refuse_credentials(uri, "the lake")
+    assert list(make_corpus(name="c", sources=[uri]).sources) == [uri]
 
 
 @pytest.mark.parametrize(

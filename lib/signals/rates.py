@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 # Runs shorter than this say more about starting Spark and loading models (14 to 25 s on a slow machine) than about
-# measuring: chunks sized by them are too small, which cost 15 % of the first long run with whisper-base.
+# measuring: chunks sized by them are too small (docs/benchmarks.md, whisper-base).
 SHORTEST_S = 60.0
 RUNS_LOOKED_AT = 20
 

@@ -52,9 +52,9 @@ def beaten_copies(rows: DataFrame, policy: Policy) -> DataFrame:
     """(utterance_id, reason, detail) of the rows that give way to another one of their side, `detail`.
 
     `rows` are those that stay otherwise. Of each cluster the best row stays, the others are `duplicate_of_kept`;
-    where the policy names `exact` alone, of each group of rows with the same samples. Where the policy names `contained`, of all that share audio the cluster with the
-    longest row stays, and rows of other clusters are `contained_in_kept`. Of boilerplate, train keeps the
-    policy's number of copies.
+    where the policy names `exact` alone, of each group of rows with the same samples. Where it names `contained`,
+    of all that share audio the cluster with the longest row stays, and rows of other clusters are
+    `contained_in_kept`. Of boilerplate, train keeps the policy's number of copies.
     """
     copies = rows.filter(F.col("duplicate_kind").isin(list(policy.duplicates.kinds))).select(
         *("utterance_id", "side", "cluster_id", "overlap_id", "ms"),

@@ -38,15 +38,8 @@ if TYPE_CHECKING:
 # What placing needs of a row, besides its links.
 _NEEDED = (
     *("utterance_id", "corpus", "recording_id", "channel", "start_ms", "ms", "speaker_id", "single_speaker"),
-    *(
-        "cluster_id",
-        "overlap_id",
-        "duplicate_kind",
-        "audio_samples_sha256",
-        "language",
-        "listed",
-        "text_kind",
-    ),
+    *("cluster_id", "overlap_id", "duplicate_kind", "audio_samples_sha256"),
+    *("language", "listed", "text_kind"),
     *("score_unit", "score_wer", "score_cer", "quality_ovrl", "fits_train", "fits_dev", "fits_test"),
     *("linked_speaker", "linked_overlap", "train_only", "boilerplate"),
 )

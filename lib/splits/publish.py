@@ -74,9 +74,8 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     staged = hold.staging.read(stage)
     rows = {name: _unpacked(staged, name) for name in PARTS}
     listed = _unpacked(staged, LISTED) if LISTED in staged.columns else None
-    listed_rows: dict[str, DataFrame] = {}
     if listed is not None and "sha256" in listed.columns:
-        listed_rows["fixed_sets"] = listed.withColumnRenamed("listed", "side")
+        rows["fixed_sets"] = listed.withColumnRenamed("listed", "side")
     digest, counted = digested(rows["splits"], rows["decisions"])
     # With the numbers that its quantiles stand for, a policy is another than with others.
     meant = note.get("policy_pinned_sha256", note["policy_sha256"])
@@ -84,13 +83,15 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     try:
         if _published(lake, release, build):
             # What its tables lack of it: somebody restored an older version, or deleted rows.
-            for name, frame in (rows | listed_rows).items():
+            for name, frame in rows.items():
                 _append(hold, name, frame, build, stage.digest)
             return None
-        for name, frame in ({name: rows[name] for name in counted} | listed_rows).items():
+        # Sides are remembered once the gate has let them pass.
+        sides = rows.pop("assignments")
+        for name, frame in rows.items():
             _append(hold, name, frame, build, stage.digest, counted.get(name))
         _gate(lake, build, note, listed)
-        _append(hold, "assignments", rows["assignments"], build, stage.digest)
+        _append(hold, "assignments", sides, build, stage.digest)
         # Asked once more, because a build of another scheme may have taken the name by now.
         published = hold.insert_missing(
             "releases",
