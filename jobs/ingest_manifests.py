@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
-from speechlake.corpora import Corpus, make_corpus
+from speechlake.corpora import KEPT, Corpus, make_corpus
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run
@@ -42,19 +42,22 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--language", help="default language of lines that name none")
     made.add_argument("--speaker-namespace", help="prefix of speaker ids; default the corpus")
     made.add_argument(
-        "--single-speaker", action="store_true", help="the corpus has one speaker: speaker links are off"
+        "--single-speaker",
+        action=argparse.BooleanOptionalAction,
+        help="the corpus has one speaker: speaker links are off",
     )
-    made.add_argument("--channels", default="auto", help="auto, mix, each, or a channel counted from 0")
+    made.add_argument(
+        "--channels", help="auto (the default for a new corpus), mix, each, or a channel counted from 0"
+    )
     made.add_argument(
         "--ids",
-        default="interval",
         choices=("interval", "source"),
-        help="source: source_id is part of the id",
+        help="source: source_id is part of the id; default interval for a new corpus",
     )
     made.add_argument(
-        "--text-tag", action="append", default=[], help="what the texts are, e.g. read, prompts; repeatable"
+        "--text-tag", action="append", help="what the texts are, e.g. read, prompts; repeatable"
     )
-    made.add_argument("--role", default="training", choices=("training", "evaluation"))
+    made.add_argument("--role", choices=("training", "evaluation"), help="default training for a new corpus")
     made.add_argument("--max-reject", type=float, default=0.05, help="share of lines that may be refused")
     made.add_argument(
         "--column",
@@ -82,24 +85,18 @@ def arguments() -> argparse.ArgumentParser:
 
 def corpus_of(parsed: argparse.Namespace) -> Corpus:
     """The corpus that the arguments declare; ConfigError where they contradict each other."""
+    said = {name: getattr(parsed, "text_tag" if name == "text_tags" else name) for name in KEPT}
     return make_corpus(
         name=parsed.corpus,
         sources=tuple(parsed.source),
         format=parsed.format,
         roots=dict(_pair(text, "audio") for text in parsed.audio_root),
-        licence=parsed.licence,
-        language=parsed.language,
-        speaker_namespace=parsed.speaker_namespace,
-        single_speaker=parsed.single_speaker,
-        channels=parsed.channels,
-        ids=parsed.ids,
-        text_tags=tuple(parsed.text_tag),
-        role=parsed.role,
         max_reject=parsed.max_reject,
         columns=dict(_pair(text, "") for text in parsed.column),
         suffix=parsed.suffix,
         relative_to=parsed.relative_to,
         quoting=parsed.quoting,
+        **{name: value for name, value in said.items() if value is not None},
     )
 
 
@@ -172,6 +169,11 @@ def _warnings(result: IngestResult) -> Iterator[str]:
         yield (
             f"{result.unlisted} file(s) or folder(s) under the roots cannot be looked at, or have names that no "
             f"table can hold; first {result.first_unlisted}. Recordings there stay as they were last seen."
+        )
+    if result.speakers:
+        yield (
+            f"declared to have a single speaker, and {result.speakers} are known: splits keep each on one side, as "
+            "of any other corpus. --no-single-speaker takes the declaration back."
         )
     if result.texts_aside:
         yield (

@@ -26,6 +26,11 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+# What a lake remembers of a corpus until something else is said of it; roots are remembered one by one.
+KEPT = (
+    *("licence", "language", "speaker_namespace", "single_speaker"),
+    *("channels", "ids", "text_tags", "role"),
+)
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
@@ -67,6 +72,18 @@ class Corpus(Section):
         for uri in value.values() if isinstance(value, dict) else value:
             refuse_credentials(uri, "a source or root")
         return value
+
+    def with_known(self, known: Any | None) -> Corpus:
+        """The same, with what is not said as `known` has it: the row of `corpora`, null for a new corpus.
+
+        Else a command that names the manifests alone would turn a benchmark into training data.
+        """
+        unsaid = (
+            {} if known is None else {name: known[name] for name in KEPT if name not in self.model_fields_set}
+        )
+        if "text_tags" in unsaid:
+            unsaid["text_tags"] = tuple(unsaid["text_tags"] or ())
+        return self.model_copy(update=unsaid)
 
     @property
     def namespace(self) -> str:

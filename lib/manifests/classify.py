@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from speechlake.manifests.record import ERASED
+from speechlake.manifests.record import ERASED, UNREADABLE
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -32,16 +32,23 @@ class Verdict:
     speaker_placeholders: int = 0
     # Quarantined too, but no fault of the manifest.
     erased: int = 0
+    # The file breaks off there, and nobody knows what came behind.
+    unreadable: int = 0
     rows: int = field(default=0, compare=False)
     """Utterances: a line of `channels: each` may be several."""
 
     def acceptable(self, max_reject: float) -> bool:
         """True when something was accepted and not more than `max_reject` of the lines was refused.
 
-        Lines of what was erased are told apart: they are good lines that nobody may read.
+        Lines of what was erased are told apart: they are good lines that nobody may read. A file that breaks off,
+        as a .gz that is still being written, is no version: all that it does not show yet would be retired.
         """
         good = self.utterances + self.repeats + self.erased
-        return good > 0 and self.quarantined - self.erased <= max_reject * (self.lines - self.erased)
+        return (
+            good > 0
+            and not self.unreadable
+            and self.quarantined - self.erased <= max_reject * (self.lines - self.erased)
+        )
 
 
 def what_it_says() -> Column:
@@ -117,11 +124,14 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
     from pyspark.sql import functions as F
 
     made = F.count_if(F.col("class") == "utterance")
-    classified = classified.withColumn("is_erased", F.coalesce(F.col("reason") == ERASED, F.lit(False)))
+    told = {"is_erased": ERASED, "is_unreadable": UNREADABLE}
+    classified = classified.withColumns(
+        {name: F.coalesce(F.col("reason") == reason, F.lit(False)) for name, reason in told.items()}
+    )
     if several:
         # By luck of the alphabet: refused, repeat, utterance.
         best = [F.max(name).alias(name) for name in ("class", "speaker_placeholder")]
-        best.append(F.bool_and("is_erased").alias("is_erased"))
+        best += [F.bool_and(name).alias(name) for name in told]
         classified = classified.groupBy("manifest_uri", "byte_offset").agg(*best, made.alias("rows"))
         made = F.sum("rows")
 
@@ -130,8 +140,10 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
 
     placeholders = F.count_if("speaker_placeholder").alias("placeholders")
     erased = F.count_if("is_erased").alias("erased")
+    unreadable = F.count_if("is_unreadable").alias("unreadable")
     counted = classified.groupBy("manifest_uri").agg(
-        count("utterance"), count("repeat"), count("refused"), placeholders, erased, made.alias("rows")
+        *(count("utterance"), count("repeat"), count("refused")),
+        *(placeholders, erased, unreadable, made.alias("rows")),
     )
     found = {
         row.manifest_uri: Verdict(
@@ -143,6 +155,7 @@ def verdicts(classified: DataFrame, uris: Iterable[str], *, several: bool = Fals
             speaker_placeholders=row.placeholders,
             rows=row.rows,
             erased=row.erased,
+            unreadable=row.unreadable,
         )
         for row in counted.collect()
     }

@@ -76,18 +76,21 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
     if len(pending) < len(stage.note["manifests"]):
         parsed = parsed.where(parsed.manifest_uri.isin(list(pending)))
     several = stage.note["corpus"]["channels"] == EACH
-    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, landed, several=several)
-    accepted = [v.uri for v in judged if _accepts(pending, v)]
+    # Who had the say keeps it while it lists the line, where others are read once more for the sake of what changed.
+    settled = landed
+    if any(m.get("disputed") for m in pending.values()):
+        settled = pending.keys() & newest.keys()
+    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, settled, several=several)
+    good = [v for v in judged if _accepts(pending, v)]
     generations = {
         uri: (newest[uri].generation if uri in newest else 0) + (uri not in landed) for uri in pending
     }
     written = 0
-    if accepted:
+    if good:
         known = known_corpus(lake, corpus)
         # Asked of the rows too: the corpus's own row may have been lost by hand.
         is_new = known is None and lake.read("recordings").where(_here(corpus)).isEmpty()
         written += upsert_corpus(hold, stage.note["corpus"], known, stage.digest)
-        good = [v for v in judged if v.uri in accepted]
         written += _commit_accepted(hold, stage, classified, good, generations, listing, is_new=is_new)
     written += hold.append_missing(
         "quarantine",
@@ -99,7 +102,6 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
     versions = _manifest_rows(hold, stage, judged, pending, generations)
     written += _commit_manifests(hold, stage, [v for v in versions if v.uri not in landed])
     unpersist()
-    good = [v for v in judged if v.uri in accepted]
     return Ingested(
         lines=sum(v.lines for v in judged),
         utterances=sum(v.rows for v in good),
@@ -131,7 +133,7 @@ def _judge(
     pending: Mapping[str, Any],
     newest: Mapping[str, Any],
     corpus: str,
-    landed: Set[str],
+    settled: Set[str],
     *,
     several: bool,
 ) -> tuple[list[Verdict], DataFrame, Callable[[], object]]:
@@ -139,14 +141,14 @@ def _judge(
 
     A line must not repeat one of a manifest that is refused, so refused manifests are set aside and the
     rest is judged again, until no more are refused (at most once per manifest, in practice twice). Versions
-    in `landed` keep what they own.
+    in `settled` keep what they own.
     """
     refused: dict[str, Verdict] = {}
     while True:
         good = [uri for uri in pending if uri not in refused]
-        others = [uri for uri in newest if uri not in good]
+        others = newest.keys() - (pending.keys() - refused.keys())
         lines = parsed.where(parsed.manifest_uri.isin(good)) if refused else parsed
-        before = owners(lake, corpus, landed) if landed & pending.keys() else None
+        before = owners(lake, corpus, settled) if settled & pending.keys() else None
         said_twice = first_of_several(lines, before).persist()
         # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
         said_twice.count()
@@ -171,9 +173,10 @@ def _owned_by_others(lake: Lake, corpus: str, uris: Sequence[str]) -> DataFrame 
 
     if not lake.exists("utterances"):
         return None
-    owned = lake.read("utterances").where(
-        _here(corpus) & is_listed() & ~F.col("manifest_uri").isin(list(uris))
-    )
+    # A frame, and no list in the plan: a tree has a hundred thousand manifests.
+    judged = F.broadcast(lake.spark.createDataFrame([(uri,) for uri in uris], "manifest_uri string"))
+    listed = lake.read("utterances").where(_here(corpus) & is_listed())
+    owned = listed.join(judged, on="manifest_uri", how="left_anti")
     texts = (
         lake.read("transcripts")
         .where(_here(corpus) & F.col("retired_in").isNull() & said_by_manifest())

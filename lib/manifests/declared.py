@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from speechlake.hold import Hold
 from speechlake.manifests.references import DEFAULT_ROOT, normal
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from speechlake.lake import Lake
 
 
@@ -42,6 +44,17 @@ def corpus_row(corpus: Corpus, known: Any | None) -> dict[str, Any]:
         "text_tags": list(corpus.text_tags),
         "role": corpus.role,
     }
+
+
+def several_speakers(lake: Lake, corpora: Sequence[str]) -> DataFrame:
+    """(corpus, speakers) of those of `corpora` in which more than one speaker is known: none of them is single."""
+    from pyspark.sql import functions as F
+
+    current = lake.read("utterances").where(
+        F.col("corpus").isin(list(corpora)) & F.col("retired_in").isNull()
+    )
+    counted = current.groupBy("corpus").agg(F.count_distinct("speaker_id").alias("speakers"))
+    return counted.where("speakers > 1")
 
 
 def _former(uri: str, before: Any | None) -> list[str]:

@@ -15,12 +15,18 @@ from speechlake.ids import make_id
 from speechlake.manifests.channels import Heard, as_heard, each_channel, marked_failed, relisted_manifests
 from speechlake.manifests.commit import Ingested, commit_parse
 from speechlake.manifests.contract import Source
-from speechlake.manifests.declared import corpus_row, known_corpus, refuse_contradictions, upsert_corpus
+from speechlake.manifests.declared import (
+    corpus_row,
+    known_corpus,
+    refuse_contradictions,
+    several_speakers,
+    upsert_corpus,
+)
 from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
-from speechlake.manifests.versions import newest_manifests, parser_at, same_version
+from speechlake.manifests.versions import disputed, newest_manifests, parser_at, same_version
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -44,6 +50,8 @@ class IngestResult:
     relisted: int = 0
     missing: int = 0
     texts_aside: int = 0
+    # Known in a corpus that is declared to have one.
+    speakers: int = 0
     refusal: SpeechlakeError | None = None
 
 
@@ -60,6 +68,7 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     # First of all: what an earlier run staged may be what the lake knows of this corpus.
     hold.adopt(lambda stage: result.ingested.add(_adopted(hold, stage)))
     known = known_corpus(lake, corpus.name)
+    corpus = corpus.with_known(known)
     row = corpus_row(corpus, known)
     refuse_contradictions(lake, row, known)
     roots = Roots.of(
@@ -76,6 +85,8 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     changed = [v for v in versions if again or not same_version(newest.get(v["uri"]), v)]
     read = {v["uri"] for v in versions}
     gone = gone_versions(corpus, roots, newest, read, again=again) if known else []
+    if changed or gone:
+        changed += disputed(lake, corpus.name, versions, [*changed, *gone], newest)
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
     committed = Ingested()
     if changed or gone:
@@ -98,6 +109,8 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
         if known:
             result.relisted = _commit_listing(hold, listing)
         result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
+        if corpus.single_speaker:
+            result.speakers = sum(found.speakers for found in several_speakers(lake, [corpus.name]).collect())
     _count_listing(listing, result)
     result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
@@ -254,7 +267,9 @@ def _refusal(hold: Hold, corpus: Corpus, newest: Mapping[str, Any]) -> Speechlak
         return None
     first = refused[0]
     found = f"{first.quarantined} of {first.lines} lines refused" if first.lines else "no lines"
+    if first.lines and first.quarantined <= first.max_reject * first.lines:
+        found += ", and the file breaks off"
     return TooManyRejected(
         f"{len(refused)} manifest(s) of {corpus.name} not accepted; {first.uri}: {found}, {first.max_reject:.0%} allowed",
-        hint=f"speechlake sql --lake {hold.lake.root} \"select reason, count(*) n, min(line_number), min(detail) from quarantine where corpus = '{corpus.name}' group by 1 order by n desc\"",
+        hint=f"speechlake sql --lake {hold.lake.root} \"select reason, count(*) n, min(line_number), min(detail) from quarantine where corpus = '{corpus.name}' and sha256 = '{first.sha256}' group by 1 order by n desc\"",
     )

@@ -14,7 +14,7 @@ from speechlake.manifests.formats import FORMATS
 from speechlake.manifests.lines import RANGE_BYTES
 from speechlake.manifests.options import EACH, ParseOptions
 from speechlake.manifests.parsed import PARSED_DDL, Rows
-from speechlake.manifests.record import Record, Refusal, Refused
+from speechlake.manifests.record import UNREADABLE, Record, Refusal, Refused
 from speechlake.manifests.references import Located, Roots, base_of, resolve_from
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Manifest:
         if offset < self.body_offset:
             return
         if raw is None:
-            rows.refuse(place, b"", Refused("UNREADABLE", "the compressed data is damaged or ends early"))
+            rows.refuse(place, b"", Refused(UNREADABLE, "the compressed data is damaged or ends early"))
             return
         if too_long:
             rows.refuse(place, raw, Refused("TOO_LONG"))

@@ -16,6 +16,7 @@ MAIN_TEXT: Final = "manifest"
 DETAIL_CHARACTERS: Final = 300
 # Of lines that name what was erased: no format gives it.
 ERASED: Final = "ERASED"
+UNREADABLE: Final = "UNREADABLE"
 
 REASONS: Final[Mapping[str, str]] = {
     "TOO_LONG": "The line is longer than the cap of the reader.",

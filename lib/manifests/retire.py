@@ -58,12 +58,15 @@ def _segments_of_retired(lake: Lake, corpus: str, retired: DataFrame) -> DataFra
 def retired_transcripts(
     lake: Lake, corpus: str, lines: DataFrame, said: DataFrame, labels: DataFrame
 ) -> DataFrame:
-    """Rows of `transcripts` of utterances these manifests own whose text they no longer say."""
+    """Rows of `transcripts` of utterances these manifests own whose text they no longer say.
+
+    What they list no more, and another manifest repeats, keeps its texts: those that the other one says too.
+    """
     from pyspark.sql import functions as F
 
-    owned = _owned(lake, corpus, labels).join(
-        _current_repeats(lake, corpus, labels), on="utterance_id", how="left_anti"
-    )
+    listed = lines.where("class = 'utterance'").select("utterance_id")
+    heirs = _current_repeats(lake, corpus, labels).join(listed, on="utterance_id", how="left_anti")
+    owned = _owned(lake, corpus, labels).join(heirs, on="utterance_id", how="left_anti")
     owner = owned.select("utterance_id", "label")
     # What a manifest says came from manifests; texts of aligners and imports are not its to retire.
     known = lake.read("transcripts").where((F.col("corpus") == corpus) & F.col("retired_in").isNull())

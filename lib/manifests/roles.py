@@ -86,7 +86,9 @@ def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) ->
         if role not in chosen and found is not None:
             taken[found] = role
     roles = {role: n for n, role in taken.items()}
-    main = roles.pop("text", next((lower.index(name) for name in TEXTS if name in lower), None))
+    # A line that lacks the chosen text has none: another field's would be another kind of text under its name.
+    other = None if "text" in chosen else next((lower.index(name) for name in TEXTS if name in lower), None)
+    main = roles.pop("text", other)
     taken |= {} if main is None else {main: "text"}
     # pandas writes its index into a column without a name; nothing is dropped for that.
     called = [name or f"column_{n}" for n, name in enumerate(names)]
