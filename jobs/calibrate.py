@@ -27,6 +27,7 @@ from speechlake.signals.calibration import Verdict, sampled, to_try, verdict, wr
 from speechlake.signals.choice import resources, whisper_of
 from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
+from speechlake.signals.whisper_flags import add_whisper, as_flags, whisper_options
 from speechlake.terminal import console, percent, show
 from speechlake.text.paired_frames import paired_by
 
@@ -41,7 +42,7 @@ NAME = "calibrate"
 def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
-    extract_signals.add_whisper(made)
+    add_whisper(made)
     made.add_argument(
         "--language", action="append", help="primary subtag; repeatable; default all with texts"
     )
@@ -88,7 +89,8 @@ def run(
     _show(found)
     outcome = "done" if this.rows_out else "nothing to do"
     counts = {"languages": len(found), "equal": sorted(each.language for each in found if each.equal)}
-    following = f"speechlake extract-signals --lake {lake.root} --model {how.model}"
+    # Only --promote makes current what is to be measured anew; without it, the profile stays with its windows.
+    following = f"speechlake extract-signals --lake {lake.root} {as_flags(how)} --promote"
     return Report(NAME, outcome, this.run_id if this.rows_out else None, counts, following)
 
 
@@ -126,7 +128,7 @@ def _show(found: Sequence[Verdict]) -> None:
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
-    how = whisper_of(job.existing(lake), extract_signals.whisper_options(parsed), where)
+    how = whisper_of(job.existing(lake), whisper_options(parsed), where)
     return run(
         lake,
         how,

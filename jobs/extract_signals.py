@@ -11,7 +11,6 @@ names it, but for what is said here.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,15 @@ from speechlake.manifests.roots import require_roots
 from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
-from speechlake.signals.catalogue import register
-from speechlake.signals.choice import resources, wanted_by_profile, wanted_plain, wanted_whisper, whisper_of
+from speechlake.signals.catalogue import fingerprints, profile, register
+from speechlake.signals.choice import (
+    is_of_profile,
+    resources,
+    wanted_by_profile,
+    wanted_plain,
+    wanted_whisper,
+    whisper_of,
+)
 from speechlake.signals.commit import Measured
 from speechlake.signals.devices import device_named
 from speechlake.signals.outlook import show_outlook
@@ -41,14 +47,13 @@ from speechlake.signals.run import (
     measured_chunks,
     staged_plan,
 )
+from speechlake.signals.whisper_flags import add_whisper, whisper_options
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 NAME = "extract-signals"
 READS = ("corpora", "recordings", "utterances", "content_hashes", "attempts")
-# Flags that change what Whisper gives, by the extractor's fields.
-OPTIONS = ("task", "timestamps", "beam_size", "temperatures", "initial_prompt", "hotwords")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -82,57 +87,6 @@ def add_measuring(made: argparse.ArgumentParser) -> None:
     )
 
 
-def add_whisper(made: argparse.ArgumentParser) -> None:
-    """What Whisper is and how it runs."""
-    made.add_argument(
-        "--model",
-        help="registry id, hub id or folder of the Whisper model; default the profile's, at first whisper-base",
-    )
-    made.add_argument("--task", choices=("transcribe", "translate"), help="translate: into English")
-    made.add_argument(
-        "--timestamps", choices=("none", "segments", "words"), help="when things were said; default none"
-    )
-    made.add_argument("--beam-size", type=_count, help="default 1, greedy")
-    made.add_argument(
-        "--temperatures",
-        type=_temperatures,
-        metavar="T,T,…",
-        help="tried in turn for texts that fail the thresholds; above 0 Whisper samples; default 0",
-    )
-    made.add_argument(
-        "--prompt", dest="initial_prompt", help="text that Whisper takes for what was said before"
-    )
-    made.add_argument("--hotwords", help="words that are likely")
-    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    made.add_argument("--batch-seconds", type=_seconds, help="padded audio per batch; default by device")
-    made.add_argument("--streams", type=_count, help="batches at once; default by device")
-
-
-def _count(text: str) -> int:
-    if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
-    return count
-
-
-def _seconds(text: str) -> float:
-    if not 0 < (seconds := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: expected more than 0")
-    return seconds
-
-
-def _temperatures(text: str) -> tuple[float, ...]:
-    found = tuple(float(part) for part in text.split(","))
-    if found != tuple(sorted(set(found))) or found[0] < 0 or found[-1] > 1:
-        raise ValueError(text)
-    return found
-
-
-def whisper_options(parsed: argparse.Namespace) -> dict[str, Any]:
-    """What the arguments say of Whisper's results."""
-    said = {name: getattr(parsed, name) for name in ("model", *OPTIONS)}
-    return {name: value for name, value in said.items() if value is not None}
-
-
 def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
     """What the arguments name, ready to travel; UsageError where they contradict each other."""
     chosen = parsed.extractor or DEFAULT_EXTRACTORS
@@ -148,8 +102,10 @@ def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
             wanted.append(wanted_plain(name))
             continue
         where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
-        by_profile = [] if options or parsed.promote else wanted_by_profile(lake, name, where, parsed.quality)
-        wanted += by_profile or wanted_whisper(lake, whisper_of(lake, options, where), parsed.quality)
+        how = whisper_of(lake, options, where)
+        named = not parsed.promote and (not options or is_of_profile(lake, how))
+        by_profile = wanted_by_profile(lake, name, where, parsed.quality) if named else []
+        wanted += by_profile or wanted_whisper(lake, how, parsed.quality)
     return wanted
 
 
@@ -173,6 +129,12 @@ def run(
         )
         written = _one_corpus(lake, wanted, this, total, promote, wait_s, progress) or written
         last = this.run_id
+    for each in wanted if written else ():
+        if each.fingerprint not in fingerprints(profile(lake)):
+            progress.say(
+                f"{each.name} {each.fingerprint} is not what the profile names: views and policies take it for "
+                f"current once it is promoted (`speechlake profile --set {each.name}={each.fingerprint}`)"
+            )
     following = f"speechlake score-transcripts --lake {lake.root}"
     return Report(NAME, "done" if written else "nothing to do", last, vars(total), following)
 

@@ -24,11 +24,31 @@ from speechlake.views import SCORE_COLUMNS, extractor_inputs, value_columns
 Named = Callable[[str], str]
 
 PLACE = ("root", "path", "container", "member", "byte_offset", "byte_length", "listing_key")
-# The fingerprints of the profile, by `extractor/language` and `extractor/` for every other language.
-PROFILE = """SELECT map_from_entries(collect_list(struct(slot, fingerprint))) AS fingerprints FROM (
-    SELECT concat(extractor, '/', coalesce(language, '')) AS slot, max_by(fingerprint, n) AS fingerprint
-    FROM {profiles} GROUP BY extractor, language
-  )"""
+# The fingerprints of the profile, by `extractor/language` and `extractor/` for every other language: as
+# `speechlake.signals.catalogue.profile`, cut windows for languages that were found equal, else full ones.
+PROFILE = """said AS (
+  SELECT extractor, language, max_by(fingerprint, n) AS fingerprint FROM {profiles} GROUP BY extractor, language
+),
+judged AS (
+  SELECT fingerprint, language, max_by(equal, n) AS equal, max(full_fingerprint) AS full_fingerprint
+  FROM {calibrations} GROUP BY fingerprint, language
+),
+cut AS (SELECT fingerprint, max(full_fingerprint) AS full_fingerprint FROM judged GROUP BY fingerprint),
+heard AS (
+  SELECT said.extractor, said.language,
+    CASE WHEN judged.equal THEN said.fingerprint ELSE coalesce(cut.full_fingerprint, said.fingerprint) END AS fingerprint
+  FROM said LEFT JOIN cut ON cut.fingerprint = said.fingerprint
+  LEFT JOIN judged ON judged.fingerprint = said.fingerprint AND judged.language = said.language
+  UNION ALL
+  SELECT said.extractor, judged.language, said.fingerprint
+  FROM said JOIN judged ON judged.fingerprint = said.fingerprint AND judged.equal
+  LEFT ANTI JOIN said own ON own.extractor = said.extractor AND own.language = judged.language
+  WHERE said.language IS NULL
+),
+profile AS (
+  SELECT map_from_entries(collect_list(struct(concat(extractor, '/', coalesce(language, '')), fingerprint)))
+    AS fingerprints FROM heard
+)"""
 # What the release published last says of each utterance.
 RELEASED = """SELECT s.utterance_id, s.split, CAST(NULL AS STRING) AS excluded_by
     FROM {splits} s JOIN newest ON s.build_id = newest.build_id
@@ -83,9 +103,7 @@ def utterances_now(table: Named, columns: Sequence[str]) -> str:
     derived = ",\n  ".join(f"{sql_of(value)} AS {quoted(name)}" for name, value in derived_columns().items())
     scores = ", ".join(f"sc.{quoted(name)} AS {quoted(f'score_{name}')}" for name in SCORE_COLUMNS)
     normaliser = sql_of(normaliser_of(scoring_language()))
-    return f"""WITH profile AS (
-  {PROFILE.format(**tables)}
-),
+    return f"""WITH {PROFILE.format(**tables)},
 main_text AS (
   SELECT utterance_id, min(struct(text_sha256, source, text)) AS t FROM {tables["transcripts"]}
   WHERE source = 'manifest' AND retired_in IS NULL GROUP BY utterance_id

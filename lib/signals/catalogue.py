@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
@@ -13,12 +13,14 @@ from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column
+    from pyspark.sql import Column, Row
 
     from speechlake.lake import Lake
 
-# extractor -> ((primary languages, or None for every other), fingerprint), the first match wins
-Profile = Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]
+# (primary languages, or None for every other), fingerprint: the first match wins
+Entries = Sequence[tuple[frozenset[str] | None, str]]
+# extractor -> what is current of it
+Profile = Mapping[str, Entries]
 
 
 def register(hold: Hold, wanted: Sequence[Wanted], *, profiled: bool = True) -> None:
@@ -72,58 +74,137 @@ def _told(identity: Identity) -> dict[str, Any]:
 
 
 def profile(lake: Lake) -> Profile:
-    """The current fingerprints: the highest n of each (extractor, language); null languages come last."""
+    """The current fingerprints: the highest n of each (extractor, language); null languages come last.
+
+    Cut windows of Whisper stand for the languages whose newest verdict finds them equal, full ones in their place
+    for all others: what is measured, counted and read follows a verdict at once.
+    """
     latest: dict[str, dict[str | None, str]] = {}
     for row in sorted(lake.few("profiles"), key=lambda row: row.n):
         latest.setdefault(row.extractor, {})[row.language] = row.fingerprint
-    return {
-        name: [
-            (frozenset([language]) if language else None, fp)
-            for language, fp in sorted(said.items(), key=lambda kv: (kv[0] is None, kv[0] or ""))
-        ]
-        for name, said in latest.items()
-    }
+    judged = _judged(lake) if latest else {}
+    return {name: _as_judged(said, judged) for name, said in latest.items()}
 
 
-def models(lake: Lake) -> dict[str, tuple[str, str]]:
-    """Model id -> (extractor, fingerprint), the profile's fingerprint where a model has several."""
-    current = {fp for said in profile(lake).values() for _, fp in said}
-    # The segmenter's model is one that an extractor has too, but it fills no table that a policy could name.
-    found: dict[str, tuple[str, str]] = {}
-    for row in sorted(lake.few("extractors"), key=lambda row: (row.fingerprint in current, row.fingerprint)):
-        if row.model_id and f"signals_{row.name}" in TABLES:
-            found[row.model_id] = (row.name, row.fingerprint)
+def _as_judged(
+    said: Mapping[str | None, str], judged: Mapping[str, tuple[str, frozenset[str]]]
+) -> list[tuple[frozenset[str] | None, str]]:
+    """What a profile says of one extractor (language -> fingerprint), with full windows where cut ones are not equal."""
+    found: dict[str | None, str] = {}
+    for language, fingerprint in said.items():
+        full, equal = judged.get(fingerprint, (fingerprint, frozenset()))
+        found[language] = fingerprint if language in equal else full
+        if language is None:
+            found |= dict.fromkeys(equal - said.keys(), fingerprint)
+    by_name = sorted(found.items(), key=lambda kv: (kv[0] is None, kv[0] or ""))
+    return [(frozenset([language]) if language else None, fp) for language, fp in by_name]
+
+
+def _judged(lake: Lake) -> dict[str, tuple[str, frozenset[str]]]:
+    """Whisper with cut windows -> (the same with full ones, languages whose newest verdict is equal)."""
+    newest = {(row.fingerprint, row.language): row for row in sorted(lake.few("calibrations"), key=_trial)}
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    for (cut, language), row in newest.items():
+        equal = found.get(cut, ("", frozenset()))[1]
+        found[cut] = (row.full_fingerprint, equal | {language} if row.equal else equal)
     return found
 
 
-def using(lake: Lake, use: Mapping[str, Sequence[tuple[frozenset[str] | None, str]]]) -> Profile:
-    """The profile with the model ids of `use` in place of what it says of those extractors.
+def _trial(row: Row) -> int:
+    return int(row.n)
+
+
+def ways(lake: Lake) -> dict[str, tuple[str, Entries]]:
+    """Model id or fingerprint -> (extractor, which fingerprints it stands for, language by language).
+
+    A model that was run in several ways stands for those that the profile names; one that it does not name, but
+    that was calibrated, for cut windows where they were found equal. Empty entries: nothing says which of several.
+    """
+    current, judged = profile(lake), _judged(lake)
+    # The segmenter's model is one that an extractor has too, but it fills no table that a policy could name.
+    rows = [row for row in lake.few("extractors") if f"signals_{row.name}" in TABLES]
+    ran: dict[str, tuple[str, set[str]]] = {}
+    for row in rows:
+        if row.model_id:
+            ran.setdefault(row.model_id, (row.name, set()))[1].add(row.fingerprint)
+    found: dict[str, tuple[str, Entries]] = {
+        row.fingerprint: (row.name, [(None, row.fingerprint)]) for row in rows
+    }
+    return found | {
+        model: (name, _ways_of(ran_as, current.get(name, ()), judged))
+        for model, (name, ran_as) in ran.items()
+    }
+
+
+def _ways_of(
+    ran_as: Set[str], current: Entries, judged: Mapping[str, tuple[str, frozenset[str]]]
+) -> list[tuple[frozenset[str] | None, str]]:
+    if len(ran_as) == 1:
+        return [(None, fingerprint) for fingerprint in ran_as]
+    mine = [entry for entry in current if entry[1] in ran_as]
+    pairs = {cut: judged[cut] for cut in ran_as & judged.keys() if judged[cut][0] in ran_as}
+    named = {fingerprint for _, fingerprint in mine}
+    if any(languages is None for languages, _ in mine):
+        return mine
+    if mine:
+        others = {full for cut, (full, _) in pairs.items() if named & {cut, full}} or named
+        return [*mine, (None, others.pop())] if len(others) == 1 else mine
+    if len(ran_as) == 2 and pairs:
+        ((cut, (full, equal)),) = pairs.items()
+        return [(equal, cut), (None, full)] if equal else [(None, full)]
+    return []
+
+
+def using(lake: Lake, use: Mapping[str, Entries]) -> Profile:
+    """The profile with the model ids of `use` in place of what it says of those extractors and languages.
 
     A fingerprint may stand for a model: that tells two ways of running one model apart. UsageError when a
-    model was never run on this lake.
+    model was never run on this lake, or in several ways of which the profile names none.
     """
-    named = models(lake)
-    known = {row.fingerprint: (row.name, row.fingerprint) for row in lake.few("extractors")} | named
+    known = ways(lake)
     resolved = dict(profile(lake))
     for extractor, said in use.items():
-        for _, model in said:
-            if known.get(model, ("", ""))[0] != extractor:
-                ran = ", ".join(sorted(m for m, (name, _) in named.items() if name == extractor)) or "none"
+        own: list[tuple[frozenset[str] | None, str]] = []
+        for languages, model in sorted(said, key=lambda entry: entry[0] is None):
+            if known.get(model, ("", ()))[0] != extractor:
+                ran = ", ".join(
+                    sorted({r.model_id for r in lake.few("extractors") if r.name == extractor and r.model_id})
+                )
                 raise UsageError(
-                    f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran})",
+                    f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran or 'none'})",
                     hint=f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}",
                 )
-        own = [(languages, known[model][1]) for languages, model in said]
-        rest = (
-            []
-            if any(languages is None for languages, _ in own)
-            else [entry for entry in resolved.get(extractor, []) if entry[0] is None]
-        )
-        resolved[extractor] = [*own, *rest]
+            own += restricted(_said_once(lake, model, known[model][1]), languages)
+        covered = any(languages is None for languages, _ in own)
+        resolved[extractor] = own if covered else [*own, *resolved.get(extractor, ())]
     return resolved
 
 
-def current_fingerprint(entries: Sequence[tuple[frozenset[str] | None, str]], language: Column) -> Column:
+def _said_once(lake: Lake, model: str, entries: Entries) -> Entries:
+    """`entries`, unless there are none; UsageError then, with the fingerprints to choose from."""
+    if entries:
+        return entries
+    ran = sorted(row.fingerprint for row in lake.few("extractors") if row.model_id == model)
+    raise UsageError(
+        f"the policy names model {model!r}, which ran here in {len(ran)} ways of which the profile names none",
+        hint=f"Name one of them in place of the model: {', '.join(ran)} (`speechlake profile` tells them apart).",
+    )
+
+
+def restricted(entries: Entries, languages: frozenset[str] | None) -> Entries:
+    """`entries` as far as they speak of `languages`; all of them for null."""
+    if languages is None:
+        return entries
+    found: list[tuple[frozenset[str] | None, str]] = []
+    for mine, fingerprint in entries:
+        here = languages if mine is None else languages & mine
+        if here:
+            found.append((here, fingerprint))
+            languages -= here
+    return found
+
+
+def current_fingerprint(entries: Entries, language: Column) -> Column:
     """The fingerprint that is current for an utterance of `language` (a BCP 47 tag, or null)."""
     from pyspark.sql import functions as F
 

@@ -15,7 +15,6 @@ from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
-    from speechlake.signals.extractor import Extractor
 
 # On an accelerator: 64 full windows to a batch, four batches at once, as the prototype that kept one H100 78 to
 # 97 % busy; not measured here.
@@ -42,32 +41,26 @@ def whisper_of(lake: Lake, options: Mapping[str, Any], where: Mapping[str, Any])
 def wanted_by_profile(lake: Lake, name: str, where: Mapping[str, Any], quality: str) -> list[Wanted]:
     """What the lake's profile names for an extractor, each for its languages; nothing where it names nothing.
 
-    Where that hears cut windows, `quality` and today's verdicts still decide: one may have been revoked since.
+    Whisper hears in full windows where `quality` is accurate, whatever the verdicts allow.
     """
     rows = {row.fingerprint: row for row in lake.few("extractors") if row.name == name}
-    said = profile(lake).get(name, ())
-    named = frozenset(language for languages, _ in said for language in languages or ())
     found: dict[str, Wanted] = {}
     entries: list[tuple[frozenset[str] | None, str]] = []
-    for languages, fingerprint in said:
-        for each in _as_judged(lake, rebuild_row(rows[fingerprint], **where), quality):
-            found[each.fingerprint] = each
-            if languages is None:
-                mine = each.languages and each.languages - named
-            else:
-                mine = (languages if each.languages is None else languages & each.languages) - each.but
-            if mine is None or mine:
-                entries.append((mine, each.fingerprint))
-    return [
-        Wanted(found[fingerprint].extractor, found[fingerprint].identity, **limits)
-        for fingerprint, limits in limits_of(entries).items()
-    ]
+    for languages, fingerprint in profile(lake).get(name, ()):
+        extractor = rebuild_row(rows[fingerprint], **where)
+        if isinstance(extractor, Whisper) and quality == "accurate":
+            extractor = replace(extractor, windows="full")
+        each = Wanted(extractor, extractor.identity())
+        found[each.fingerprint] = each
+        entries.append((languages, each.fingerprint))
+    return [replace(found[fingerprint], **limits) for fingerprint, limits in limits_of(entries).items()]
 
 
-def _as_judged(lake: Lake, extractor: Extractor, quality: str) -> list[Wanted]:
-    if isinstance(extractor, Whisper) and extractor.windows == "cut":
-        return wanted_whisper(lake, extractor, quality)
-    return [Wanted(extractor, extractor.identity())]
+def is_of_profile(lake: Lake, how: Whisper) -> bool:
+    """The profile hears with `how` and nothing else, be it in cut windows or in full ones."""
+    said = {fingerprint for _, fingerprint in profile(lake).get(Whisper.name, ())}
+    own = {replace(how, windows=windows).identity().fingerprint for windows in ("cut", "full")}
+    return bool(said) and said <= own
 
 
 def limits_of(entries: Sequence[tuple[frozenset[str] | None, str]]) -> dict[str, dict[str, Any]]:

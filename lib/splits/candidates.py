@@ -9,15 +9,16 @@ from speechlake.config import near
 from speechlake.duplicates.step import with_not_compared
 from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
+from speechlake.manifests.declared import several_speakers
 from speechlake.signals import EXTRACTORS
-from speechlake.signals.catalogue import Profile, models, using
-from speechlake.signals.plan import with_content
+from speechlake.signals.catalogue import Profile, using, ways
+from speechlake.signals.plan import inputs_hash, with_content
 from speechlake.splits.lists import with_listed
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
 from speechlake.splits.policy_rules import extractors_read
-from speechlake.splits.text import asks_models, choose_text
-from speechlake.views import all_transcripts, located_utterances, shared_audio, with_score, with_signals
+from speechlake.splits.text import TEXT_COLUMNS, choose_text, heard_texts
+from speechlake.views import extractor_inputs, located_utterances, shared_audio, with_score, with_signals
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 TABLES_READ = (
     *("corpora", "manifests", "recordings", "content_hashes", "utterances", "transcripts", "extractors"),
-    *("profiles", "signals_imported", *(f"signals_{name}" for name in EXTRACTORS)),
+    *("profiles", "calibrations", "signals_imported", *(f"signals_{name}" for name in EXTRACTORS)),
     *("attempts", "scores", "key_buckets", "duplicates", "assignments"),
 )
 
@@ -57,20 +58,39 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     from pyspark.sql import functions as F
 
     refuse_unknown(lake, policy)
-    declared = ("single_speaker", "role", "licence", "speaker_namespace", "text_tags")
-    corpora = lake.read("corpora").select("corpus", *declared)
-    frame = located_utterances(lake).join(F.broadcast(corpora), on="corpus", how="inner")
+    declared = _declared(lake, "role", "licence", "speaker_namespace", "text_tags")
+    frame = located_utterances(lake).join(F.broadcast(declared), on="corpus", how="inner")
     frame = with_listed(frame, policy)
     signals = profile_of(lake, policy) if current is None else current
     frame = with_signals(frame, lake, _read_by(policy, signals)).drop("content_key")
     frame = with_not_compared(with_imported(frame, lake, policy), lake)
-    heard = {model: fingerprint for model, (name, fingerprint) in models(lake).items() if name == "whisper"}
-    texts = all_transcripts(lake) if asks_models(policy, heard) else lake.read("transcripts")
-    chosen = choose_text(texts.where("retired_in IS NULL"), policy, heard)
-    frame = frame.join(chosen, on="utterance_id", how="left")
+    frame = frame.join(_texts(lake, policy), on="utterance_id", how="left")
     frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
     frame = frame.join(shared_audio(lake), on="utterance_id", how="left")
     return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))
+
+
+def _declared(lake: Lake, *columns: str) -> DataFrame:
+    """(corpus, single_speaker, `columns`) of all corpora; a corpus of which several speakers are known is not single."""
+    from pyspark.sql import functions as F
+
+    corpora = lake.read("corpora").select("corpus", "single_speaker", *columns)
+    said = [row.corpus for row in lake.few("corpora") if row.single_speaker]
+    if not said:
+        return corpora
+    several = several_speakers(lake, said).select("corpus", F.lit(True).alias("has_several"))
+    known = corpora.join(F.broadcast(several), on="corpus", how="left")
+    single = F.col("single_speaker") & F.col("has_several").isNull()
+    return known.withColumn("single_speaker", single).drop("has_several")
+
+
+def _texts(lake: Lake, policy: Policy) -> DataFrame:
+    """The text of each utterance that has one of those the policy prefers: see `choose_text`."""
+    heard_by = {said: entries for said, (name, entries) in ways(lake).items() if name == "whisper"}
+    texts = lake.read("transcripts").where("retired_in IS NULL").select(*TEXT_COLUMNS)
+    now = located_utterances(lake).withColumn("inputs_hash", inputs_hash(extractor_inputs("whisper")))
+    heard = heard_texts(now, lake.read("signals_whisper"), policy, heard_by)
+    return choose_text(texts if heard is None else texts.unionByName(heard), policy, heard_by)
 
 
 def _read_by(policy: Policy, signals: Profile) -> Profile:
@@ -112,9 +132,8 @@ def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    declared = ("single_speaker", "role", "speaker_namespace", "text_tags")
-    corpora = lake.read("corpora").select("corpus", *declared)
-    linked = lake.read("utterances").join(F.broadcast(corpora), on="corpus", how="inner")
+    declared = _declared(lake, "role", "speaker_namespace", "text_tags")
+    linked = lake.read("utterances").join(F.broadcast(declared), on="corpus", how="inner")
     heeded = evaluation_corpora(lake, decontaminate or Decontaminate())
     held = lake.read("recordings").where(F.col("corpus").isin(heeded))
     content = with_content(held, lake.read("content_hashes")).select("recording_id", "content_sha256")

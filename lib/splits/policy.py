@@ -71,6 +71,8 @@ class Medoid(Section):
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise PydanticCustomError("medoid", "a text votes once: a source is named twice")
+        if {"manifest", MEDOID} & set(value):
+            raise PydanticCustomError("medoid", "machine texts vote: manifest and medoid are none")
         return value
 
 

@@ -8,14 +8,26 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, invalid
+from speechlake.text.languages import canonical, primary
 
 Side = Literal["train", "dev", "test"]
 SIDES: tuple[Side, ...] = ("train", "dev", "test")
 EVALUATION: tuple[Side, ...] = ("dev", "test")
 
 RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
-LanguageOrDefault = Annotated[str, Field(pattern=r"^([a-z]{2,3}|default)$")]
+
+
+def _as_stored(code: str) -> str:
+    """A primary language subtag as tables have it; another code of that language would never apply."""
+    stored = primary(canonical(code))
+    if code != "default" and stored != code:
+        hint = f"; here it is {stored!r}" if stored else ""
+        raise PydanticCustomError("language", f"{code!r} is no language code of the tables{hint}")
+    return code
+
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), AfterValidator(_as_stored)]
+LanguageOrDefault = Annotated[str, Field(pattern=r"^([a-z]{2,3}|default)$"), AfterValidator(_as_stored)]
 CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Scalar = bool | int | float | str
 

@@ -34,7 +34,7 @@ def too_much_evicted(train: DataFrame, evicted: DataFrame, rows: DataFrame, poli
     limit = F.coalesce(
         *(F.when(F.col("reason") == reason, F.lit(most)) for reason, most in limits(policy).items())
     )
-    share = F.col("ms") / F.col("total")
+    share = F.try_divide("ms", "total")
     over = taken.crossJoin(F.broadcast(total)).withColumns({"share": share, "limit": limit})
     over = over.filter(F.col("share") > F.col("limit"))
     return over.join(_worst(sized, rows), "reason", how="left").select(_message().alias("message"))
@@ -84,7 +84,7 @@ def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], 
     that is linked to nobody is no group.
     """
     strata = groups.groupBy("stratum").agg(F.sum("ms").alias("total"))
-    share = F.col("ms") / F.col("total")
+    share = F.try_divide("ms", "total")
     large = (
         groups.join(F.broadcast(strata), "stratum", how="inner")
         .withColumn("share", share)

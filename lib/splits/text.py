@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from speechlake.config import near
 from speechlake.errors import ConfigError
+from speechlake.signals.catalogue import Entries, current_fingerprint
 from speechlake.splits.medoid import medoids
 from speechlake.splits.policy import MEDOID, Policy
 
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
 
 # Which kind of text is trusted more, all else being equal.
 KINDS: tuple[str, ...] = ("human", "caption", "machine")
+# What is known of a text here.
+TEXT_COLUMNS = ("utterance_id", "source", "text", "kind", "text_sha256", "language")
 
 
-def choose_text(transcripts: DataFrame, policy: Policy, models: Mapping[str, str]) -> DataFrame:
+def choose_text(transcripts: DataFrame, policy: Policy, ways: Mapping[str, Entries]) -> DataFrame:
     """One row per utterance that has a preferred text: utterance_id, text, text_source, text_kind, text_sha256,
     text_agreement.
 
     `transcripts` holds current texts only (utterance_id, source, text, kind, text_sha256), model texts under
-    the source `whisper:<fingerprint>`; `models` says which fingerprint a model id of the policy stands for.
+    the source `whisper:<fingerprint>`; `ways` says which fingerprints a model id of the policy stands for.
     Blank texts are no texts. Several texts of one source are ordered by kind, then by hash. `text_agreement`
     is how far the models agree on a medoid, which also needs `language`; null for any other text.
     """
-    sources = preferred_sources(policy, models)
-    texts = _with_medoids(transcripts, policy, models)
+    sources = preferred_sources(policy, ways)
+    texts = _with_medoids(transcripts, policy, ways)
     rank = _position(_preferred_as(), sources)
     order = F.struct(rank, kind_rank(F.col("kind")), "text_sha256", "source", "kind", "text", "agreement")
     return (
@@ -47,15 +50,40 @@ def choose_text(transcripts: DataFrame, policy: Policy, models: Mapping[str, str
     )
 
 
-def preferred_sources(policy: Policy, models: Mapping[str, str]) -> list[str]:
+def preferred_sources(policy: Policy, ways: Mapping[str, Entries]) -> list[str]:
     """The policy's preference as sources of transcripts; ConfigError for a model that measured nothing here."""
     prefer = policy.text.prefer if policy.text else ()
-    return [_source(entry, models, policy.name) for entry in prefer]
+    return [source for entry in prefer for source in _sources(entry, ways, policy.name)]
 
 
-def asks_models(policy: Policy, models: Mapping[str, str]) -> bool:
-    """True where a text that a model of this lake heard may be preferred: else none of them need be read."""
-    return any(each == MEDOID or each.startswith("whisper:") for each in preferred_sources(policy, models))
+def heard_texts(
+    utterances: DataFrame, heard: DataFrame, policy: Policy, ways: Mapping[str, Entries]
+) -> DataFrame | None:
+    """Transcripts of the models that `policy` asks for; null where it asks for none.
+
+    `utterances` says of each its language, content_key and inputs_hash: what was heard in other audio, or under
+    another declared language, is not what the utterance says. `heard` is `signals_whisper`. One text per
+    utterance and model, of the fingerprint that the model stands for in the utterance's language.
+    """
+    asked = policy.text.prefer + (policy.text.medoid.of if policy.text.medoid else ()) if policy.text else ()
+    named = {entry: ways[entry] for entry in asked if not _is_written(entry) and entry in ways}
+    if not named:
+        return None
+    fingerprints = F.array(*(current_fingerprint(said, F.col("language")) for said in named.values()))
+    wanted = utterances.select(
+        "utterance_id",
+        F.col("content_key").alias("content_sha256"),
+        "inputs_hash",
+        F.explode(F.array_distinct(fingerprints)).alias("fingerprint"),
+    )
+    said = heard.where("error IS NULL").select(
+        *("utterance_id", "content_sha256", "inputs_hash", "fingerprint"),
+        F.concat(F.lit("whisper:"), "fingerprint").alias("source"),
+        *("text", F.lit("machine").alias("kind"), "text_sha256"),
+        F.col("decoded_language").alias("language"),
+    )
+    key = ["utterance_id", "content_sha256", "inputs_hash", "fingerprint"]
+    return wanted.join(said, on=key, how="inner").select(*TEXT_COLUMNS)
 
 
 def is_blank(text: Column) -> Column:
@@ -68,14 +96,14 @@ def kind_rank(kind: Column) -> Column:
     return F.coalesce(*(F.when(kind == name, F.lit(n)) for n, name in enumerate(KINDS)), F.lit(len(KINDS)))
 
 
-def _with_medoids(transcripts: DataFrame, policy: Policy, models: Mapping[str, str]) -> DataFrame:
+def _with_medoids(transcripts: DataFrame, policy: Policy, ways: Mapping[str, Entries]) -> DataFrame:
     """The transcripts, and the medoids that the policy asks for among them, with their `agreement`."""
-    columns = ("utterance_id", "source", "text", "kind", "text_sha256")
+    columns = [name for name in TEXT_COLUMNS if name != "language"]
     plain = transcripts.select(*columns, F.lit(None).cast("double").alias("agreement"))
     asked = policy.text.medoid if policy.text else None
     if asked is None:
         return plain
-    voting = [_source(entry, models, policy.name) for entry in asked.of]
+    voting = [source for entry in asked.of for source in _sources(entry, ways, policy.name)]
     return plain.unionByName(medoids(transcripts, voting, asked.min_agreement))
 
 
@@ -84,15 +112,25 @@ def _preferred_as() -> Column:
     return F.when(F.col("source").startswith(f"{MEDOID}:"), MEDOID).otherwise(F.col("source"))
 
 
-def _source(entry: str, models: Mapping[str, str], policy: str) -> str:
-    if entry in ("manifest", MEDOID) or entry.startswith(("manifest:", "import:")):
-        return entry
-    if entry in models:
-        return f"whisper:{models[entry]}"
-    raise ConfigError(
-        f"policy {policy!r}: text.prefer names {entry!r}, and this lake has no text of such a model",
-        hint=near(entry, ["manifest", *models]),
-    )
+def _is_written(entry: str) -> bool:
+    """A source that is no model of this lake."""
+    return entry in ("manifest", MEDOID) or entry.startswith(("manifest:", "import:"))
+
+
+def _sources(entry: str, ways: Mapping[str, Entries], policy: str) -> list[str]:
+    if _is_written(entry):
+        return [entry]
+    if entry not in ways:
+        raise ConfigError(
+            f"policy {policy!r}: text.prefer names {entry!r}, and this lake has no text of such a model",
+            hint=near(entry, ["manifest", *ways]),
+        )
+    if not ways[entry]:
+        raise ConfigError(
+            f"policy {policy!r}: the model {entry!r} ran here in several ways of which the profile names none",
+            hint="Name the fingerprint that is meant (`speechlake profile` tells them apart).",
+        )
+    return [f"whisper:{fingerprint}" for _, fingerprint in ways[entry]]
 
 
 def _position(column: Column, values: Sequence[str]) -> Column:

@@ -17,11 +17,13 @@ from sample_lake import write_rows
 
 from speechlake.catalog.expressions import sql_of
 from speechlake.catalog.register import VIEWS
+from speechlake.catalog.texts import PROFILE
 from speechlake.errors import UsageError
 from speechlake.jobs import register
 from speechlake.lake import Lake
 from speechlake.progress import Progress
-from speechlake.schemas import CORPORA, PROFILES, TABLES
+from speechlake.schemas import CALIBRATIONS, CORPORA, PROFILES, TABLES
+from speechlake.signals.catalogue import profile
 from speechlake.views import all_transcripts, utterances_now
 
 if TYPE_CHECKING:
@@ -75,6 +77,31 @@ def test_all_transcripts_holds_the_same_rows_as_our_own_view(sample, database):
     assert theirs.dtypes == own.dtypes
     assert by_value(theirs) == by_value(own)
     assert theirs.count() > 12
+
+
+def test_the_profile_of_the_view_is_that_of_the_jobs(spark, rows, lake):
+    said = [(None, "cut"), ("de", "cut"), ("en", "cut"), ("ka", "large"), ("ka", "larger")]
+    verdicts = [("de", 1, True), ("de", 2, False), ("en", 1, True), ("fr", 1, True), ("ka", 1, True)]
+    with lake.hold("fill", "c", "r") as hold:
+        for n, (language, fingerprint) in enumerate(said, start=1):
+            row = {"extractor": "whisper", "language": language, "fingerprint": fingerprint}
+            hold.append_missing("profiles", rows(PROFILES, (n, row)))
+        for language, n, equal in verdicts:
+            row = {"language": language, "n": n, "equal": equal, "full_fingerprint": "full"}
+            hold.append_missing("calibrations", rows(CALIBRATIONS, ("cut", row)))
+    for name in ("profiles", "calibrations"):
+        lake.read(name).createOrReplaceTempView(f"the_{name}")
+    text = PROFILE.format(profiles="the_profiles", calibrations="the_calibrations")
+    (row,) = spark.sql(f"WITH {text} SELECT fingerprints FROM profile").collect()
+    assert row.fingerprints == {
+        "whisper/": "full",
+        "whisper/de": "full",
+        "whisper/en": "cut",
+        "whisper/fr": "cut",
+        "whisper/ka": "larger",
+    }
+    own = [(languages, fingerprint) for languages, fingerprint in profile(lake)["whisper"]]
+    assert row.fingerprints == {f"whisper/{''.join(languages or '')}": fp for languages, fp in own}
 
 
 def test_a_table_that_was_never_written_has_its_columns_and_no_rows(sample, database):

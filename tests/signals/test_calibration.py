@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from lake_tools import QUIET, ingest, says, write_lines
 
 from speechlake.errors import UsageError
 from speechlake.jobs import calibrate, extract_signals
+from speechlake.jobs.extract_signals import wanted_of
 from speechlake.schemas import (
     CALIBRATIONS,
     CORPORA,
@@ -23,10 +25,11 @@ from speechlake.schemas import (
     UTTERANCES,
 )
 from speechlake.signals.calibration import calibrated_languages, verdict
-from speechlake.signals.choice import wanted_by_profile, wanted_whisper, whisper_of
+from speechlake.signals.choice import is_of_profile, wanted_by_profile, wanted_whisper, whisper_of
 from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import Wanted, unmeasured
 from speechlake.signals.whisper import Whisper
+from speechlake.signals.whisper_flags import as_flags, whisper_options
 from speechlake.text.alignment import Counts
 from speechlake.text.paired import Paired
 
@@ -86,10 +89,11 @@ def judged(spark: Any, rows: Callable[..., DataFrame], tmp_path_factory: pytest.
             hold.append_missing(table.name, rows(table, *literal))
 
         for fingerprint, language, n, equal in verdicts:
-            put(CALIBRATIONS, (fingerprint, {"language": language, "n": n, "equal": equal}))
+            said = {"language": language, "n": n, "equal": equal, "full_fingerprint": FULL_FP}
+            put(CALIBRATIONS, (fingerprint, said))
         for fingerprint, how in ((CUT_FP, CUT), (FULL_FP, HOW)):
-            said = json.dumps(how.identity().parameters)
-            put(EXTRACTORS, (fingerprint, {**identity, "parameters": said}))
+            parameters = json.dumps(how.identity().parameters)
+            put(EXTRACTORS, (fingerprint, {**identity, "parameters": parameters}))
         put(PROFILES, (1, {"extractor": "whisper", "fingerprint": FULL_FP}))
         put(PROFILES, (2, {"extractor": "whisper", "fingerprint": CUT_FP, "language": "en"}))
         put(CORPORA, ("c", {"role": "training", "ids": "interval"}))
@@ -144,17 +148,35 @@ def test_the_profile_is_measured_language_by_language(judged: Lake) -> None:
     )
 
 
-def test_the_profile_hears_cut_windows_only_while_they_are_found_equal(
-    judged: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    current = [(frozenset({"de"}), CUT_FP), (frozenset({"en"}), CUT_FP), (None, FULL_FP)]
-    monkeypatch.setattr("speechlake.signals.choice.profile", lambda _: {"whisper": current})
-    english = frozenset({"en"})
-    assert told(wanted_by_profile(judged, "whisper", {}, "fast")) == [
-        (FULL_FP, None, english),
-        (CUT_FP, english, frozenset()),
-    ]
+def test_accurate_means_full_windows_whatever_the_profile_says(judged: Lake) -> None:
     assert told(wanted_by_profile(judged, "whisper", {}, "accurate")) == [(FULL_FP, None, frozenset())]
+
+
+def test_naming_what_the_profile_names_measures_in_the_windows_of_the_profile(judged: Lake) -> None:
+    """Else the new clips of a language that was calibrated later would be measured for nobody."""
+
+    def wanted(*flags: str) -> Any:
+        return told(
+            wanted_of(
+                extract_signals.arguments().parse_args(["--lake", "x", "--extractor", "whisper", *flags]),
+                judged,
+            )
+        )
+
+    by_profile = [(CUT_FP, frozenset({"en"}), frozenset()), (FULL_FP, None, frozenset({"en"}))]
+    same = ("--device", "cpu", "--model", "whisper-tiny.en")
+    assert wanted("--device", "cpu") == wanted(*same) == by_profile
+    assert not is_of_profile(judged, replace(HOW, compute_type="int8", beam_size=5))
+    assert is_of_profile(judged, replace(HOW, compute_type="int8", windows="cut"))
+
+
+def test_flags_name_an_extractor_again() -> None:
+    how = replace(HOW, beam_size=5, temperatures=(0.0, 0.4), initial_prompt="Dr. No's", hotwords="a b")
+    parsed = extract_signals.arguments().parse_args(["--lake", "x", *shlex.split(as_flags(how))])
+    assert Whisper(**whisper_options(parsed)) == how
+    for wrong in ("nan", "0,nan", "0.4,0.2", "1.1", "-0.1"):
+        with pytest.raises(SystemExit):
+            extract_signals.arguments().parse_args(["--lake", "x", f"--temperatures={wrong}"])
 
 
 def test_whisper_is_the_profiles_but_for_the_options_given(judged: Lake, lake: Lake) -> None:

@@ -52,7 +52,7 @@ def test_a_policy_takes_the_medoid_where_three_texts_agree(spark):
         transcripts,
         "utterance_id string, source string, text string, kind string, text_sha256 string, language string",
     )
-    rows = choose_text(frame, asked, {"m1": "f1", "m2": "f2", "m3": "f3"}).collect()
+    rows = choose_text(frame, asked, {f"m{n}": [(None, f"f{n}")] for n in (1, 2, 3)}).collect()
     found = {
         row["utterance_id"]: (row["text"], row["text_source"], row["text_kind"], row["text_agreement"])
         for row in rows

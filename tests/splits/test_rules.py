@@ -231,11 +231,11 @@ def test_text_is_of_the_first_preferred_source_that_has_one(spark):
         ],
         "utterance_id string, source string, text string, kind string, text_sha256 string",
     )
-    rows = choose_text(transcripts, prefer, {"whisper-base": "f1"}).collect()
+    rows = choose_text(transcripts, prefer, {"whisper-base": [(None, "f1")]}).collect()
     assert {r["utterance_id"]: (r["text"], r["text_source"]) for r in rows} == {
         "a": ("Said.", "manifest:clean"),
         "b": ("heard", "whisper:f1"),
         "c": ("earlier hash", "manifest"),
     }
     with pytest.raises(ConfigError, match="did you mean 'whisper-bass'"):
-        choose_text(transcripts, prefer, {"whisper-bass": "f1"})
+        choose_text(transcripts, prefer, {"whisper-bass": [(None, "f1")]})

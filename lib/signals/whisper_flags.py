@@ -1,0 +1,77 @@
+"""Whisper on the command line: the flags that say what it is and how it runs, and back from an extractor to them."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+from typing import Any
+
+from speechlake.signals.whisper import Whisper
+
+# Flags that change what Whisper gives, by the extractor's fields.
+OPTIONS = ("task", "timestamps", "beam_size", "temperatures", "initial_prompt", "hotwords")
+
+
+def add_whisper(made: argparse.ArgumentParser) -> None:
+    """What Whisper is and how it runs."""
+    made.add_argument(
+        "--model",
+        help="registry id, hub id or folder of the Whisper model; default the profile's, at first whisper-base",
+    )
+    made.add_argument("--task", choices=("transcribe", "translate"), help="translate: into English")
+    made.add_argument(
+        "--timestamps", choices=("none", "segments", "words"), help="when things were said; default none"
+    )
+    made.add_argument("--beam-size", type=_count, help="default 1, greedy")
+    made.add_argument(
+        "--temperatures",
+        type=_temperatures,
+        metavar="T,T,…",
+        help="tried in turn for texts that fail the thresholds; above 0 Whisper samples; default 0",
+    )
+    made.add_argument(
+        "--prompt", dest="initial_prompt", help="text that Whisper takes for what was said before"
+    )
+    made.add_argument("--hotwords", help="words that are likely")
+    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    made.add_argument("--batch-seconds", type=_seconds, help="padded audio per batch; default by device")
+    made.add_argument("--streams", type=_count, help="batches at once; default by device")
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return count
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (seconds := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0")
+    return seconds
+
+
+def _temperatures(text: str) -> tuple[float, ...]:
+    found = tuple(float(part) for part in text.split(","))
+    if found != tuple(sorted(set(found))) or not all(0 <= temperature <= 1 for temperature in found):
+        raise ValueError(text)
+    return found
+
+
+def whisper_options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What the arguments say of Whisper's results."""
+    said = {name: getattr(parsed, name) for name in ("model", *OPTIONS)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def as_flags(how: Whisper) -> str:
+    """What names `how` on the command line, quoted for a shell."""
+    said = {"model": how.model} | {
+        name: getattr(how, name) for name in OPTIONS if getattr(how, name) != getattr(Whisper, name)
+    }
+    flags = {"beam_size": "beam-size", "initial_prompt": "prompt"}
+    spelled = {
+        flags.get(name, name): ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in said.items()
+    }
+    return " ".join(f"--{flag} {shlex.quote(value)}" for flag, value in spelled.items())
