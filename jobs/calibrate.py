@@ -29,6 +29,7 @@ from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
 from speechlake.signals.whisper_flags import add_whisper, as_flags, whisper_options
 from speechlake.terminal import console, percent, show
+from speechlake.text.languages import language_of
 from speechlake.text.paired_frames import paired_by
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     add_whisper(made)
-    made.add_argument(
-        "--language", action="append", help="primary subtag; repeatable; default all with texts"
-    )
+    made.add_argument("--language", action="append", help="tag or name; repeatable; default all with texts")
     made.add_argument("--clips", type=int, default=300, help="transcribed clips per language, default 300")
     job.add_wait(made)
     return made
@@ -132,7 +131,7 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     return run(
         lake,
         how,
-        languages=parsed.language,
+        languages=sorted({language_of(said) for said in parsed.language}) if parsed.language else None,
         clips=parsed.clips,
         wait_s=parsed.wait,
         progress=Progress(),

@@ -41,12 +41,7 @@ from speechlake.signals.plan import Wanted, names_of
 from speechlake.signals.promote import promote_all
 from speechlake.signals.rates import past_rate
 from speechlake.signals.rehash import hash_relisted
-from speechlake.signals.run import (
-    commit_any,
-    drop_plans,
-    measured_chunks,
-    staged_plan,
-)
+from speechlake.signals.run import commit_any, drop_plans, measured_chunks, staged_plan
 from speechlake.signals.whisper_flags import add_whisper, whisper_options
 
 if TYPE_CHECKING:
@@ -61,6 +56,9 @@ def arguments() -> argparse.ArgumentParser:
     made = job.parser(__doc__)
     made.add_argument("--corpus", help="one corpus; default all, one after another")
     add_measuring(made)
+    made.add_argument(
+        "--retry-given-up", action="store_true", help="try once more what failed for the last time"
+    )
     made.add_argument("--plan", action="store_true", help="say what would run and what it may cost, and stop")
     add_price(made)
     job.add_wait(made)
@@ -115,19 +113,18 @@ def run(
     *,
     corpus: str | None,
     promote: bool = False,
+    given_up: bool = False,
     wait_s: float = 0.0,
     progress: Progress,
 ) -> Report:
-    """Measure what is unmeasured in one corpus or all, and count what happened."""
+    """Measure what is unmeasured in one corpus or all, and count what happened.
+
+    `given_up`: also what failed for the last time; where it fails again, it stays given up.
+    """
     total, written, last = Measured(), False, None
     for name in job.corpora_of(lake, corpus):
-        this = Run(
-            NAME,
-            name,
-            {"corpus": name, "extractors": _told(wanted)},
-            by_corpus=True,
-        )
-        written = _one_corpus(lake, wanted, this, total, promote, wait_s, progress) or written
+        this = Run(NAME, name, {"corpus": name, "extractors": _told(wanted)}, by_corpus=True)
+        written = _one_corpus(lake, wanted, this, total, promote, given_up, wait_s, progress) or written
         last = this.run_id
     for each in wanted if written else ():
         if each.fingerprint not in fingerprints(profile(lake)):
@@ -136,7 +133,7 @@ def run(
                 f"current once it is promoted (`speechlake profile --set {each.name}={each.fingerprint}`)"
             )
     following = f"speechlake score-transcripts --lake {lake.root}"
-    return Report(NAME, "done" if written else "nothing to do", last, vars(total), following)
+    return Report(NAME, "done" if written else "nothing to do", last, total.counts(), following)
 
 
 def _told(wanted: Sequence[Wanted]) -> list[list[Any]]:
@@ -173,6 +170,7 @@ def _one_corpus(
     this: Run,
     total: Measured,
     promote: bool,
+    given_up: bool,
     wait_s: float,
     progress: Progress,
 ) -> bool:
@@ -183,11 +181,12 @@ def _one_corpus(
         hold.adopt(lambda stage: measured.add(commit_any(hold, stage)))
         # Looked at by every run: what is measured counts for nothing while no profile names it.
         register(hold, wanted)
-        if not promote and not hold.versions_written and nothing_to_do(lake, this):
+        asked = promote or given_up
+        if not asked and not hold.versions_written and nothing_to_do(lake, this):
             progress.say(f"{this.scope}: nothing to measure")
             return False
         this.reads(lake, (*READS, *(f"signals_{name}" for name in names_of(wanted))))
-        _measure(hold, wanted, this, measured, progress)
+        _measure(hold, wanted, this, measured, progress, given_up=given_up)
         if promote:
             promote_all(hold, wanted)
         total.add(measured)
@@ -204,12 +203,14 @@ def _measure(
     this: Run,
     measured: Measured,
     progress: Progress,
+    *,
     only: DataFrame | None = None,
+    given_up: bool = False,
 ) -> None:
     """Plan what is lacking, measure and commit it, and note in `this` what it took."""
     require_roots(hold.lake, hold.scope)
     hashed = hash_relisted(hold, progress)
-    plan = staged_plan(hold, wanted, only=only)
+    plan = staged_plan(hold, wanted, only=only, given_up=given_up)
     if plan is not None:
         past = past_rate(hold.lake, [w.fingerprint for w in wanted])
         rate = past.times_real_time if past else None
@@ -224,16 +225,25 @@ def _fill(this: Run, measured: Measured, hashed: int) -> None:
     this.audio_s_in = this.audio_s_out = measured.audio_s
     this.cpu_s, this.device_s = measured.cpu_s, measured.device_s
     this.bytes_read, this.model_loads = measured.bytes_read, measured.model_loads
-    this.left_to_retry = measured.attempts - measured.spent
-    this.counts = {"errors": measured.errors, "attempts": measured.attempts, "hashed": hashed}
+    # The next ingest says what became of files that have gone. Until then they may be back: another run looks.
+    this.left_to_retry = measured.attempts - measured.spent + measured.gone
+    counted = ("errors", "attempts", "gone")
+    this.counts = {**{name: getattr(measured, name) for name in counted}, "hashed": hashed}
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     wanted = wanted_of(parsed, lake)
     if parsed.plan:
-        return show_outlook(NAME, lake, wanted, parsed.corpus, price_of(parsed.price_per_device_hour))
+        price, given_up = price_of(parsed.price_per_device_hour), parsed.retry_given_up
+        return show_outlook(NAME, lake, wanted, parsed.corpus, price, given_up=given_up)
     return run(
-        lake, wanted, corpus=parsed.corpus, promote=parsed.promote, wait_s=parsed.wait, progress=Progress()
+        lake,
+        wanted,
+        corpus=parsed.corpus,
+        promote=parsed.promote,
+        given_up=parsed.retry_given_up,
+        wait_s=parsed.wait,
+        progress=Progress(),
     )
 
 

@@ -24,7 +24,7 @@ from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import profile
 from speechlake.signals.promote import Choice, choices, chosen, promote
 from speechlake.terminal import console, show
-from speechlake.text.languages import canonical, primary
+from speechlake.text.languages import language_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,14 +101,6 @@ def _told(fingerprint: str, choice: Choice | None) -> list[Any]:
     if choice is None:
         return [fingerprint, None, 0, None]
     return [fingerprint, choice.model_id, choice.rows, choice.parameters]
-
-
-def language_of(said: str) -> str:
-    """The primary subtag of a language in any spelling; UsageError for what is none."""
-    found = primary(canonical(said))
-    if found is None:
-        raise UsageError(f"--language {said!r} is not a language", hint="Give a tag such as ka, or a name.")
-    return found
 
 
 def setting_of(said: str) -> tuple[str, str]:

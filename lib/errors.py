@@ -17,6 +17,7 @@
     |   +-- Overtaken                  another driver wrote in our place
     +-- AudioChanged                5  a file is not what the release recorded
     +-- DiskFull                    5  worth trying again once there is room
+    +-- ModelBroken                 5  a model fails on everything: worth trying again once the device works
     +-- NoSpark                     5  worth trying again once the cluster answers
 
 Every message names the table, key, file or field, what was found, what was expected, what to do.
@@ -105,6 +106,10 @@ class Overtaken(Conflict):
 
 class DiskFull(SpeechlakeError):
     """There was no room for what a job writes; what had landed stays, and the same command goes on from there."""
+
+
+class ModelBroken(SpeechlakeError):
+    """A model failed on nearly all clips of a chunk; what others measured stays, and no clip is blamed."""
 
 
 class NoSpark(SpeechlakeError):

@@ -92,13 +92,14 @@ def run_ended(run: Run, outcome: str) -> None:
 def chunk_ended(job: str, corpus: str, measured: Measured) -> None:
     """A chunk stands in the tables."""
     here = (job, corpus)
-    good = measured.utterances - measured.errors - measured.attempts
+    good = measured.utterances - measured.errors - measured.attempts - measured.gone
     _write(
         [
             ("speechlake_chunks_total", here, 1),
             ("speechlake_chunk_utterances_total", (*here, "measured"), max(0, good)),
             ("speechlake_chunk_utterances_total", (*here, "failed"), measured.errors),
             ("speechlake_chunk_utterances_total", (*here, "to retry"), measured.attempts),
+            ("speechlake_chunk_utterances_total", (*here, "gone"), measured.gone),
             ("speechlake_chunk_audio_seconds_total", here, measured.audio_s),
             ("speechlake_chunk_cpu_seconds_total", here, measured.cpu_s),
             ("speechlake_chunk_device_seconds_total", here, measured.device_s),

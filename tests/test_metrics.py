@@ -153,7 +153,9 @@ def test_the_environment_names_the_file_too(file, monkeypatch):
 def test_a_chunk_counts_its_utterances_by_outcome_and_what_it_took(file, run):
     def call() -> Report:
         took = {"audio_s": 60.0, "cpu_s": 7.5, "device_s": 1.5, "bytes_read": 4096, "model_loads": 2}
-        watching.chunk_ended("extract-signals", "c", Measured(utterances=10, errors=2, attempts=1, **took))
+        watching.chunk_ended(
+            "extract-signals", "c", Measured(utterances=10, errors=2, attempts=1, gone=3, **took)
+        )
         return Report("try")
 
     run(call)
@@ -168,7 +170,7 @@ def test_a_chunk_counts_its_utterances_by_outcome_and_what_it_took(file, run):
         "chunk_model_loads_total": 2.0,
     }
     by_outcome = {key[3]: value for key, value in samples(file).items() if key[0] == "chunk_utterances_total"}
-    assert by_outcome == {"measured": 7.0, "failed": 2.0, "to retry": 1.0}
+    assert by_outcome == {"measured": 4.0, "failed": 2.0, "to retry": 1.0, "gone": 3.0}
 
 
 def test_without_a_file_nothing_is_written(tmp_path, monkeypatch):

@@ -123,17 +123,21 @@ class Decoder:
             return self._channels_once(fd, limits)
 
     @contextmanager
-    def stream(self, fd: int, *, limits: Limits | None = None, start_s: float = 0.0) -> Iterator[Stream]:
+    def stream(
+        self, fd: int, *, limits: Limits | None = None, start_s: float = 0.0, rehearsed: bool = True
+    ) -> Iterator[Stream]:
         """Decode the regular file behind `fd` block by block from `start_s` on: the samples of `decode`.
 
         Blocks begin at exactly the frame nearest to `start_s`, half up; none come where that lies at or
         behind the end. PCM in wav and FLAC are sought there, anything else is decoded and dropped. `fd`
         must not be used by others meanwhile. AudioError here or while iterating, as `decode` raises it;
-        `limits` are STREAM_LIMITS by default. Other files may be decoded while a stream is open.
+        `limits` are STREAM_LIMITS by default; `rehearsed` is that of `Start`. Other files may be decoded while a stream is open.
         """
         if os.fstat(fd).st_size == 0:
             raise AudioError("EMPTY")
-        opened = Stream(fd, limits or STREAM_LIMITS, Start(start_s), self._lend, self._give_back)
+        opened = Stream(
+            fd, limits or STREAM_LIMITS, Start(start_s, rehearsed=rehearsed), self._lend, self._give_back
+        )
         try:
             yield opened
         finally:

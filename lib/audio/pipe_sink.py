@@ -19,10 +19,15 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True)
 class Start:
-    """Where a stream begins: at `frame` where that is known, else at `seconds`."""
+    """Where a stream begins: at `frame` where that is known, else at `seconds`.
+
+    `rehearsed` says that what cannot be read to its end by the first reader is left to the next from its beginning:
+    that decodes a compressed file twice, which is much for a glance at the first seconds of hours.
+    """
 
     seconds: float = 0.0
     frame: int | None = None
+    rehearsed: bool = True
 
     def at(self, rate_hz: int) -> int:
         """The first frame, rounded half up on the decimal that was written (as milliseconds are)."""
@@ -48,9 +53,9 @@ class PipeSink(Sink):
         self._announced = False
         self._passed_on = 0
 
-    def rehearsal(self) -> Sink:
-        """A sink with the same limits that keeps nothing."""
-        return Sink(self._limits)
+    def rehearsal(self) -> Sink | None:
+        """A sink with the same limits that keeps nothing; None where nothing is rehearsed."""
+        return Sink(self._limits) if self._start.rehearsed else None
 
     def wanted_from(self) -> int:
         """The start, or the end of what was passed on already."""

@@ -7,6 +7,7 @@ memory is replaced once, and the new one goes on where the samples ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,7 @@ class Stream:
         lend: Callable[[], ChildProcess],
         give_back: Callable[[ChildProcess, bool], None],
     ) -> None:
-        self._fd, self._limits = fd, limits
+        self._fd, self._limits, self._start = fd, limits, start
         self._lend, self._give_back = lend, give_back
         self._may_retry = True
         self._feed: Feed | None = self._opened(start)
@@ -72,7 +73,7 @@ class Stream:
             try:
                 block = self._block(self._feed)
             except (Lost, AudioError) as error:
-                self._retry(error, Start(frame=self._next))
+                self._retry(error, replace(self._start, frame=self._next))
                 continue
             self._next += len(block)
             if len(block):

@@ -27,7 +27,7 @@ def pairs(lake: Lake, old: str, new: str) -> DataFrame:
     Columns: utterance_id, corpus, path, start_ms, end_ms, language, `name` (the declared language's primary
     subtag, else that of the old decoding), reference; per side (a: old, b: new) `HEARD`, `runaway`, the
     score's unit, normaliser and edit counts in that unit, null where there is no score; `comparable`: both
-    are scored by one normaliser, so that their references have the same units.
+    are scored by one normaliser and in one unit, so that their references have the same units.
     """
     from pyspark.sql import functions as F
 
@@ -46,10 +46,18 @@ def pairs(lake: Lake, old: str, new: str) -> DataFrame:
     spoken = F.element_at(F.split(F.coalesce("language", "a_decoded_language"), "-"), 1)
     return (
         frame.withColumn("name", F.coalesce(spoken, F.lit(UNDETERMINED)))
-        .withColumn("comparable", F.coalesce(F.col("a_normaliser") == F.col("b_normaliser"), F.lit(False)))
+        .withColumn("comparable", _is_comparable())
         .withColumnRenamed("text", "reference")
         .drop("text_source", "text_sha256")
     )
+
+
+def _is_comparable() -> Column:
+    """Of a null language, one side may have heard Japanese and the other Korean: one normaliser, two units."""
+    from pyspark.sql import functions as F
+
+    same = [F.col(f"a_{name}") == F.col(f"b_{name}") for name in ("normaliser", "unit")]
+    return F.coalesce(same[0] & same[1], F.lit(False))
 
 
 def _heard(lake: Lake, fingerprint: str, side: str) -> DataFrame:

@@ -16,7 +16,7 @@ from speechlake.audio.signal import sample_at, select_channel, span
 from speechlake.ids import utterance_id
 from speechlake.segments.cutting import cut_points, speech_ms
 from speechlake.segments.segmenter import Segmenter
-from speechlake.segments.voice import Samples, Voice
+from speechlake.segments.voice import Probabilities, Samples, Voice
 
 if TYPE_CHECKING:
     from speechlake.audio.stream import Stream
@@ -37,6 +37,7 @@ class Source:
     refuse: bool
     refused: bool = False
     _voice: Voice | None = None
+    _probabilities: Probabilities | None = None
     _held: list[Samples] = field(default_factory=list)
     _frames: int = 0
     _done: bool = False
@@ -66,6 +67,13 @@ class Source:
         for held in self._held:
             self._voice.hear(held)
         self._held = []
+        if self._done:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Let go of the voice: it holds a megabyte, and a day of radio has thousands of sources."""
+        if self._voice is not None:
+            self._probabilities, self._voice = self._voice.finish(), None
 
     @property
     def done(self) -> bool:
@@ -83,11 +91,12 @@ class Source:
             span(length, rate_hz, self.start_ms, self.end_ms)
         duration_ms = 1000 * self._frames // rate_hz
         found: dict[str, Any] = {"duration_s": self._frames / rate_hz}
-        if self._voice is None:
+        self._finish()
+        if self._probabilities is None:
             return found
-        probabilities = self._voice.finish()
-        found["speech_s"] = speech_ms(probabilities, how) / 1000
-        found["segments"] = [self._segment(*cut) for cut in cut_points(probabilities, duration_ms, how)]
+        found["speech_s"] = speech_ms(self._probabilities, how) / 1000
+        cuts = cut_points(self._probabilities, duration_ms, how)
+        found["segments"] = [self._segment(*cut) for cut in cuts]
         return found
 
     def _segment(self, start_ms: int, end_ms: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def segment_recording(
             # What is refused is not written: only its beginning is read, and its bytes need no name.
             peeks = all(source.refuse for source in sources)
             content = content if peeks else identified(audio, recording)
-            results = _heard(audio, sources, how)
+            results = _heard(audio, sources, how, rehearsed=not peeks)
             if peeks and not all(result.get("refused") for result in results):
                 content = identified(audio, recording)
     except AudioError as error:
@@ -76,13 +76,15 @@ def segment_recording(
     return rows
 
 
-def _heard(audio: OpenAudio, sources: Sequence[Source], how: Segmenter) -> list[dict[str, Any]]:
+def _heard(
+    audio: OpenAudio, sources: Sequence[Source], how: Segmenter, *, rehearsed: bool
+) -> list[dict[str, Any]]:
     from speechlake.segments.voice import open_voice_model
     from speechlake.signals.failures import failed
 
     first_ms = min(source.start_ms for source in sources)
     try:
-        with decoder().stream(audio.fd, start_s=first_ms / 1000) as stream:
+        with decoder().stream(audio.fd, start_s=first_ms / 1000, rehearsed=rehearsed) as stream:
             return heard(stream, sources, how, open_voice_model)
     except (AudioError, SpeechlakeError):
         raise

@@ -9,6 +9,7 @@ from speechlake import watching
 from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.schemas import ATTEMPTS, CHUNKS, CONTENT_HASHES, TABLES
+from speechlake.signals.failures import FEWEST_OF_BROKEN, OF_THE_MODEL, is_broken
 from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.signals.staged import COSTS
 from speechlake.staging import Stage
@@ -25,43 +26,68 @@ TRIED = ("utterance_id", "fingerprint", "listing_key", "inputs_hash")
 
 @dataclass
 class Measured:
-    """Counts of what was committed, and what it cost. `spent`: those of `attempts` that were the last."""
+    """Counts of what was committed, and what it cost. `spent`: those of `attempts` that were the last.
+
+    `gone` counts utterances whose file is not there now; `broken` says which models failed on nearly all clips.
+    """
 
     utterances: int = 0
     rows: int = 0
     errors: int = 0
     attempts: int = 0
     spent: int = 0
+    gone: int = 0
     audio_s: float = 0.0
     cpu_s: float = 0.0
     device_s: float = 0.0
     bytes_read: int = 0
     model_loads: int = 0
+    broken: tuple[str, ...] = ()
 
     def add(self, other: Measured) -> None:
         """Sum up."""
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
+    def counts(self) -> dict[str, Any]:
+        """What is counted, by name."""
+        return {name: value for name, value in vars(self).items() if name != "broken"}
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What one column of a stage holds: rows that are final, those with values, and failures of the model."""
+
+    final: int
+    measured: int
+    failures: int
+    said: str | None
+
 
 def commit_measured(hold: Hold, stage: Stage) -> Measured:
-    """Commit one staged chunk; the note says which column is of which extractor."""
+    """Commit one staged chunk; the note says which column is of which extractor.
+
+    Clips on which a broken model failed get no attempt: they are planned again as if nobody had asked.
+    """
     from pyspark.sql import functions as F
 
     staged, columns = hold.staging.read(stage), dict(stage.note["extractors"])
     here = F.lit(hold.scope) == F.col("corpus")
-    measured, final = _counted(staged, list(columns))
+    measured, answers = _counted(staged, list(columns))
     contents = content_rows(staged, hold.scope)
     measured.rows += hold.append_missing("content_hashes", contents, within=here, digest=stage.digest)
     for column, name in columns.items():
         rows = signal_rows(staged, column, name, hold.scope, stage.note["run_id"])
         measured.rows += hold.append_missing(
-            f"signals_{name}", rows, within=here, digest=stage.digest, expected=final[column]
+            f"signals_{name}", rows, within=here, digest=stage.digest, expected=answers[column].final
         )
     if measured.attempts:
         known = hold.lake.read("attempts").where(here)
-        rows = attempt_rows(staged, list(columns), known, hold.scope, stage.note["run_id"])
-        hold.append_missing("attempts", rows, within=here, digest=stage.digest)
+        broken = [column for column in columns if _is_broken(staged, column, answers[column], known)]
+        measured.broken = tuple(f"{columns[column]}: {answers[column].said}" for column in broken)
+        if sound := [column for column in columns if column not in broken]:
+            rows = attempt_rows(staged, sound, known, hold.scope, stage.note["run_id"])
+            hold.append_missing("attempts", rows, within=here, digest=stage.digest)
         measured.spent = spent_now(failures(staged, list(columns)), hold.lake.read("attempts").where(here))
     # A chunk that was committed before, and whose stage a kill left behind, was told of then.
     if hold.append_missing("chunks", chunk_row(hold, stage, measured), digest=stage.digest):
@@ -72,7 +98,7 @@ def commit_measured(hold: Hold, stage: Stage) -> Measured:
 def chunk_row(hold: Hold, stage: Stage, measured: Measured) -> DataFrame:
     """The row of `chunks` of a stage."""
     said = {
-        **{name: value for name, value in vars(measured).items() if name in CHUNKS.column_names},
+        **{name: value for name, value in measured.counts().items() if name in CHUNKS.column_names},
         "corpus": hold.scope,
         "run_id": stage.note["run_id"],
         "chunk": stage.note["chunk"],
@@ -156,26 +182,46 @@ def spent_now(failed: DataFrame, attempts: DataFrame) -> int:
     return told.agg(F.every(F.col("last").isNotNull()).alias("spent")).where("spent").count()
 
 
-def _counted(staged: DataFrame, columns: list[str]) -> tuple[Measured, dict[str, int]]:
-    """Counts of a stage, and how many final rows each column has."""
+def _is_broken(staged: DataFrame, column: str, answers: _Answers, attempts: DataFrame) -> bool:
+    """Whether the model of `column` failed on nearly all that it was asked for, and not on clips that are bad.
+
+    Clips that have an attempt failed while others were measured: of a run that has only those left, all may fail.
+    """
     from pyspark.sql import functions as F
 
-    def any_of(condition: str) -> str:
-        return " OR ".join(f"coalesce({column}.{condition}, false)" for column in columns)
+    if not is_broken(answers.failures, answers.measured):
+        return False
+    failed = failures(staged, [column]).where(F.col("code").isin(*OF_THE_MODEL))
+    return failed.join(attempts, on=list(TRIED), how="left_anti").count() >= FEWEST_OF_BROKEN
 
-    def total(name: str) -> Any:
-        return F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name)
 
-    permanent = " OR ".join(f"({column}.error IS NOT NULL AND NOT {column}.transient)" for column in columns)
+def _counted(staged: DataFrame, columns: list[str]) -> tuple[Measured, dict[str, _Answers]]:
+    """Counts of a stage, and what each column holds."""
+    from pyspark.sql import functions as F
+
+    def with_any(condition: str) -> Any:
+        """How many utterances have any column of which `condition` is true."""
+        told = [f"coalesce({condition.replace('it.', f'{column}.')}, false)" for column in columns]
+        return F.count_if(F.expr(" OR ".join(told)))
+
+    def answers(column: str) -> Any:
+        final = f"{column} IS NOT NULL AND NOT {column}.transient"
+        failed = F.expr(f"{column}.transient") & F.col(f"{column}.error").isin(*OF_THE_MODEL)
+        said = F.min(F.when(failed, F.concat_ws(", ", f"{column}.error", f"{column}.detail")))
+        return F.struct(
+            F.count_if(F.expr(final)).alias("final"),
+            F.count_if(F.expr(f"{final} AND {column}.error IS NULL")).alias("measured"),
+            F.count_if(failed).alias("failures"),
+            said.alias("said"),
+        ).alias(column)
+
     row: Any = staged.agg(
         F.count("*").alias("utterances"),
-        F.count_if(F.expr(permanent)).alias("errors"),
-        F.count_if(F.expr(any_of("transient"))).alias("attempts"),
-        *[
-            F.count_if(F.expr(f"{column} IS NOT NULL AND NOT {column}.transient")).alias(f"final_{column}")
-            for column in columns
-        ],
-        *[total(name) for name in COSTS],
+        with_any("it.error IS NOT NULL AND NOT it.transient").alias("errors"),
+        with_any(f"it.transient AND it.error != '{NOT_THERE}'").alias("attempts"),
+        with_any(f"it.transient AND it.error = '{NOT_THERE}'").alias("gone"),
+        *[answers(column) for column in columns],
+        *[F.coalesce(F.sum(f"cost.{name}"), F.lit(0)).alias(name) for name in COSTS],
     ).collect()[0]
-    counts = Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", *COSTS)})
-    return counts, {column: row[f"final_{column}"] for column in columns}
+    counts = Measured(**{name: row[name] for name in ("utterances", "errors", "attempts", "gone", *COSTS)})
+    return counts, {column: _Answers(**row[column].asDict()) for column in columns}

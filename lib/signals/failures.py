@@ -7,7 +7,8 @@
     MODEL_FAILED          transient  anything else that a framework raised
 
 An unknown exception is transient on purpose: a broken driver fails every clip after it, and a row with
-a final code would keep them unmeasured for ever, while a truly hopeless clip costs two more tries.
+a final code would keep them unmeasured for ever, while a truly hopeless clip costs two more tries. For the
+same reason a model that fails on nearly all of a chunk counts as broken, and the clips are not blamed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ import math
 import numpy as np
 
 from speechlake.signals.extractor import Measurement, Samples
+
+# What is said of every clip by a device, driver or model that is broken.
+OF_THE_MODEL = ("OUT_OF_MEMORY", "MODEL_FAILED", "TIME_OUT")
+# Fewer clips may well be bad themselves: a small corpus, or what earlier runs left.
+FEWEST_OF_BROKEN = 8
+# Of clips that were measured nevertheless: those before a device broke, or too short for the model to be asked.
+MOST_MEASURED = 0.05
 
 NO_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot allocate")
 MAX_DETAIL = 300
@@ -54,3 +62,8 @@ def too_few(results: int, clips: int) -> Measurement:
 def too_slow(allowed_s: float) -> Measurement:
     """For a call that did not come back."""
     return Measurement(error="TIME_OUT", detail=f"no result in {allowed_s:.0f} s", transient=True)
+
+
+def is_broken(failures: int, measured: int) -> bool:
+    """Whether a model that failed on so many clips of a chunk, and measured so many, is itself to blame."""
+    return failures >= FEWEST_OF_BROKEN and measured <= MOST_MEASURED * (failures + measured)

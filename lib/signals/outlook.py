@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def show_outlook(
-    job: str, lake: Lake, wanted: Sequence[Wanted], corpus: str | None, price: float | None
+    job: str,
+    lake: Lake,
+    wanted: Sequence[Wanted],
+    corpus: str | None,
+    price: float | None,
+    *,
+    given_up: bool = False,
 ) -> Report:
     """Print the plan of one corpus or all.
 
@@ -28,7 +34,7 @@ def show_outlook(
     rows: list[list[Any]] = []
     hours, read = 0.0, 0
     for name in corpora_of(lake, corpus):
-        lacking, more = _lacking(lake, name, wanted)
+        lacking, more = _lacking(lake, name, wanted, given_up)
         rows, hours = rows + lacking, hours + more
         anew = relisted(lake, name)
         read += anew.count() if anew is not None else 0
@@ -59,13 +65,15 @@ def show_outlook(
     )
 
 
-def _lacking(lake: Lake, corpus: str, wanted: Sequence[Wanted]) -> tuple[list[list[Any]], float]:
+def _lacking(
+    lake: Lake, corpus: str, wanted: Sequence[Wanted], given_up: bool
+) -> tuple[list[list[Any]], float]:
     """A row per extractor that lacks something, and the hours that lack any."""
     from pyspark.sql import functions as F
 
     # As many rows as there are sets of extractors that something lacks.
     sums = (
-        unmeasured(lake, corpus, wanted, as_before=True)
+        unmeasured(lake, corpus, wanted, as_before=True, given_up=given_up)
         .groupBy("needs")
         .agg(F.count("*").alias("n"), (F.sum(audio_seconds()) / 3600).alias("hours"))
         .collect()

@@ -26,10 +26,12 @@ PLACE = ("recording_id", "root", "path", "container", "byte_offset", "byte_lengt
 # Guess for audio of undeclared length: 16-bit mono at 16 kHz.
 BYTES_PER_SECOND = 32_000.0
 # Utterances of a long recording are measured in stretches of this length, each a unit of work of its own,
-# so that one 10-hour file does not hold the others.
+# so that one 10-hour file does not hold the others. Each opens, hashes and mostly decodes the file again:
+# no recording has more than so many, where its utterances leave room in memory.
 STRETCH_MS = 20 * 60 * 1000
-# Intervals may overlap, and as many as one likes begin in a stretch: it is cut again where those of a channel
-# add up to this, which intervals that follow each other never reach, nor people who interrupt each other.
+MOST_STRETCHES = 8
+# What is cut out of a stretch lies in memory at once. It is cut again where that adds up to this over all
+# channels, which two people who take turns never reach.
 STRETCH_SUM_S = 2 * STRETCH_MS / 1000
 
 
@@ -117,16 +119,19 @@ def _as_before(frame: DataFrame, content_hashes: DataFrame) -> DataFrame:
     )
 
 
-def unmeasured(lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: bool = False) -> DataFrame:
+def unmeasured(
+    lake: Lake, corpus: str, wanted: Sequence[Wanted], *, as_before: bool = False, given_up: bool = False
+) -> DataFrame:
     """One row per utterance that lacks any of `wanted`, with its recording and `needs`, the fingerprints it lacks.
 
-    Retired utterances and missing audio are not planned, nor what failed for the third time. `as_before` takes
-    audio that was listed anew for unchanged: a forecast, as only reading it tells.
+    Retired utterances and missing audio are not planned, nor, unless `given_up`, what failed for the third time.
+    `as_before` takes audio that was listed anew for unchanged: a forecast, as only reading it tells.
     """
     from pyspark.sql import functions as F
 
     frame = with_states(lake, [corpus], wanted, as_before=as_before)
-    needs = [F.when(F.col(each.state) == LACKING, F.lit(each.fingerprint)) for each in wanted]
+    open_states = (LACKING, SPENT) if given_up else (LACKING,)
+    needs = [F.when(F.col(each.state).isin(*open_states), F.lit(each.fingerprint)) for each in wanted]
     lacking = F.filter(F.array(*needs), lambda need: need.isNotNull())
     return (
         frame.withColumn("needs", lacking).where(F.size("needs") > 0).drop(*[each.state for each in wanted])
@@ -225,28 +230,33 @@ def by_recording(lacking: DataFrame, wanted: Sequence[Wanted]) -> DataFrame:
     )
     place = [*PLACE, "member", "size_bytes"]
     # By recording for both, so that what goes over the network goes once.
-    timed = (
-        lacking.repartition("recording_id")
-        .withColumn("seconds", audio_seconds())
-        .withColumn("one", one)
-        .withColumn("stretch", F.expr(f"start_ms DIV {STRETCH_MS}"))
-        .withColumn("stretch", F.col("stretch") + F.shiftleft(_part(), 32))
-    )
+    timed = lacking.repartition("recording_id").withColumns({"seconds": audio_seconds(), "one": one})
     return (
-        timed.groupBy(*place, "content_sha256", "stretch")
+        _with_stretch(timed)
+        .groupBy(*place, "content_sha256", "stretch")
         .agg(F.sort_array(F.collect_list("one")).alias("utterances"), F.sum("seconds").alias("seconds"))
         .withColumn("slot", F.pmod(F.xxhash64("recording_id", "stretch"), F.lit(SLOTS)).cast("int"))
     )
 
 
-def _part() -> Column:
-    """Which part of a stretch an utterance belongs to: 0 until `STRETCH_SUM_S` begin before it in its channel."""
+def _with_stretch(timed: DataFrame) -> DataFrame:
+    """Add `stretch`: which one, and above its 32nd bit which part of it, 0 until STRETCH_SUM_S begin before."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    channel = Window.partitionBy("recording_id", "stretch", "channel").orderBy("start_ms", "utterance_id")
-    before = F.sum("seconds").over(channel.rowsBetween(Window.unboundedPreceding, -1))
-    return F.floor(F.coalesce(before, F.lit(0.0)) / STRETCH_SUM_S).cast("bigint")
+    recording = Window.partitionBy("recording_id")
+    ends = F.max(F.coalesce("end_ms", "start_ms")).over(recording)
+    length = F.greatest(F.lit(STRETCH_MS), F.ceil(ends / MOST_STRETCHES))
+    # A length that is guessed by the file's size is that of all channels together.
+    guessed = F.col("end_ms").isNull() & F.col("declared_duration_s").isNull()
+    sharing = F.when(guessed, F.count_if(guessed).over(recording)).otherwise(1)
+    placed = timed.withColumns(
+        {"stretch": F.floor(F.col("start_ms") / length).cast("bigint"), "own_s": F.col("seconds") / sharing}
+    )
+    ordered = Window.partitionBy("recording_id", "stretch").orderBy("start_ms", "channel", "utterance_id")
+    before = F.sum("own_s").over(ordered.rowsBetween(Window.unboundedPreceding, -1))
+    part = F.floor(F.coalesce(before, F.lit(0.0)) / STRETCH_SUM_S).cast("bigint")
+    return placed.withColumn("stretch", F.col("stretch") + F.shiftleft(part, 32)).drop("own_s")
 
 
 @dataclass(frozen=True)

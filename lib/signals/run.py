@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, cast
 
 from speechlake import faults
+from speechlake.errors import ModelBroken
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.manifests.roots import roots_of
@@ -22,12 +23,14 @@ from speechlake.signals.staged import staged_ddl
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 
 # Two at once, so that the machine does not idle at the tail of a chunk.
 CHUNKS_AT_ONCE = 2
 CHUNK_SECONDS = 450.0
+# How long a cancelled chunk may take to end before Spark is asked again.
+CANCEL_EVERY_S = 0.5
 
 
 def commit_any(hold: Hold, stage: Stage) -> Measured:
@@ -37,9 +40,11 @@ def commit_any(hold: Hold, stage: Stage) -> Measured:
     return commit_measured(hold, stage)
 
 
-def staged_plan(hold: Hold, wanted: Sequence[Wanted], *, only: DataFrame | None = None) -> DataFrame | None:
+def staged_plan(
+    hold: Hold, wanted: Sequence[Wanted], *, only: DataFrame | None = None, given_up: bool = False
+) -> DataFrame | None:
     """What is to be measured, of all utterances or those in `only`, staged once; None when there is nothing."""
-    rows = unmeasured(hold.lake, hold.scope, wanted)
+    rows = unmeasured(hold.lake, hold.scope, wanted, given_up=given_up)
     if only is not None:
         rows = rows.join(only, on="utterance_id", how="left_semi")
     return stage_plan(hold, by_recording(rows, wanted).sortWithinPartitions("slot"))
@@ -65,7 +70,8 @@ def measured_chunks(
 ) -> Iterator[Measured]:
     """Measure a staged plan chunk by chunk and commit each, in order. `rate`: × real time of earlier runs.
 
-    Interrupted, it drops the chunks in flight and stops Spark's work on them at once.
+    Interrupted, it drops the chunks in flight and stops Spark's work on them at once; so where a model fails on
+    nearly all of a chunk, with ModelBroken.
     """
     sums = totals(plan)
     spread = spread_of(hold.lake.spark, wanted)
@@ -83,21 +89,36 @@ def measured_chunks(
             for chunk in cut:
                 waiting.append(pool.submit(work.stage, chunk))
                 if len(waiting) >= CHUNKS_AT_ONCE:
-                    yield _committed(hold, waiting.popleft().result(), done)
+                    yield _committed(hold, waiting[0].result(), done)
+                    waiting.popleft()
             while waiting:
-                yield _committed(hold, waiting.popleft().result(), done)
+                yield _committed(hold, waiting[0].result(), done)
+                waiting.popleft()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        hold.lake.spark.sparkContext.cancelAllJobs()
+        _stop(hold.lake.spark, waiting)
         raise
     finally:
         pool.shutdown()
+
+
+def _stop(spark: SparkSession, staging: Collection[Future[Stage]]) -> None:
+    """Cancel Spark's jobs until nobody stages: one who is between two of them would begin the next."""
+    while left := [future for future in staging if not future.done()]:
+        spark.sparkContext.cancelAllJobs()
+        wait(left, timeout=CANCEL_EVERY_S)
 
 
 def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
     measured = commit_measured(hold, stage)
     hold.staging.delete(stage)
     done.advance(measured.audio_s, measured.errors + measured.attempts)
+    if measured.broken:
+        raise ModelBroken(
+            f"{hold.scope}: nearly all clips of a chunk failed, {'; '.join(measured.broken)}",
+            hint="See that driver, device and model work, or take another --device. The clips are not blamed: "
+            "the same command measures them.",
+        )
     return measured
 
 

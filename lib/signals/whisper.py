@@ -13,6 +13,7 @@ from speechlake.signals.batching import Asked, Piece
 from speechlake.signals.devices import visible_index
 from speechlake.signals.extractor import FRONT_END, Clip, Identity, Measurement
 from speechlake.signals.failures import no_samples
+from speechlake.signals.whisper_prompt import require_room
 from speechlake.signals.whisper_text import measurement_of, needs_another_try, silent, worth_keeping
 from speechlake.signals.whisper_windows import FULL_S, parts, window_s
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from speechlake.signals.whisper_decoder import Decoder, Transcription
 
 COMPUTE_TYPES: Mapping[str, str] = {"cpu": "int8", "cuda": "float16"}
+# How often a stretch is sampled at a temperature above 0, as Whisper does.
+SAMPLES = 5
 # Fewer samples than one hop of the features hold no frame, and no speech.
 FEWEST_SAMPLES = 160
 
@@ -43,6 +46,8 @@ class Whisper:
 
     name: ClassVar[str] = "whisper"
     version: ClassVar[str] = "2"
+    # Raised alone where texts stay as they are: segments reach to the end of the text.
+    version_with_times: ClassVar[str] = "3"
     inputs: ClassVar[tuple[str, ...]] = ("language",)
 
     model: str = "whisper-base"
@@ -88,15 +93,21 @@ class Whisper:
 
     @property
     def seconds_per_second(self) -> float:
-        """The slowest honest rate: large-v3 on one slow core takes 2 to 3 s per padded second."""
-        return 5.0 if self.device == "cpu" else 0.2
+        """The slowest honest rate: large-v3 on one slow core takes 2 to 3 s per padded second, greedy.
+
+        Each beam or sample is decoded on its own, and aligning words takes half as long again.
+        """
+        decoded = max(self.beam_size, SAMPLES if self.temperatures[-1] > 0 else 1)
+        greedy = 5.0 if self.device == "cpu" else 0.2
+        return greedy * decoded * (1.5 if self.timestamps == "words" else 1.0)
 
     def identity(self) -> Identity:
-        """Model, weights and parameters; ModelError where the model cannot be had."""
+        """Model, weights and parameters; ModelError where the model cannot be had, UsageError for a long prompt."""
         files = self._files()
+        require_room(files.folder, self.initial_prompt, self.hotwords)
         return Identity(
             self.name,
-            self.version,
+            self.version if self.timestamps == "none" else self.version_with_times,
             model_id=files.model_id,
             model_sha256=files.sha256,
             licence=files.licence,
@@ -154,7 +165,7 @@ class Whisper:
         return [found[i] for i in range(len(clips))]
 
     def generation(self, temperature: float) -> dict[str, Any]:
-        """CTranslate2's arguments: beam search at 0, the best of five samples above, as Whisper does."""
+        """CTranslate2's arguments: beam search at 0, the best of several samples above."""
         same = {
             name: getattr(self, name)
             for name in ("length_penalty", "repetition_penalty", "no_repeat_ngram_size", "suppress_blank")
@@ -162,7 +173,7 @@ class Whisper:
         if temperature > 0:
             return same | {
                 "beam_size": 1,
-                "num_hypotheses": 5,
+                "num_hypotheses": SAMPLES,
                 "sampling_topk": 0,
                 "sampling_temperature": temperature,
             }

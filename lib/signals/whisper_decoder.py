@@ -19,6 +19,7 @@ from faster_whisper.transcribe import get_compression_ratio, get_suppressed_toke
 from speechlake.errors import ModelError
 from speechlake.signals.extractor import RATE_HZ, Samples
 from speechlake.signals.whisper_features import numpy_features, torch_features
+from speechlake.signals.whisper_prompt import token_limits
 from speechlake.signals.whisper_windows import FULL_S
 
 if TYPE_CHECKING:
@@ -114,12 +115,11 @@ class Decoder(WhisperModel):  # type: ignore[misc]  # faster-whisper has no type
         detected = self._detected(encoded, len(batch))
         codes = [said or found for said, (found, _) in zip(languages, detected, strict=True)]
         prompts = [self._prompt(code) for code in codes]
-        most = self._most_tokens(window_s)
+        length, most = token_limits(self._most_tokens(window_s), len(prompts[0]), self.max_length)
         results = self.model.generate(
             encoded,
             prompts,
-            # CTranslate2 stops after half of it, or where prompt and text fill it.
-            max_length=max(2 * most, most + len(prompts[0]) - 1),
+            max_length=length,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,

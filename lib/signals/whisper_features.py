@@ -63,5 +63,5 @@ def torch_features(batch: Sequence[Samples], window_s: float, extractor: Any, de
     made = ((torch.maximum(logs, floor) + 4.0) / 4.0).contiguous()
     if made.is_cuda:
         # CTranslate2 reads it on streams of its own.
-        torch.cuda.current_stream().synchronize()
+        torch.cuda.current_stream(made.device).synchronize()
     return made

@@ -45,7 +45,10 @@ def with_times(
 
 
 def _segments(decoder: Decoder, one: Transcription, tokens: list[int], frames: int) -> list[Said]:
-    """faster-whisper's own reading of timestamp tokens, for a stretch that begins at 0."""
+    """faster-whisper's own reading of timestamp tokens, for a stretch that begins at 0.
+
+    That leaves a last segment without an end to its next window; here there is none, and the stretch ends it.
+    """
     from speechlake.signals.whisper_decoder import Said
 
     tokenizer = decoder.tokenizer_of(one.decoded_as)
@@ -57,6 +60,11 @@ def _segments(decoder: Decoder, one: Transcription, tokens: list[int], frames: i
         segment_duration=frames / FRAMES_PER_SECOND,
         seek=0,
     )
+    rest = tokens[sum(len(span["tokens"]) for span in spans) :]
+    if any(token < tokenizer.eot for token in rest):
+        # It begins with the second of a pair of timestamps.
+        start = (rest[0] - tokenizer.timestamp_begin) * decoder.time_precision
+        spans.append({"start": start, "end": max(start, frames / FRAMES_PER_SECOND), "tokens": rest})
     said = [(tokenizer.decode(span["tokens"]).strip(), span) for span in spans]
     return [Said(text, float(span["start"]), float(span["end"])) for text, span in said if text]
 

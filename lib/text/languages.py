@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import langcodes
 
+from speechlake.errors import UsageError
 from speechlake.text.language_names import NAMES
 
 # Written without spaces between words: the error rate counts characters.
@@ -123,6 +124,14 @@ def _is_known(tag: langcodes.Language) -> bool:
 def primary(tag: str | None) -> str | None:
     """The primary subtag of a canonical tag (zh of zh-Hant-TW); null of null."""
     return tag.split("-", 1)[0].lower() if tag else None
+
+
+def language_of(said: str) -> str:
+    """The primary subtag of a `--language` in any spelling; UsageError for what is none."""
+    found = primary(canonical(said))
+    if found is None:
+        raise UsageError(f"--language {said!r} is not a language", hint="Give a tag such as ka, or a name.")
+    return found
 
 
 def to_whisper(tag: str | None) -> str | None:

@@ -116,6 +116,23 @@ def test_a_start_in_milliseconds_is_the_frame_of_the_same_milliseconds_of_an_int
         assert Start(ms / 1000).at(44_100) == int(cut(ramp, 44_100, ms, None)[0])
 
 
+def test_a_stream_that_is_not_rehearsed_is_the_same(decoder: Decoder) -> None:
+    expected = decode_bytes(decoder, FILES["flac"])
+    fd = os.memfd_create("test")
+    os.write(fd, FILES["flac"])
+    with decoder.stream(fd, start_s=1.0, rehearsed=False) as stream:
+        assert np.array_equal(whole(stream), expected.samples[stream.start_frame :])
+    os.close(fd)
+
+
+@pytest.mark.parametrize("rehearsed", [True, False])
+def test_what_is_not_to_be_rehearsed_has_no_sink_for_it(rehearsed: bool) -> None:
+    from speechlake.audio.pipe_sink import PipeSink, Start
+
+    sink = PipeSink(-1, Limits(), Start(rehearsed=rehearsed), lambda _: None)
+    assert (sink.rehearsal() is not None) is rehearsed
+
+
 def test_blocks_are_of_eight_seconds_and_their_length_is_known_after_the_last(decoder: Decoder) -> None:
     with streamed(decoder, FILES["wav"]) as stream:
         lengths = []

@@ -10,7 +10,7 @@ from lake_tools import QUIET
 
 from speechlake.compare import answers
 from speechlake.compare.hours import hours_by_language, hours_by_reason, in_place, judged_by_both
-from speechlake.compare.pairs import pairs
+from speechlake.compare.pairs import _is_comparable, pairs
 from speechlake.errors import UsageError
 from speechlake.ids import text_sha256
 from speechlake.jobs import compare_models, score_transcripts
@@ -116,6 +116,22 @@ def both(
     assert scored.counts == {"scores": 12}
     assert score_transcripts.run(lake, corpus=None, progress=QUIET).outcome == "nothing to do"
     return lake
+
+
+UNITS = [
+    # normaliser and unit of both sides; whether they can be compared
+    ("basic/1", "char", "basic/1", "char", True),
+    ("basic/1", "char", "basic/1", "word", False),
+    ("english/1", "word", "basic/1", "word", False),
+    ("basic/1", "word", None, None, False),
+]
+
+
+@pytest.mark.slow
+def test_scores_are_compared_where_normaliser_and_unit_are_the_same(spark: SparkSession) -> None:
+    sides = "a_normaliser string, a_unit string, b_normaliser string, b_unit string, expected boolean"
+    for row in spark.createDataFrame(UNITS, sides).withColumn("found", _is_comparable()).collect():
+        assert row.found == row.expected, row
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import wave
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from long_audio import RATE_HZ, Samples, conversation, prompts, silence, write
 
 from speechlake.audio.storage import stat_audio
 from speechlake.ids import utterance_id
+from speechlake.segments import recording as recording_module
+from speechlake.segments import worker
 from speechlake.segments.cutting import cut_points
 from speechlake.segments.segmenter import Segmenter
 from speechlake.segments.voice import Voice, open_voice_model
@@ -142,6 +145,43 @@ def test_failures_are_codes_and_only_what_may_pass_is_transient(tmp_path: Path, 
         ("STORAGE", True),
         ("STORAGE", True),
     ]
+
+
+def test_a_source_that_is_done_keeps_no_voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    living: weakref.WeakSet[Voice] = weakref.WeakSet()
+    most: list[int] = []
+
+    class Counted(Voice):
+        def __init__(self, *said: Any) -> None:
+            super().__init__(*said)
+            living.add(self)
+            most.append(len(living))
+
+    monkeypatch.setattr(recording_module, "Voice", Counted)
+    write(tmp_path / "quiet.wav", silence(400))
+    lines = [{"start_ms": start * 1000, "end_ms": start * 1000 + 40_000} for start in range(0, 400, 40)]
+    rows = segment(tmp_path, planned(tmp_path, "quiet.wav", *lines))
+    assert [row["speech_s"] for row in rows] == [0.0] * 10
+    assert most == [1] * 10
+
+
+def test_what_is_refused_is_not_decoded_twice_for_its_first_seconds(
+    tmp_path: Path, talk: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    own = worker.decoder()
+
+    class Noting:
+        def stream(self, fd: int, **said: Any) -> Any:
+            asked.append(said["rehearsed"])
+            return own.stream(fd, **said)
+
+    monkeypatch.setattr(worker, "decoder", Noting)
+    write(tmp_path / "talk.flac", talk)
+    for refuse in (True, False):
+        (row,) = segment(tmp_path, planned(tmp_path, "talk.flac", {"refuse": refuse}))
+        assert row["refused"] is refuse
+    assert asked == [False, True]
 
 
 # --- three hours -------------------------------------------------------------------------------------

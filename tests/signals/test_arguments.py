@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from speechlake.jobs import extract_signals
+from speechlake.jobs import calibrate, extract_signals
+from speechlake.lake import Lake
 
 
 @pytest.mark.parametrize(
@@ -22,3 +26,24 @@ def test_numbers_with_which_every_batch_would_fail_are_refused(
     with pytest.raises(SystemExit):
         extract_signals.arguments().parse_args(["--lake", "x", option, value])
     assert f"argument {option}: {value}: expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", ["nan", "0,nan", "inf", "-0.1", "0.2,0.1"])
+def test_temperatures_that_are_no_growing_numbers_up_to_one_are_refused(
+    said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        extract_signals.arguments().parse_args(["--lake", "x", f"--temperatures={said}"])
+    assert "argument --temperatures: invalid" in capsys.readouterr().err
+
+
+def test_languages_are_calibrated_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    for name in ("run", "resources", "device_named", "whisper_of"):
+        monkeypatch.setattr(calibrate, name, lambda *_, **said: asked.append(said.get("languages")))
+    monkeypatch.setattr(calibrate.job, "existing", lambda lake: lake)
+    said = ["--language", "en-US", "--language", "English", "--language", "DE"]
+    calibrate._call(
+        cast(Lake, SimpleNamespace(spark=None)), calibrate.arguments().parse_args(["--lake", "x", *said])
+    )
+    assert asked[-1] == ["de", "en"]

@@ -17,7 +17,7 @@ from lake_tools import QUIET, Tables, column, ingest, says, tables, wav, write_l
 
 from speechlake.signals.audio import Audio
 from speechlake.signals.outlook import show_outlook
-from speechlake.signals.plan import SLOTS, by_recording, chunks, wanted_of
+from speechlake.signals.plan import MAX_ATTEMPTS, SLOTS, by_recording, chunks, wanted_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -58,12 +58,14 @@ class Story:
         asked |= {key: "well" for key, name in self.names.items() if name == "picky@50"}
         (self.notes / "asked.json").write_text(json.dumps(asked))
 
-    def extract(self, step: str) -> None:
+    def extract(self, step: str, *, given_up: bool = False) -> None:
         from speechlake.jobs import extract_signals
 
         before, loads = self._lines("measured"), len(self._lines("loaded"))
         wanted = wanted_of([Audio(), FakeSpeech(str(self.notes))])
-        self.reports[step] = extract_signals.run(self.lake, wanted, corpus="c", progress=QUIET)
+        self.reports[step] = extract_signals.run(
+            self.lake, wanted, corpus="c", given_up=given_up, progress=QUIET
+        )
         self.heard[step] = Counter(self.names[key] for key in self._lines("measured")[len(before) :])
         self.loads[step] = len(self._lines("loaded")) - loads
         names = ("signals_audio", "signals_speech", "attempts", "content_hashes", "runs")
@@ -116,7 +118,7 @@ def fill(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """The steps: first, retried twice, spent, killed before a commit, adopted, touched, changed, a worker killed."""
+    """The steps: first, retried twice, spent, killed before a commit, adopted, touched, changed, a worker killed, given up."""
     from speechlake.lake import Lake
 
     spark.sparkContext.addPyFile(fake_extractors.__file__)
@@ -143,6 +145,8 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     told.forget(*told.names.values())
     (told.notes / "die_once").touch()
     told.extract("worker killed")
+    told.extract("given up")
+    told.extract("asked once more", given_up=True)
     return told
 
 
@@ -270,28 +274,63 @@ def test_a_worker_that_is_killed_costs_no_row(story):
     assert set(keys.values()) == {1}
 
 
+@pytest.mark.slow
+def test_what_is_given_up_is_measured_once_more_where_that_is_asked_for(story):
+    assert story.heard["given up"] == {}
+    assert story.heard["asked once more"] == {"flaky": 1}
+    numbers = [row["n"] for row in story.after["asked once more"]["attempts"]]
+    assert max(numbers) == MAX_ATTEMPTS + 1
+    assert story.reports["asked once more"].counts["spent"] == 1
+
+
 MINUTE_MS = 60_000
 STRETCHES = [
-    # intervals in minutes with their channels; stretch, utterances and minutes of each row of the plan
+    # intervals in minutes with their channels, the file's size in minutes of 16 kHz and 16 bits;
+    # stretch, utterances and minutes of each row of the plan
     pytest.param(
         [(start, start + 10, channel) for start in (0, 10, 20) for channel in "01"],
+        60,
         [(0, 4, 40), (1, 2, 20)],
         id="two channels of people who take turns",
     ),
     pytest.param(
         [(0, 60, "mix")] * 4,
+        60,
         [(0, 1, 60), (1 << 32, 1, 60), (3 << 32, 1, 60), (4 << 32, 1, 60)],
         id="the same hour in four lines",
+    ),
+    pytest.param(
+        [(start, start + 10, channel) for start in (0, 10) for channel in "0123"],
+        80,
+        [(0, 4, 40), (1 << 32, 4, 40)],
+        id="four channels",
+    ),
+    pytest.param(
+        [(0, None, channel) for channel in "01234567"], 16, [(0, 8, 128)], id="eight channels of two minutes"
+    ),
+    pytest.param(
+        [(0, None, channel) for channel in "0123"],
+        240,
+        [(0, 1, 240), (1 << 32, 1, 240), (3 << 32, 1, 240), (4 << 32, 1, 240)],
+        id="four channels of an hour",
+    ),
+    pytest.param(
+        [(start, start + 1, "mix") for start in range(0, 24 * 60, 60)],
+        24 * 60,
+        [(stretch, 3, 3) for stretch in range(8)],
+        id="a minute of each hour of a day",
     ),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("intervals", "found"), STRETCHES)
-def test_a_row_of_the_plan_is_a_stretch_and_less_where_its_intervals_overlap(spark, intervals, found):
-    place = ("r", "audio", "a.wav", None, None, None, None, "k", 1, "content", None, ["f"])
+@pytest.mark.parametrize(("intervals", "size", "found"), STRETCHES)
+def test_a_row_of_the_plan_is_a_stretch_and_less_where_its_channels_or_intervals_add_up(
+    spark, intervals, size, found
+):
+    place = ("r", "audio", "a.wav", None, None, None, None, "k", size * 60 * 32_000, "content", None, ["f"])
     rows = [
-        (f"u{i}", start * MINUTE_MS, end * MINUTE_MS, channel, *place)
+        (f"u{i}", start * MINUTE_MS, None if end is None else end * MINUTE_MS, channel, *place)
         for i, (start, end, channel) in enumerate(intervals)
     ]
     schema = (

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speechlake.errors import UsageError
 from speechlake.text import languages
 from speechlake.text.language_names import NAMES
-from speechlake.text.languages import canonical, primary, to_whisper
+from speechlake.text.languages import canonical, language_of, primary, to_whisper
 
 SPELLINGS = [
     # BCP 47, POSIX locales, any case and separator
@@ -123,3 +124,9 @@ def test_names_and_tags_need_no_language_data() -> None:
     )
     check = "assert (canonical('Deutsch'), canonical('eng'), canonical('zz')) == ('de', 'en', None)"
     subprocess.run([sys.executable, "-c", code + check], check=True)
+
+
+def test_a_language_that_is_asked_for_is_its_primary_subtag_or_refused() -> None:
+    assert [language_of(said) for said in ("Georgian", "pt-BR", "EN")] == ["ka", "pt", "en"]
+    with pytest.raises(UsageError, match="is not a language"):
+        language_of("unknown")
