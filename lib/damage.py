@@ -56,6 +56,11 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
 def _told(error: Exception) -> Iterator[str]:
     """What an error says, and what its causes in Java say, which PySpark leaves out of some."""
     yield str(error)
+    yield from told_by_java(error)
+
+
+def told_by_java(error: Exception) -> Iterator[str]:
+    """What Java's exceptions behind an error say, each with its class, the outermost first."""
     cause: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
     try:
         while cause is not None:

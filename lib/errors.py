@@ -18,6 +18,7 @@
     +-- AudioChanged                5  a file is not what the release recorded
     +-- DiskFull                    5  worth trying again once there is room
     +-- NoSpark                     5  worth trying again once the cluster answers
+    +-- NoStore                     5  worth trying again once the store answers
 
 Every message names the table, key, file or field, what was found, what was expected, what to do.
 """
@@ -109,6 +110,10 @@ class DiskFull(SpeechlakeError):
 
 class NoSpark(SpeechlakeError):
     """Java runs, and Spark did not start in it: mostly a master that does not answer."""
+
+
+class NoStore(SpeechlakeError):
+    """The store of a lake does not answer, or says that it cannot at the moment."""
 
 
 class AudioChanged(SpeechlakeError):
