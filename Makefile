@@ -67,7 +67,7 @@ check: setup build/typecheck ## ruff, format and mypy --strict on what is ours
 .PHONY: build/typecheck
 build/typecheck:
 	@rm -rf $@ && mkdir -p $@/speechlake
-	@ln -s $(CURDIR)/lib/* $(CURDIR)/jobs $(CURDIR)/schemas $(CURDIR)/policies $@/speechlake/
+	@ln -s "$(CURDIR)"/lib/* "$(CURDIR)/jobs" "$(CURDIR)/schemas" "$(CURDIR)/policies" $@/speechlake/
 
 format: setup ## format, and mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix .
