@@ -24,18 +24,21 @@ PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
 AIRFLOW_PYTEST = .venv-airflow/bin/python -m pytest -c tests/airflow/pytest.ini --rootdir tests/airflow
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates bench-voices airflow airflow-test airflow-e2e clean purge
+.PHONY: help setup setup-torch speech demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates bench-voices airflow airflow-test airflow-e2e clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
 
-setup: ## set up .venv, Java, Delta's jars and speech; does nothing when done (first time: 3 minutes)
+setup: ## set up .venv, Java and Delta's jars; does nothing when done (first time: 3 minutes)
 	@scripts/setup.sh
+
+speech: ## the same with the speech of demo and tests, from Debian packages
+	@scripts/setup.sh --speech
 
 setup-torch: ## the same with torch (first time: 6 minutes)
 	@scripts/setup.sh --torch
 
-demo: setup ## curate small corpora of real speech from manifests to a release, and check the result
+demo: speech ## curate small corpora of real speech from manifests to a release, and check the result
 	@echo '==> demo: laying out the corpora in build/demo'
 	@$(PYTHON_HERE) demo/prepare.py build/speech build/demo
 	@echo '==> demo: running the pipeline into the lake $(LAKE), and cutting it again under a stricter policy'
@@ -44,15 +47,15 @@ demo: setup ## curate small corpora of real speech from manifests to a release, 
 	@echo '==> demo: checking what the lake holds'
 	@$(PYTHON_HERE) demo/check.py $(LAKE)
 
-test: setup-torch ## the tests (under 20 minutes after set-up)
+test: setup-torch speech ## the tests (under 20 minutes after set-up)
 	@echo '==> running the tests, but those marked long'
 	@$(PYTEST) -m 'not long' $(ARGS)
 
-test-fast: setup ## the tests that take seconds (under 3 minutes)
+test-fast: speech ## the tests that take seconds (under 3 minutes)
 	@echo '==> running the tests, but those marked slow, long or torch'
 	@$(PYTEST) -m 'not slow and not long and not torch' $(ARGS)
 
-test-all: setup-torch ## all tests: many kills, clusters, large generated data
+test-all: setup-torch speech ## all tests: many kills, clusters, large generated data
 	@scripts/setup_object_store.sh
 	@echo '==> running all tests'
 	@$(PYTEST) $(ARGS)
@@ -67,7 +70,7 @@ check: setup build/typecheck ## ruff, format and mypy --strict on what is ours
 .PHONY: build/typecheck
 build/typecheck:
 	@rm -rf $@ && mkdir -p $@/speechlake
-	@ln -s $(CURDIR)/lib/* $(CURDIR)/jobs $(CURDIR)/schemas $(CURDIR)/policies $@/speechlake/
+	@ln -s "$(CURDIR)"/lib/* "$(CURDIR)/jobs" "$(CURDIR)/schemas" "$(CURDIR)/policies" $@/speechlake/
 
 format: setup ## format, and mend what ruff can mend
 	@$(VENV)/bin/ruff check --fix .
@@ -79,25 +82,25 @@ dist: setup ## build the wheel, and dist/speechlake.zip for spark-submit --py-fi
 airflow: dist ## set up .venv-airflow, which runs the DAGs of airflow_dags (first time: 3 minutes)
 	@scripts/airflow.sh
 
-airflow-test: dist ## the DAGs: integrity, commands, ends, and one real run with Spark (9 minutes on two busy cores)
+airflow-test: dist speech ## the DAGs: integrity, commands, ends, and one real run with Spark (9 minutes on two busy cores)
 	@scripts/airflow.sh --test
 	@echo '==> checking the types of the DAGs'
 	@cd airflow_dags && ../.venv-airflow/bin/mypy --config-file mypy.ini
 	@echo '==> running the tests of the DAGs'
 	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow $(ARGS)
 
-airflow-e2e: dist ## Airflow itself: scheduler, API server, runs over REST, a picture of a graph
+airflow-e2e: dist speech ## Airflow itself: scheduler, API server, runs over REST, a picture of a graph
 	@scripts/airflow.sh --test --browser
 	@$(JAVA) $(SHORT) $(AIRFLOW_PYTEST) tests/airflow/e2e_airflow.py $(ARGS)
 
 log-store: setup ## build dist/speechlake-s3.jar, for lakes on S3 that several drivers write
 	@$(JAVA) $(PYTHON_HERE) scripts/s3_log_store.py dist/speechlake-s3.jar
 
-cluster-test: setup ## jobs on a standalone cluster of this machine, compared with local runs (minutes)
+cluster-test: speech ## jobs on a standalone cluster of this machine, compared with local runs (minutes)
 	@echo '==> testing on a standalone cluster: a master and two workers on loopback addresses'
 	@$(PYTEST) tests/cluster $(ARGS)
 
-object-store-test: setup ## a lake and its audio on an S3 server of this machine (minutes)
+object-store-test: speech ## a lake and its audio on an S3 server of this machine (minutes)
 	@scripts/setup_object_store.sh
 	@echo '==> testing on an S3 server on a loopback address'
 	@$(PYTEST) tests/object_store $(ARGS)
@@ -105,25 +108,25 @@ object-store-test: setup ## a lake and its audio on an S3 server of this machine
 bench-ingest: setup ## rows per second and memory for manifests of 100,000 and 1,000,000 lines
 	@$(JAVA) $(PYTHON_HERE) benchmarks/ingest.py $(ARGS)
 
-bench-extraction: setup ## Whisper over a table of speech: speechlake against a UDF, a loop, the engine alone
+bench-extraction: speech ## Whisper over a table of speech: speechlake against a UDF, a loop, the engine alone
 	@$(JAVA) $(PYTHON_HERE) benchmarks/extraction.py $(ARGS)
 
 bench-planning: setup ## how long it takes to find 1 % unmeasured among 1,000,000 utterances
 	@$(JAVA) $(PYTHON_HERE) benchmarks/planning.py $(ARGS)
 
-bench-whisper-details: setup ## windows, timestamps, batches, clip lengths, decoding, features: per CPU second
+bench-whisper-details: speech ## windows, timestamps, batches, clip lengths, decoding, features: per CPU second
 	@$(PYTHON_HERE) benchmarks/whisper_details.py $(ARGS)
 
 bench-curation: setup ## duplicates among 1,000,000 clips, and 1,000,000 utterances cut again under a policy
 	@$(JAVA) $(PYTHON_HERE) benchmarks/curation.py $(ARGS)
 
-bench-near-duplicates: setup ## copies of real speech: how many are found, by coding and length
+bench-near-duplicates: speech ## copies of real speech: how many are found, by coding and length
 	@$(PYTHON_HERE) benchmarks/near_duplicates.py $(ARGS)
 
-bench-voices: setup-torch ## how alike the voices of one person are, and those of two, to the extractor speaker
+bench-voices: setup-torch speech ## how alike the voices of one person are, and those of two, to the extractor speaker
 	@$(PYTHON_HERE) benchmarks/voices.py $(ARGS)
 
-bench: setup-torch ## all benchmarks, one after another
+bench: setup-torch speech ## all benchmarks, one after another
 	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(JAVA) $(PYTHON_HERE) $$file $(ARGS); done
 
 clean: ## remove what demo, tests and builds wrote; keep .venv and what was downloaded

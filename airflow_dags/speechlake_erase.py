@@ -7,7 +7,8 @@ whether the file is still the one that was planned, `erase` erases.
 2. *Trigger* with its path. After `plan`, the run waits: *Required Actions* shows what would be erased.
 3. *Approve*, or *Reject*: then the rest is skipped, and nothing was touched. After 14 days without an answer the run
    fails, and nothing was touched.
-4. `<request>.report.md`, beside the request, is the answer for the person who asked.
+4. `<request>.report.md`, beside the request, tells the plan until then; at the end it is the answer for the person
+   who asked.
 
 **This cannot be taken back.** Releases that held the erased rows are replaced by successors without them: tell
 those who train on them. A corpus that was erased as a whole must be taken out of `corpora.yaml`: its next ingest
@@ -78,7 +79,7 @@ with DAG(
     **common(__doc__, late_after=ANSWER_WITHIN + timedelta(days=1)),
 ):
     # Every try reads the file anew: it reads what was approved, or ends.
-    erasure = ("--lake", LAKE, "--request", REQUEST, "--sha256", NOTED)
+    erasure = ("--lake", LAKE, "--request", REQUEST, "--sha256", NOTED, REPORT)
     planned = request(REQUEST)
     chain(
         planned,
@@ -91,5 +92,5 @@ with DAG(
             retries=0,
         ),
         unchanged(REQUEST, planned),
-        submit("erase-speakers", *erasure, REPORT, *WAIT, task_id="erase", outlets=[ERASED]),
+        submit("erase-speakers", *erasure, *WAIT, task_id="erase", outlets=[ERASED]),
     )

@@ -1,9 +1,10 @@
 """Every morning: compare the tables with what should have been measured, and start what is missing.
 
 `status` asks the tables, not Airflow: a night that failed, a run that somebody marked as done, an event that was
-lost, a model that was promoted, a failure that may pass. `incomplete` is the list of corpora of `corpora.yaml` with
-anything missing, stale or left to try again; `start` triggers `speechlake_corpus` for these. With nothing to do,
-both are skipped.
+lost, a model that was promoted, a failure that may pass. `incomplete` names the corpora of `corpora.yaml` with
+anything missing, stale or left to try again, of what every night measures; `start` triggers `speechlake_corpus` for
+these. While a manifest of any corpus stands refused, that run cuts no release: the night did not either, since a
+release never changes. With nothing to do, both are skipped.
 
 **When it fails**:
 
@@ -29,9 +30,10 @@ from speechlake_airflow.submit import submit
 
 
 @task.short_circuit
-def incomplete(status: dict[str, Any]) -> list[str]:
-    """Corpora with something left to do; none skips what follows."""
-    return list(status["incomplete"])
+def incomplete(status: dict[str, Any]) -> dict[str, Any]:
+    """What to start: corpora with something left to do, and whether a release may follow. Nothing skips what follows."""
+    names = list(status["incomplete"])
+    return {"corpora": names, "build": not status["refused"]} if names else {}
 
 
 with DAG(
@@ -42,11 +44,11 @@ with DAG(
     **common(__doc__, late_after=timedelta(hours=2)),
 ):
     status = submit("status", "--lake", LAKE, "--corpora", CORPORA)
-    names = incomplete(status.output)
-    names >> TriggerDagRunOperator(
+    asked = incomplete(status.output)
+    asked >> TriggerDagRunOperator(
         task_id="start",
         trigger_dag_id="speechlake_corpus",
-        conf={"corpora": names},
+        conf=asked,
         # A retry finds the run that the first try started.
         trigger_run_id="reconcile__{{ run_id }}",
         skip_when_already_exists=True,

@@ -110,7 +110,7 @@ def take(source: Iterator[Clip], count: int) -> list[Clip]:
     taken = [clip for clip, _ in zip(source, range(count), strict=False)]
     if len(taken) < count:
         raise SystemExit(
-            f"demo: {len(taken)} clips found, {count} needed: remove build/speech, run `make setup`"
+            f"demo: {len(taken)} clips found, {count} needed: remove build/speech, run `make speech`"
         )
     return taken
 

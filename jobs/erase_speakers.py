@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from speechlake import job
+from speechlake import job, logs
 from speechlake.erasure import report as reports
 from speechlake.erasure.alone import alone
 from speechlake.erasure.found import Found, Meant, found_by, meant, missing
@@ -65,7 +65,7 @@ def run(
     told: Told | None = None,
 ) -> Report:
     """Take all that `request` names out of the lake; `told` hears of every step before it, `progress` without it."""
-    reports.refuse_inside(report, lake)
+    reports.require_place(report, lake)
 
     def say(step: str) -> None:
         progress.say(f"{request.reference}: {step}")
@@ -125,6 +125,8 @@ def _followed(
     told("successors")
     held = [each for stage in stages for each in releases_of(stage.note) if each.newest]
     problems = [_successor(hold.lake, each, wait_s, progress) for each in held]
+    # The builds noted runs of their own.
+    logs.note_run(hold.job, hold.scope, hold.run_id)
     told("stage")
     for stage in stages:
         hold.staging.delete(stage)
@@ -177,7 +179,10 @@ def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.A
 
 
 def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str | None:
-    """Publish what the release's policy yields now, everyone else on their side; why not, or None."""
+    """Publish what the release's policy yields now, everyone else on their side, unless an interrupted run did; why
+    not, or None."""
+    if held.successor is not None and release_named(lake, held.successor):
+        return None
     release = release_named(lake, held.release) or {}
     policy = policy_of(release)
     by_hand = f"release {held.release} has no successor; build one by `speechlake build-splits`"

@@ -2,8 +2,9 @@
 
 Current is what the profile names, as in views and policies, and what runs by default. Whether an utterance
 lacks a measurement is the plan's own question, so that what stands here is what `extract-signals` would do.
-The last line lists as `incomplete` each corpus with anything missing, stale or to be tried again: of --corpora
-where that is given, else of the lake; none that was erased as a whole. Reads tables only; needs no model and no audio.
+The last line lists as `incomplete` each corpus that lacks anything of what runs by default, or of --extractor: missing,
+stale or to be tried again; as `refused` each with a manifest that was refused. Both are of --corpora where that is
+given, else of the lake, without what was erased. Reads tables only; needs no model and no audio.
 
     spark-submit --py-files dist/speechlake.zip jobs/status.py --lake s3a://corpus/lake --corpora corpora.yaml
 """
@@ -69,10 +70,10 @@ class Standing:
     cost: dict[str, Any] = field(default_factory=dict)
 
     def open_of(self, row: dict[str, Any], named: Sequence[str]) -> int:
-        """What an extractor leaves open. One that is not run by default counts where it has measured before."""
-        asked = row["extractor"] in (named or DEFAULT_EXTRACTORS)
-        begun = row["utterances"] > row["missing"]
-        return sum(int(row[name]) for name in OPEN) if asked or begun else 0
+        """What an extractor leaves open, where runs that name none measure by it: they would not mend another's."""
+        return (
+            sum(int(row[name]) for name in OPEN) if row["extractor"] in (named or DEFAULT_EXTRACTORS) else 0
+        )
 
     def is_complete(self, named: Sequence[str]) -> bool:
         """False where nothing was ever accepted, or anything is missing, stale or to be tried again."""
@@ -97,11 +98,15 @@ def run(
     # What the file does not name cannot be ingested by it, and what was erased is refused: both would fail for ever.
     asked = [each for each in found if not corpora or each.corpus in corpora]
     open_ones = [each.corpus for each in asked if not each.is_complete(extractors)]
-    erased = known_hashes(lake, "corpus", open_ones)
+    emptied = [each.corpus for each in asked if each.ingested and not each.ingested["manifests"]]
+    erased = known_hashes(lake, "corpus", open_ones) | known_hashes(lake, "lines", emptied)
     incomplete = [name for name in open_ones if name not in erased]
+    refused = [each.corpus for each in asked if each.ingested and each.ingested["refused"]]
     counts = {"corpora": {each.corpus: _counts(each) for each in found}}
     following = f"speechlake extract-signals --lake {lake.root}" if incomplete else None
-    return Report(NAME, counts=counts, next_step=following, more={"incomplete": incomplete})
+    return Report(
+        NAME, counts=counts, next_step=following, more={"incomplete": incomplete, "refused": refused}
+    )
 
 
 def _standings(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from speechlake.errors import DiskFull, SpeechlakeError, TableDamaged
+from speechlake.errors import Conflict, DiskFull, SpeechlakeError, TableDamaged
 from speechlake.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def disk_full(said: str) -> DiskFull | None:
 
 
 def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
-    """TableDamaged or DiskFull, where that is what `error` comes down to; None for anything else."""
+    """TableDamaged or DiskFull, where that is what `error` comes down to; None for anything else.
+
+    Conflict where the file is gone and the newest version of its table does without it.
+    """
     said = "\n".join(_told(error))
     full = disk_full(said)
     if full is not None:
@@ -46,6 +49,11 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
     if found is None or found["table"] not in TABLES:
         return None
     table, file = found["table"], found["file"].rstrip(".")
+    if _is_let_go(lake, table, file):
+        return Conflict(
+            f"table {table!r} in {lake.root} was read at a version whose file is deleted by now: {file}",
+            hint="Run again. Where jobs read for long, let upkeep spare more: maintain-tables --retention.",
+        )
     return TableDamaged(
         f"table {table!r} in {lake.root} cannot be read at version {_version(lake, table)}: {file} is gone or damaged",
         hint=f"Put the file back from a copy, or let the table forget it: speechlake repair-table --lake "
@@ -56,6 +64,11 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
 def _told(error: Exception) -> Iterator[str]:
     """What an error says, and what its causes in Java say, which PySpark leaves out of some."""
     yield str(error)
+    yield from told_by_java(error)
+
+
+def told_by_java(error: Exception) -> Iterator[str]:
+    """What Java's exceptions behind an error say, each with its class, the outermost first."""
     cause: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
     try:
         while cause is not None:
@@ -63,6 +76,19 @@ def _told(error: Exception) -> Iterator[str]:
             cause = cause.getCause()
     except Exception:  # Java has ended: no more will be told
         return
+
+
+def _is_let_go(lake: Lake, table: str, file: str) -> bool:
+    """True for a data file that the table's newest version does not name: others wrote it anew, and upkeep deleted it."""
+    from speechlake.table_files import stored_files
+
+    if file.startswith("_"):
+        return False
+    try:
+        # Names of data files hold nothing that a filter's text could take for its end.
+        return stored_files(lake, table).where(f"file = '{file.rpartition('/')[2]}'").isEmpty()
+    except Exception:  # the log itself is what is damaged
+        return False
 
 
 def _version(lake: Lake, table: str) -> str:

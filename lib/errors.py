@@ -19,6 +19,7 @@
     +-- DiskFull                    5  worth trying again once there is room
     +-- ModelBroken                 5  a model fails on everything: worth trying again once the device works
     +-- NoSpark                     5  worth trying again once the cluster answers
+    +-- NoStore                     5  worth trying again once the store answers
 
 Every message names the table, key, file or field, what was found, what was expected, what to do.
 """
@@ -114,6 +115,10 @@ class ModelBroken(SpeechlakeError):
 
 class NoSpark(SpeechlakeError):
     """Java runs, and Spark did not start in it: mostly a master that does not answer."""
+
+
+class NoStore(SpeechlakeError):
+    """The store of a lake does not answer, or says that it cannot at the moment."""
 
 
 class AudioChanged(SpeechlakeError):

@@ -6,14 +6,29 @@ pyarrow.fs reads audio; this module serves what lies beside tables, where Spark'
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from speechlake.errors import UsageError
+from speechlake.damage import told_by_java
+from speechlake.errors import NoStore, SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# What no other try mends. Looked for first: who has no credentials has often waited for a service that gives some.
+REFUSED: Final = re.compile(
+    r"AccessDenied|AccessControlException|Forbidden|Unauthorized|NoAuth|Credential|InvalidAccessKey|"
+    r"SignatureDoesNotMatch|UnsupportedFileSystem|No FileSystem|ClassNotFound|NoSuchBucket|UnknownStore|"
+    r"Status Code: 40[0134]"
+)
+# What passes: nobody answers, or the store says that it cannot now.
+PASSING: Final = re.compile(
+    r"ConnectException|ConnectTimeout|SocketTimeout|SocketException|NoRouteToHost|UnknownHost|NoHttpResponse|"
+    r"TimeoutException|[Tt]imed? ?out|Connection (?:refused|reset)|Unable to execute HTTP request|"
+    r"AWSStatus500|Throttl|SlowDown|InternalError|ServiceUnavailable|StandbyException|Status Code: 5\d\d"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,8 @@ class Files:
         return uri
 
     def require(self, uri: str) -> None:
-        """UsageError where the store of `uri` does not answer, or refuses us; that nothing is there yet is fine."""
+        """UsageError where the store of `uri` refuses us, NoStore where it does not answer; that nothing is there yet
+        is fine."""
         from py4j.protocol import Py4JJavaError
 
         try:
@@ -158,10 +174,13 @@ class Files:
         return str(fs.getScheme()) == "file"
 
 
-def _unreachable(uri: str, error: Any) -> UsageError:
-    """What Java says of the store, in one line; it names no secret."""
-    said = " ".join(str(error.java_exception.toString()).split())
+def _unreachable(uri: str, error: Exception) -> SpeechlakeError:
+    """What Java says of the store, in one line, which names no secret; NoStore where another try may end otherwise."""
+    chain = [" ".join(said.split()) for said in told_by_java(error)] or [type(error).__name__]
+    message, whole = f"Spark cannot reach {uri}: {chain[0][:300]}", "\n".join(chain)
+    if PASSING.search(whole) and not REFUSED.search(whole):
+        return NoStore(message, hint="Run the same command again once the store answers: docs/cluster.md.")
     return UsageError(
-        f"Spark cannot reach {uri}: {said[:300]}",
+        message,
         hint="A connector belongs to spark-submit's --packages, credentials and endpoint to the environment or its settings: docs/cluster.md.",
     )

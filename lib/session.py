@@ -138,7 +138,7 @@ def _java_options(cores: int) -> Iterator[str]:
     form = "log4j2-json.properties" if logs.is_json() else "log4j2.properties"
     log4j = resources.files("speechlake").joinpath(form)
     if isinstance(log4j, Path):
-        yield f"-Dlog4j2.configurationFile=file:{log4j}"
+        yield f"-Dlog4j2.configurationFile={log4j.as_uri()}"
     if cores <= FEW_CORES:
         # Only what is ten times as hot as by default goes to the optimising compiler, which else takes a third of
         # the CPU of a short run. Without it long runs take nearly twice the time.
@@ -148,7 +148,8 @@ def _java_options(cores: int) -> Iterator[str]:
         yield from (f"-XX:Tier4{name}={value}" for name, value in HOT.items())
     if class_archive().exists():
         # Silent where the archive is not of this Java or these jars: it would say so on standard output.
-        yield f"-XX:SharedArchiveFile={class_archive()}"
+        # Quoted, because Spark splits what it is told at spaces.
+        yield f'"-XX:SharedArchiveFile={class_archive()}"'
         yield "-Xlog:cds*=off"
 
 

@@ -1,8 +1,9 @@
 """Stages: what is dear to compute goes to plain Parquet first, is committed from there, then deleted.
 
 `<lake>/_staging/<job>/<scope>/<digest>/<run_id>/` is complete when Spark's success marker is there.
-The note beside the run's folder holds what a later run needs to commit it; it is written first and deleted
-first: a folder without a note is never adopted.
+The note beside the run's folder holds what a later run needs to commit it, and which version of the code wrote
+it; it is written first and deleted first: a folder without a note is never adopted. Nor is one of another
+version, whose columns need not fit the tables of this one: what it holds is computed again.
 
 Where a lock says that nobody else runs, what is incomplete is dead. On object stores another driver may be
 writing it: Spark would mark as complete what is left of a folder that was deleted meanwhile, and rows would be
@@ -18,9 +19,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from speechlake import faults
+from speechlake import __version__, faults
 from speechlake.errors import Overtaken
 from speechlake.files import Files
+from speechlake.schemas.contract import CONTRACT
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 # On an object store, what is incomplete and older than this is nobody's. The parse of a large corpus may take
 # hours, a chunk takes minutes.
 DEAD_AFTER_S = 7 * 24 * 3600.0
+WRITTEN_BY = "written_by"
+VERSION = f"{__version__}, contract {CONTRACT}"
+# Jobs whose stages have to be finished, whichever version began: half of somebody may be erased by then.
+ANY_VERSION = ("erase-speakers",)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Staging:
         """Compute `frame` once, into a stage. Interrupted, it leaves an incomplete stage, which is deleted later."""
         path = f"{self._folder}/{digest}/{run_id}"
         faults.point("before:stage")
-        self._files.write_text(f"{path}.json", json.dumps(note))
+        self._files.write_text(f"{path}.json", json.dumps({**note, WRITTEN_BY: VERSION}))
         faults.point("noted:stage")
         frame.write.mode("overwrite").parquet(path)
         self._require_note(path)
@@ -83,12 +89,13 @@ class Staging:
         return frame
 
     def complete(self) -> Iterator[Stage]:
-        """Every complete stage of this scope, whatever its digest; incomplete ones are deleted on the way."""
+        """Every complete stage of this scope, whatever its digest; others are deleted on the way."""
         for digest in self._files.folders(self._folder):
             for run_id in self._files.folders(f"{self._folder}/{digest}"):
                 path = f"{self._folder}/{digest}/{run_id}"
-                if self._files.exists(f"{path}/_SUCCESS") and self._files.exists(f"{path}.json"):
-                    yield Stage(path, digest, run_id, json.loads(self._files.read_text(f"{path}.json")))
+                note = self._note(path)
+                if note is not None and self._files.exists(f"{path}/_SUCCESS"):
+                    yield Stage(path, digest, run_id, note)
                 elif self._locked or self._is_dead(path):
                     self._files.delete(f"{path}.json")
                     self._files.delete(path)
@@ -121,6 +128,14 @@ class Staging:
             # Of what was never completed nobody knows the age here; it is left to upkeep.
             if other == run_id or DEAD_AFTER_S < self._files.age_s(path) < math.inf:
                 self._files.delete(path)
+
+    def _note(self, path: str) -> dict[str, Any] | None:
+        """What the note of a stage says; None where there is none, or one of another version of the code."""
+        if not self._files.exists(f"{path}.json"):
+            return None
+        note: dict[str, Any] = json.loads(self._files.read_text(f"{path}.json"))
+        written_by = note.pop(WRITTEN_BY, None)
+        return note if written_by == VERSION or self._job in ANY_VERSION else None
 
     def _require_note(self, path: str) -> None:
         if not self._locked and not self._files.exists(f"{path}.json"):

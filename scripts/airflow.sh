@@ -19,9 +19,12 @@ fi
 install_airflow() {
     need_space 3 "Airflow's packages"
     # An environment whose filling was interrupted may hold packages that pip takes for complete.
-    [ -e "$venv/.packages" ] || rm -rf "$venv"
-    [ -d "$venv" ] || logged venv-airflow .venv/bin/python -m venv "$venv" ||
-        fail "no virtual environment could be made in $venv (see $logs/venv-airflow.log)"
+    if [ ! -e "$venv/.packages" ] || ! is_done "$venv/.home" "$home"; then
+        rm -rf "$venv"
+        logged venv-airflow .venv/bin/python -m venv "$venv" ||
+            fail "no virtual environment could be made in $venv (see $logs/venv-airflow.log)"
+        printf '%s\n' "$home" >"$venv/.home"
+    fi
     rm -f "$venv"/.packages*
     logged pip-airflow "$venv/bin/python" -m pip install --disable-pip-version-check \
         -c "$dags/constraints.txt" -r "$dags/$requirements" ||
@@ -37,7 +40,8 @@ exec 9>build/.airflow.lock
 flock -n 9 || { say "==> waiting for another set-up of Airflow in this checkout" && flock 9; }
 
 [ -x .venv/bin/python ] || fail "the environment of speechlake is missing: make setup"
-key=$(printf '%s' "$PWD" | cat - "$dags"/requirements*.txt "$dags/constraints.txt" | sha256sum)
+home=$(home_of .venv/bin/python)
+key=$(printf '%s' "$home" | cat - "$dags"/requirements*.txt "$dags/constraints.txt" | sha256sum)
 step "$venv/$stamp" "$key" "installing Airflow and its Spark provider into $venv (about 3 minutes, 898 MB)" install_airflow
 
 if [ "${2:-}" = --browser ] && ! have_browser >/dev/null; then

@@ -25,7 +25,7 @@ def main() -> int:
     path.unlink(missing_ok=True)
     # Java dies of an archive that is cut short, so it gets its name when it is whole.
     new = path.with_suffix(".new")
-    os.environ["SPARK_SUBMIT_OPTS"] = f"-XX:ArchiveClassesAtExit={new} -Xlog:cds*=off"
+    os.environ["SPARK_SUBMIT_OPTS"] = f'"-XX:ArchiveClassesAtExit={new}" -Xlog:cds*=off'
     if _use() or not new.exists():
         new.unlink(missing_ok=True)
         return 1

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sets up all that `make demo` and, with --torch, `make test` need; what is done already is skipped.
+# Sets up all that jobs need, with --torch what the tests need, with --speech what demo and tests hear; what is done
+# already is skipped.
 #
-#   scripts/setup.sh [--torch]
+#   scripts/setup.sh [--torch] [--speech]
 #
 # PYTHON names another interpreter, JAVA_HOME another Java. All lands in .venv/ and build/; only a missing
 # Java or venv module is installed outside of the checkout, by apt, where that needs no password.
@@ -9,12 +10,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
-extras=demo,dev,extractors weights= stamp=.venv/.packages room=4
+extras=demo,dev,extractors weights= stamp=.venv/.packages room=4 speech=
 packages="installing the packages of constraints.txt into .venv (about 2 minutes, 0.5 GB to fetch)"
-if [ "${1:-}" = --torch ]; then
-    extras=demo,dev,extractors,torch weights=resemblyzer stamp=.venv/.packages-torch room=12
-    packages="installing the packages of constraints.txt and torch into .venv (about 5 minutes, 3 GB to fetch)"
-fi
+for said in "$@"; do
+    case $said in
+    --torch)
+        extras=demo,dev,extractors,torch weights=resemblyzer stamp=.venv/.packages-torch room=12
+        packages="installing the packages of constraints.txt and torch into .venv (about 5 minutes, 3 GB to fetch)"
+        ;;
+    --speech) speech=yes ;;
+    *) fail "$said is neither --torch nor --speech" ;;
+    esac
+done
 
 find_python() {
     local candidate found
@@ -77,6 +84,17 @@ fetch_jars() {
         fail "Ivy could not fetch Delta's jars (see $logs/jars.log): is the jar registry reachable from here?"
 }
 
+# Beside Spark's own jars, so that plain spark-submit and jobs started elsewhere find them too. A copy that is cut
+# short gets no name of a jar.
+copy_jars() {
+    local jar
+    for jar in build/jars/*.jar; do
+        cmp -s "$jar" "$1/${jar##*/}" && continue
+        cp "$jar" "$1/.new"
+        mv "$1/.new" "$1/${jar##*/}"
+    done
+}
+
 # A convenience: without it, commands start some seconds later.
 archive_classes() {
     logged classes .venv/bin/python scripts/class_archive.py || say "    left out (see $logs/classes.log)"
@@ -87,16 +105,18 @@ exec 9>build/.setup.lock
 flock -n 9 || { say "==> waiting for another set-up of this checkout" && flock 9; }
 
 python=$(find_python)
-home="$PWD with $("$python" -c 'import sys; print(sys.base_prefix, sys.version_info[:2])')"
+home=$(home_of "$python")
 key=$(printf '%s' "$home" | cat - setup.cfg pyproject.toml constraints.txt | sha256sum)
 is_done "$stamp" "$key" || need_venv_module
 scripts/java.sh
 step "$stamp" "$key" "$packages" install_packages
 step build/jars/.done "$(sha256sum <scripts/fetch_jars.py)" "fetching Delta's jars through Ivy (about 10 s, 10 MB)" fetch_jars
-step build/speech/.done "$(sha256sum <scripts/fetch_speech.sh)" "fetching speech of six voices from Debian packages (about 10 s, 100 MB)" scripts/fetch_speech.sh
-# Beside Spark's own jars, so that plain spark-submit and jobs started elsewhere find them too.
 jars=$(.venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])')/jars
-cp -u build/jars/*.jar "$jars/"
+copy_jars "$jars"
 [ ! -e build/java ] || export JAVA_HOME=$PWD/build/java
 key=$(cat scripts/class_archive.py constraints.txt <("${JAVA_HOME:+$JAVA_HOME/bin/}java" -version 2>&1) | sha256sum)
 step "$jars/.speechlake.jsa" "$key" "writing down Java's classes, so that commands start sooner (about 30 s, 200 MB)" archive_classes
+# Last, because jobs run without it, also where Debian packages cannot be had.
+if [ -n "$speech" ]; then
+    step build/speech/.done "$(sha256sum <scripts/fetch_speech.sh)" "fetching speech of six voices from Debian packages (about 10 s, 100 MB)" scripts/fetch_speech.sh
+fi

@@ -35,6 +35,9 @@ logged() {
     "$@" >"$log" 2>&1 </dev/null
 }
 
+# home_of PYTHON: where a virtual environment here lies, and whose Python it takes; moved or with another, it is broken.
+home_of() { printf '%s with %s' "$PWD" "$("$1" -c 'import sys; print(sys.base_prefix, sys.version_info[:2])')"; }
+
 # need_space GIB WHAT: fails unless the checkout's disk has that much room.
 need_space() {
     local free

@@ -60,7 +60,7 @@ def sample(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lak
 def speech() -> Path:
     """Real speech: `<voice>/<id>.wav` with `texts/<language>.txt`, fetched by set-up."""
     folder = PROJECT / "build" / "speech"
-    assert (folder / "texts").is_dir(), "run `make setup` first: it fetches the speech that tests use"
+    assert (folder / "texts").is_dir(), "run `make speech` first: it fetches what tests hear"
     return folder
 
 

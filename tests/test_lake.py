@@ -215,6 +215,20 @@ def test_a_complete_stage_is_adopted_and_an_incomplete_one_deleted(lake, rows):
     assert not Path(broken.path).exists()
 
 
+@pytest.mark.parametrize(("job", "adopted"), [("job", 0), ("erase-speakers", 1)])
+def test_a_stage_of_another_version_is_not_adopted_unless_it_must_be_finished(
+    lake, rows, monkeypatch, job, adopted
+):
+    # As a stage that was written before its table got a column.
+    frame = hashes(rows, "a").drop("content_sha256")
+    with monkeypatch.context() as before, lake.hold(job, "c", "r1") as hold:
+        before.setattr("speechlake.staging.VERSION", "0.0.9, contract 1")
+        stage = hold.staging.write("d", "r1", frame, {})
+    with lake.hold(job, "c", "r2") as hold:
+        assert hold.adopt(lambda stage: hold.staging.read(stage).count()) == adopted
+    assert not Path(stage.path).exists()
+
+
 def test_a_kill_while_a_stage_is_deleted_leaves_nothing_that_the_next_run_adopts(lake, rows, monkeypatch):
     from speechlake.files import Files
 

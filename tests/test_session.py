@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,23 @@ def test_a_class_archive_is_named_where_set_up_left_one(
     monkeypatch.setattr(session, "spark_jars", lambda: tmp_path)
     assert not [option for option in session._java_options(2) if "cds" in option]
     session.class_archive().touch()
-    assert f"-XX:SharedArchiveFile={tmp_path / 'speechlake.jsa'}" in list(session._java_options(2))
+    assert f'"-XX:SharedArchiveFile={tmp_path / "speechlake.jsa"}"' in list(session._java_options(2))
+
+
+def test_places_with_spaces_in_their_names_stay_one_option_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my checkout"
+    folder.mkdir()
+    monkeypatch.setattr(session.resources, "files", lambda package: folder)
+    monkeypatch.setattr(session, "spark_jars", lambda: folder)
+    session.class_archive().touch()
+    told = shlex.split(" ".join(session._java_options(64)))
+    assert told == [
+        f"-Dlog4j2.configurationFile=file://{tmp_path}/my%20checkout/log4j2.properties",
+        f"-XX:SharedArchiveFile={folder}/speechlake.jsa",
+        "-Xlog:cds*=off",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from speechlake import logs
+
 if TYPE_CHECKING:
     from speechlake.hold import Hold
 
@@ -25,6 +27,8 @@ def alone(hold: Hold, wait_s: float) -> Iterator[None]:
     with ExitStack() as stack:
         for job, scope in sorted(_others(hold)) if hold.lake.is_local else ():
             stack.enter_context(hold.lake.hold(job, scope, hold.run_id, wait_s=wait_s))
+        # Each hold has noted the other job as the one at work.
+        logs.note_run(hold.job, hold.scope, hold.run_id)
         yield
 
 

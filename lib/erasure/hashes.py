@@ -38,7 +38,7 @@ def planned(lake: Lake, request: Request, said: Meant, there: Found, salt: str) 
 
     frames = [
         of(there.utterances, "utterance", "utterance_id"),
-        of(there.utterances, "source_id", "corpus", "source_id"),
+        of(there.utterances, "given", "corpus", "source_id"),
         of(there.recordings, "recording", "recording_id"),
         of(there.manifests, "manifest", "corpus", "uri", "sha256"),
         of(there.manifests, "manifest_uri", "corpus", "uri"),
@@ -64,6 +64,8 @@ def _named(lake: Lake, said: Meant, there: Found, salt: str) -> DataFrame:
         "lines": [*said.speakers_corpora, *{speaker.partition(":")[0] for speaker in said.speakers}],
     }
     rows = [(kind, hash_of(salt, kind, value)) for kind, values in plain.items() for value in values]
+    # A source id may be others' too, in another recording or manifest: it refuses lines only where it was asked for.
+    rows += [("source_id", hash_of(salt, "source_id", *pair)) for pair in said.source_ids]
     few = lake.spark.createDataFrame(rows, "kind string, hash string")
     concerned = there.utterances.select("corpus").unionByName(there.recordings.select("corpus")).distinct()
     lines = hashed(salt, "lines", F.col("corpus"))

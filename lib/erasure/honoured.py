@@ -55,8 +55,8 @@ def manifests_left(lake: Lake, corpus: str, versions: Sequence[Mapping[str, Any]
 
 
 def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> DataFrame:
-    """`lines`, parsed lines of a corpus, in which those of erased speakers, recordings, utterances and source ids
-    say nothing.
+    """`lines`, parsed lines of a corpus, in which those of erased speakers, recordings and utterances, and of source
+    ids that a request named, say nothing.
 
     They are refused `ERASED`, without their bytes. In a corpus that somebody was erased from, no refused line
     keeps its bytes: nobody can tell whose it is.
@@ -122,12 +122,17 @@ def refusals_without_erased(lake: Lake, refused: DataFrame) -> DataFrame:
     salt, hashes = salt_of(lake), lake.read("tombstones")
     ids = {
         "utterance": hashed(salt, "utterance", F.col("given")),
+        # What lakes that were erased from by an older version remember of all that went.
         "source_id": hashed(salt, "source_id", F.col("corpus"), F.col("given")),
+        "given": hashed(salt, "given", F.col("corpus"), F.col("given")),
     }
     erased = F.lit(False)
     for kind, value in ids.items():
-        dead = of_kind(hashes, kind).select(F.col("hash").alias(kind), F.lit(True).alias(f"erased_{kind}"))
-        refused = refused.withColumn(kind, value).join(dead, on=kind, how="left").drop(kind)
+        dead = of_kind(hashes, kind).select(
+            F.col("hash").alias(f"hash_{kind}"), F.lit(True).alias(f"erased_{kind}")
+        )
+        marked = refused.withColumn(f"hash_{kind}", value)
+        refused = marked.join(dead, on=f"hash_{kind}", how="left").drop(f"hash_{kind}")
         erased = erased | F.coalesce(F.col(f"erased_{kind}"), F.lit(False))
     silent = erased | of_any_corpus()
     nothing = {

@@ -31,14 +31,28 @@ Account = dict[str, Any]
 LISTED = ("files", "shared_files", "manifests")
 
 
-def refuse_inside(path: Path | None, lake: Lake) -> None:
-    """UsageError where a report would lie in the lake, whose files must name nobody."""
-    if path is not None and lake.is_local:
+def require_place(path: Path | None, lake: Lake) -> None:
+    """UsageError where a report cannot be written, or would lie in the lake, whose files must name nobody."""
+    if path is None:
+        return
+    if lake.is_local:
         root = Path(lake.root.removeprefix("file://").removeprefix("file:")).resolve()
         if path.resolve().is_relative_to(root):
             raise UsageError(
                 f"--report {path} lies in the lake", hint="A report names who was erased: write it elsewhere."
             )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file in (path, json_path(path)):
+            was_there = file.exists()
+            file.open("a").close()
+            if not was_there:
+                file.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--report {path} cannot be written: {error.strerror or error}",
+            hint="Name a file in a folder that this user may write to.",
+        ) from None
 
 
 def account(lake: Lake, request: Request, there: Found, found: Counted, mentions: Sequence[str]) -> Account:
@@ -121,7 +135,6 @@ def write_report(
         "written_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     whole["left_to_do"] = [*_left(whole), *problems]
-    path.parent.mkdir(parents=True, exist_ok=True)
     json_path(path).write_text(json.dumps(whole, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     path.write_text("\n".join(_markdown(whole)) + "\n", encoding="utf-8")
 

@@ -5,7 +5,7 @@ requested_by: privacy office    # stands in the report alone
 date: "2026-11-25"
 erase:
   - {speaker: "1272", namespace: librispeech}
-  - {speaker: "17", corpus: calls}          # in the namespace of that corpus
+  - {speaker: "0012", corpus: calls}        # in the namespace of that corpus
   - {path: interviews/anna.wav, corpus: calls}
   - {recording: 5f0c…}
   - {utterance: 91ab…}

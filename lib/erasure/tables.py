@@ -30,7 +30,7 @@ _OTHERS: Mapping[str, Ways] = {
     "quarantine": _MANIFEST,
     "segmentations": (*_UTTERANCE, *_RECORDING),
     "audio_pairs": (*_UTTERANCE, ("utterance", ("other_id",)), ("corpus", ("other_corpus",))),
-    "import_refusals": (("utterance", ("given",)), ("source_id", ("corpus", "given")), *_CORPUS),
+    "import_refusals": (("utterance", ("given",)), ("given", ("corpus", "given")), *_CORPUS),
     "assignments": (("link_key", ("link_key",)),),
     "chunks": _CORPUS,
 }

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
 
-# Kinds that stay in `tombstones`. `lines` marks corpora that keep no refused lines any more: nobody can tell
-# whose a line is that could not be read.
-KEPT = ("speaker", "recording", "utterance", "source_id", "manifest", "corpus", "lines")
+# Kinds that stay in `tombstones`. `source_id` are those that requests named, `given` those of all that went, which
+# imports may still name. `lines` marks corpora that keep no refused lines any more: nobody can tell whose a line is
+# that could not be read.
+KEPT = ("speaker", "recording", "utterance", "source_id", "given", "manifest", "corpus", "lines")
 
 
 def salt_of(lake: Lake) -> str:

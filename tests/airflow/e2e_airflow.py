@@ -51,7 +51,7 @@ def replaced(tmp_path_factory):
         scratch,
         SPEECHLAKE_SPARK_HOME=str(FAKE_SPARK),
         FAKE_SPARK_LOG=str(scratch / "commands.jsonl"),
-        FAKE_SPARK_ENDS=json.dumps([{"job": "status", "says": {"incomplete": ["prompts"]}}]),
+        FAKE_SPARK_ENDS=json.dumps([{"job": "status", "says": {"incomplete": ["prompts"], "refused": []}}]),
     )
     yield airflow
     airflow.stop()

@@ -32,7 +32,7 @@ print(json.dumps(found))
 
 def lay_out(folder: Path) -> Path:
     """`prompts` with six clips and their texts; `broken` with one line of six that can be read."""
-    assert (SPEECH / "texts").is_dir(), "run `make setup` first: it fetches the speech"
+    assert (SPEECH / "texts").is_dir(), "run `make speech` first"
     texts = _texts(SPEECH / "texts" / "en.txt")
     voice = SPEECH / "en_US_f_Allison"
     clips = [file for file in sorted(voice.glob("*.wav")) if len(texts.get(file.stem, "").split()) > 3]

@@ -51,7 +51,7 @@ def seen():
 def rendered(seen, lake, fake_spark, run_dag, monkeypatch):
     """`rendered(name, dag, parameters, mark)`: the run, with every command recorded, and the folder of its files."""
     monkeypatch.delenv("SPEECHLAKE_CACHE", raising=False)
-    fake_spark({"job": "status", "says": {"incomplete": []}})
+    fake_spark({"job": "status", "says": {"incomplete": [], "refused": []}})
     (lake / REQUEST).write_text("speakers: [a]\n")
 
     def run(name: str, dag_id: str, said: dict[str, Any], mark: str | None) -> tuple[Run, Path]:

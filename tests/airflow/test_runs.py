@@ -75,17 +75,20 @@ def test_a_retry_of_a_release_has_the_name_of_the_first_try(lake, fake_spark, ru
     assert len(set(names)) == 1
 
 
-def test_what_is_incomplete_is_started_and_nothing_else(lake, fake_spark, run_dag):
-    fake_spark({"job": "status", "says": {"incomplete": ["meetings"]}})
+@pytest.mark.parametrize("refused", [[], ["calls"]])
+def test_what_is_incomplete_is_started_and_cuts_a_release_only_where_nothing_is_refused(
+    lake, fake_spark, run_dag, refused
+):
+    fake_spark({"job": "status", "says": {"incomplete": ["meetings"], "refused": refused}})
     unpause("speechlake_corpus")
     run = run_dag("speechlake_reconcile")
     assert run.state == "success", run.states
     (started,) = runs_of("speechlake_corpus", f"reconcile__{run.run_id}")
-    assert started.conf == {"corpora": ["meetings"]}
+    assert started.conf == {"corpora": ["meetings"], "build": not refused}
 
 
 def test_with_nothing_incomplete_nothing_is_started(lake, fake_spark, run_dag):
-    fake_spark({"job": "status", "says": {"incomplete": []}})
+    fake_spark({"job": "status", "says": {"incomplete": [], "refused": []}})
     run = run_dag("speechlake_reconcile")
     assert run.state == "success"
     assert run.states["start"] == "skipped"

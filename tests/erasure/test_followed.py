@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -9,17 +11,24 @@ from unittest.mock import Mock
 import pytest
 from lake_tools import QUIET
 
+from speechlake import logs
+from speechlake.erasure.alone import alone
 from speechlake.errors import Busy, ConfigError, Conflict, DiskFull, LeakFound, Overtaken
 from speechlake.jobs import erase_speakers
 
+# Whose lines the log says they are.
+OWN = {"job": "erase-speakers", "scope": "lake", "run_id": "e"}
 HELD = {"release": "r1", "build_id": "b", "splits": 1, "decisions": 0, "successor": "r1.e1", "newest": True}
 
 
-def followed(monkeypatch: pytest.MonkeyPatch, error: Exception) -> tuple[Any, list[str]]:
-    monkeypatch.setattr(erase_speakers, "release_named", lambda lake, name: {"policy": "p"})
+def followed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, releases: Sequence[str] = ("r1",)
+) -> tuple[Any, list[str]]:
+    there = {name: {"policy": "p"} for name in releases}
+    monkeypatch.setattr(erase_speakers, "release_named", lambda lake, name: there.get(name))
     monkeypatch.setattr(erase_speakers, "policy_of", Mock())
     monkeypatch.setattr(erase_speakers.build_splits, "run", Mock(side_effect=error))
-    hold: Any = Mock()
+    hold: Any = Mock(**OWN)
     stage: Any = SimpleNamespace(note={"releases": [HELD]})
     try:
         return hold, erase_speakers._followed(hold, [stage], 0, QUIET, lambda step: None)
@@ -43,3 +52,27 @@ def test_a_successor_that_can_never_be_cut_is_told_and_the_stage_goes(
     hold, [told] = followed(monkeypatch, error)
     assert told.startswith("release r1 has no successor")
     assert hold.staging.delete.called
+
+
+def test_a_successor_that_an_interrupted_run_cut_is_there_and_the_log_is_the_erasures_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs.note_run("build-splits", "main", "another")
+    hold, told = followed(monkeypatch, LeakFound("never asked"), ["r1", "r1.e1"])
+    assert told == []
+    assert logs._run == OWN
+    assert hold.staging.delete.called
+
+
+def test_an_erasure_that_keeps_all_others_out_is_still_the_one_that_speaks() -> None:
+    hold: Any = Mock(**OWN)
+
+    def held(job: str, scope: str, run_id: str, **_: Any) -> Any:
+        logs.note_run(job, scope, run_id)
+        return nullcontext()
+
+    hold.lake = Mock(is_local=True, root="/lake", hold=held)
+    hold.lake.read.return_value.select.return_value.collect.return_value = []
+    hold.lake.files.names.return_value = []
+    with alone(hold, 0):
+        assert logs._run == OWN

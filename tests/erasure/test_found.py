@@ -11,8 +11,10 @@ from erasure_story import request
 from erasure_tools import Frames
 
 from speechlake.erasure.found import Found, found_by, meant, missing
+from speechlake.erasure.hashes import planned
 from speechlake.erasure.links import lost_keys
 from speechlake.erasure.mentions import mentions
+from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
 from speechlake.ids import make_id, recording_id
 from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, REPEATS, SEGMENTATIONS, UTTERANCES
@@ -101,6 +103,25 @@ def test_link_keys_go_that_nobody_else_has(lake: Any) -> None:
     assert own | lost <= keys
     shared = {("recording", "both"), ("session", "shared"), ("speaker", "ns:anna"), ("speaker", "other:zoe")}
     assert not keys & {make_id(*link) for link in shared}
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"speaker": "zoe", "corpus": "calls"}, []),
+        ({"source_id": "source z1", "corpus": "calls"}, ["source z1"]),
+    ],
+)
+def test_a_source_id_refuses_lines_only_where_the_request_names_it(
+    lake: Any, said: dict[str, str], named: list[str]
+) -> None:
+    asked = request(erase=[said])
+    with found(lake, said) as there:
+        rows = planned(lake, asked, meant(lake, asked), there, "salt").collect()
+    assert {row.hash for row in rows if row.kind == "source_id"} == {
+        hash_of("salt", "source_id", "calls", name) for name in named
+    }
+    assert hash_of("salt", "given", "calls", "source z1") in {row.hash for row in rows}
 
 
 def test_what_is_not_there_is_named_and_an_unknown_corpus_or_namespace_too(lake: Any) -> None:

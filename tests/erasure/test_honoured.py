@@ -35,7 +35,7 @@ def lines(spark: SparkSession, *said: Mapping[str, Any]) -> DataFrame:
     return spark.createDataFrame([tuple({**plain, **row}.get(name) for name in names) for row in said], LINES)
 
 
-def test_lines_of_erased_speakers_recordings_utterances_and_source_ids_say_nothing_but_where_they_stand(
+def test_lines_of_erased_speakers_recordings_utterances_and_named_source_ids_say_only_where_they_stand(
     spark: SparkSession,
 ) -> None:
     lake = buried(
@@ -44,6 +44,8 @@ def test_lines_of_erased_speakers_recordings_utterances_and_source_ids_say_nothi
         recording=["r2"],
         utterance=["u3"],
         source_id=[("c", "call-4"), ("d", "call-5")],
+        # Of somebody who went: others count their clips alike.
+        given=[("c", "call-5")],
     )
     said = [
         {
@@ -115,8 +117,11 @@ def test_erased_lines_are_told_apart_also_where_a_line_is_several_rows(
     assert (verdict.lines, verdict.utterances, verdict.quarantined, verdict.erased) == (3, 1, 2, 1)
 
 
-def test_an_import_that_names_an_erased_utterance_keeps_nothing_of_the_row(spark: SparkSession) -> None:
-    lake = buried(spark, utterance=["u1"], source_id=[("c", "call-7")])
+@pytest.mark.parametrize("kind", ["given", "source_id"])
+def test_an_import_that_names_an_erased_utterance_keeps_nothing_of_the_row(
+    spark: SparkSession, kind: str
+) -> None:
+    lake = buried(spark, utterance=["u1"], **{kind: [("c", "call-7")]})
     ddl = "corpus string, given string, said string, detail string, reason string"
     said = [
         (None, "u1", "s", "d", "UNKNOWN_UTTERANCE"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from speechlake.config import loads
+from speechlake.erasure import request
 from speechlake.erasure.request import has_word, load_request
 from speechlake.errors import ConfigError, UsageError
 from speechlake.ids import recording_id
@@ -39,6 +41,12 @@ def test_a_request_names_speakers_recordings_utterances_and_corpora(tmp_path: Pa
     assert said.erase[2].recording_id == recording_id("calls", "audio", "a/zoe.wav")
     assert [*said.erase[2].names()] == ["a/zoe.wav"]
     assert (said.date, said.reference) == ("2026-11-25", "p-17")
+
+
+def test_the_example_of_the_docstring_is_a_request() -> None:
+    _, example = str(request.__doc__).split("\n\n", 1)
+    ids = example.replace("5f0c…", "a" * 32).replace("91ab…", "b" * 32)
+    assert len(loads(ids, "example", request.Request).erase) == 7
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_refused_rows_of_imports_go_by_utterance_and_by_source_id_of_their_corpu
     filled = rows(
         IMPORT_REFUSALS, *[(n, {"row_id": n, "given": g, "corpus": c}) for n, (g, c) in said.items()]
     )
-    asked = plan(spark, utterance=["u1"], source_id=[("a", "call-7")])
+    asked = plan(spark, utterance=["u1"], given=[("a", "call-7")])
     gone = going(of(spark, IMPORT_REFUSALS, filled), "import_refusals", asked)
     assert keys(gone, "row_id") == [("1",), ("2",)]
 
@@ -96,7 +96,7 @@ def test_refused_rows_of_imports_that_named_no_corpus_forget_whom_they_named(
     said = {"1": ("call-7", None), "2": ("call-7", "b"), "3": ("0" * 32, None), "4": (None, None)}
     filled = [(n, {"row_id": n, "given": g, "corpus": c, "said": "words"}) for n, (g, c) in said.items()]
     lake = of(spark, IMPORT_REFUSALS, rows(IMPORT_REFUSALS, *filled))
-    less = redacted(lake, "import_refusals", plan(spark, source_id=[("a", "call-7")]))
+    less = redacted(lake, "import_refusals", plan(spark, given=[("a", "call-7")]))
     assert keys(less, "row_id", "given", "said", "detail") == [(n, None, None, None) for n in ("1", "4")]
 
 

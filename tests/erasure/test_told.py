@@ -1,15 +1,18 @@
-"""What the report of an erasure says where there is more than it lists."""
+"""What the report of an erasure says where there is more than it lists, and where it may lie."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from speechlake.erasure import report
+from speechlake.errors import UsageError
 
 if TYPE_CHECKING:
-    import pytest
     from pyspark.sql import SparkSession
 
 
@@ -40,3 +43,15 @@ def test_what_is_not_listed_is_counted_with_its_roots(
     assert "Of the files 2 are listed; 2 more lie under /audio, s3://calls." in text
     assert "4 recordings stay because others speak in them" in text
     assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["more_manifests"] == 0
+
+
+def test_a_place_where_no_report_can_be_written_is_refused_at_the_start_and_another_is_left_as_it_was(
+    tmp_path: Path,
+) -> None:
+    lake: Any = SimpleNamespace(root=str(tmp_path / "lake"), is_local=True)
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path, tmp_path / "file" / "r.md"):
+        with pytest.raises(UsageError, match=r"--report .* cannot be written"):
+            report.require_place(place, lake)
+    report.require_place(tmp_path / "new" / "r.md", lake)
+    assert list((tmp_path / "new").iterdir()) == []

@@ -15,7 +15,7 @@ from watched import copied, difference, forget_logs, values
 
 from speechlake import job
 from speechlake.damage import damage_of
-from speechlake.errors import DiskFull, TableDamaged
+from speechlake.errors import Conflict, DiskFull, TableDamaged
 from speechlake.jobs import repair_table, sql
 from speechlake.lake import Lake
 
@@ -71,6 +71,18 @@ def test_a_job_that_misses_a_file_names_table_version_and_file_and_a_scheduler_d
     for part in ("'transcripts'", f"at version {version}", gone.name, "repair-table", "docs/reliability.md"):
         assert part in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_reader_of_an_older_version_whose_file_upkeep_deleted_may_try_again(small: Lake) -> None:
+    (gone, *_) = data_files(small, "transcripts")
+    reading = small.read("transcripts")
+    DeltaTable(small.path("transcripts")).delete()
+    gone.unlink()
+    with pytest.raises(Exception, match=gone.name) as found:
+        reading.collect()
+    told = damage_of(small, found.value)
+    assert isinstance(told, Conflict)
+    assert gone.name in told.message
 
 
 @pytest.mark.long

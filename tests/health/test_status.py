@@ -69,7 +69,7 @@ def printed(lake: Lake, **said: Any) -> tuple[str, Any]:
 def test_status_lists_what_is_incomplete_with_what_the_file_names_and_the_lake_lacks(sample):
     text, report = printed(sample, corpora=["calls", "new"], price_per_device_hour=36.0)
     # Books is shown, and no command that reads the file could complete it.
-    assert report.more == {"incomplete": ["calls", "new"]}
+    assert report.more == {"incomplete": ["calls", "new"], "refused": []}
     assert "books" in text
     assert report.counts["corpora"]["calls"]["extractors"]["audio"] == dict(
         zip(status.COUNTED, (6, 4, 0, 0, 0, 1, 1), strict=True)
@@ -86,7 +86,7 @@ def test_status_lists_what_is_incomplete_with_what_the_file_names_and_the_lake_l
 def test_one_extractor_may_be_asked_for_alone(sample):
     _, report = printed(sample, extractors=["audio"])
     # What fails for good is not incomplete: of books only b4 was not measured.
-    assert report.more == {"incomplete": ["calls"]}
+    assert report.more["incomplete"] == ["calls"]
 
 
 def test_an_extractor_that_is_none_is_a_users_mistake(sample):
@@ -94,12 +94,10 @@ def test_an_extractor_that_is_none_is_a_users_mistake(sample):
         printed(sample, extractors=["speach"])
 
 
-def test_an_extractor_beyond_the_default_counts_where_it_has_measured(sample):
-    row = dict.fromkeys(COUNTED, 0) | {"extractor": "events", "utterances": 5, "missing": 5}
-    begun = row | {"missing": 3, "measured": 2}
+def test_an_extractor_beyond_the_default_counts_only_where_it_is_asked_for(sample):
+    row = dict.fromkeys(COUNTED, 0) | {"extractor": "events", "utterances": 5, "missing": 3, "measured": 2}
     accepted = {"manifests": 1, "refused": 0}
     assert status.Standing("c", accepted, [row]).is_complete([])
-    assert not status.Standing("c", accepted, [begun]).is_complete([])
     assert not status.Standing("c", accepted, [row]).is_complete(["events"])
 
 
@@ -119,7 +117,7 @@ def test_a_lake_that_nothing_measured_lacks_what_runs_by_default(spark, tmp_path
     assert {name: found["missing"] for name, found in by_extractor.items()} == dict.fromkeys(
         ("audio", "speech", "whisper", "audio_keys"), 1
     )
-    assert report.more == {"incomplete": ["c"]}
+    assert report.more["incomplete"] == ["c"]
 
 
 def test_before_the_first_ingest_every_corpus_of_the_file_is_incomplete(spark, tmp_path, monkeypatch, capsys):
@@ -136,7 +134,23 @@ def test_a_corpus_that_was_erased_is_not_incomplete(spark, tmp_path):
     gone = {"salt": "s", "kind": "corpus", "hash": hash_of("s", "corpus", "gone")}
     write_rows(spark, tmp_path, TOMBSTONES, [gone])
     _, report = printed(Lake(spark, tmp_path), corpora=["gone", "new"])
-    assert report.more == {"incomplete": ["new"]}
+    assert report.more["incomplete"] == ["new"]
+
+
+def test_a_corpus_whose_every_manifest_was_erased_is_not_incomplete(spark, tmp_path):
+    write_rows(spark, tmp_path, CORPORA, [{"corpus": name} for name in ("emptied", "begun")])
+    gone = {"salt": "s", "kind": "lines", "hash": hash_of("s", "lines", "emptied")}
+    write_rows(spark, tmp_path, TOMBSTONES, [gone])
+    _, report = printed(Lake(spark, tmp_path))
+    assert report.more["incomplete"] == ["begun"]
+
+
+def test_a_corpus_with_a_refused_manifest_is_told_though_nothing_else_of_it_is_left_to_do(spark, tmp_path):
+    write_rows(spark, tmp_path, CORPORA, [{"corpus": "c"}])
+    said = [{"corpus": "c", "uri": uri, "accepted": uri == "good"} for uri in ("good", "bad")]
+    write_rows(spark, tmp_path, MANIFESTS, said)
+    _, report = printed(Lake(spark, tmp_path))
+    assert report.more == {"incomplete": [], "refused": ["c"]}
 
 
 def test_every_clip_of_the_sample_stands_somewhere(sample, stood):
