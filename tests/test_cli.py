@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +205,27 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
     corpus = ingest_manifests.corpus_of(parsed)
     assert corpus.roots == {"audio": "/a/b=c", "far": "s3://b"}
     assert corpus.columns == {"text": "said"}
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that is five hours behind UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "EST5")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_a_job_tells_times_in_utc_wherever_it_runs(run, new_york):
+    told: list[datetime] = []
+
+    def call() -> Report:
+        # As PySpark makes a value of a column of timestamps.
+        told.append(datetime.fromtimestamp(0))
+        return Report("try")
+
+    run(call, "--lake", "somewhere")
+    assert told == [datetime(1970, 1, 1)]
+    # Whoever calls a job keeps the zone that was set.
+    assert (os.environ["TZ"], time.tzname[0]) == ("EST5", "EST")
