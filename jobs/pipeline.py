@@ -102,7 +102,8 @@ class _Outcome:
 
 
 def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
-    """Run the jobs of `flow` in order; the first refusal, if any, is the report's, and nothing is released."""
+    """Run the jobs of `flow` in order; the first refusal, if any, is the report's. Nothing is released without a
+    corpus that was refused; a release that is refused keeps no other."""
     outcome = _Outcome()
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
