@@ -47,12 +47,17 @@ def arguments() -> argparse.ArgumentParser:
     return made
 
 
+def require_name(release: str) -> None:
+    """UsageError for what cannot be a release's name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", release):
+        raise UsageError(f"--release {release!r}: expected 1-64 letters, digits, '.', '_', '-'")
+
+
 def run(
     lake: Lake, policy: Policy, text: str, *, release: str, wait_s: float = 0.0, progress: Progress
 ) -> Report:
     """Evaluate `policy` (whose YAML is `text`) and publish the result as `release`."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", release):
-        raise UsageError(f"--release {release!r}: expected 1-64 letters, digits, '.', '_', '-'")
+    require_name(release)
     this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release}, lasting=True)
     following = f"speechlake report --lake {lake.root} --release {release}"
     with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:

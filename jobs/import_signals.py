@@ -150,6 +150,12 @@ def _report(
     progress.say(
         f"{spec.name}: " + (_sentence(this.counts) if found and not refusal and changed else outcome)
     )
+    if found and found.left_behind:
+        progress.say(
+            f"{spec.name}: of {', '.join(found.left_behind)} nothing is current any more, because an import is what "
+            "its last source says, and this one does not name them. Import all from one source, or each corpus under "
+            "a --name of its own."
+        )
     return Report(NAME, outcome, this.run_id, this.counts, following, refusal)
 
 

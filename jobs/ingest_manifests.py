@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
 from speechlake.corpora import KEPT, Corpus, make_corpus
+from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run
@@ -84,15 +85,15 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def corpus_of(parsed: argparse.Namespace) -> Corpus:
-    """The corpus that the arguments declare; ConfigError where they contradict each other."""
+    """The corpus that the arguments declare; UsageError where they contradict each other."""
     said = {name: getattr(parsed, "text_tag" if name == "text_tags" else name) for name in KEPT}
     return make_corpus(
         name=parsed.corpus,
         sources=tuple(parsed.source),
         format=parsed.format,
-        roots=dict(_pair(text, "audio") for text in parsed.audio_root),
+        roots=_by_name("--audio-root", parsed.audio_root, "audio"),
         max_reject=parsed.max_reject,
-        columns=dict(_pair(text, "") for text in parsed.column),
+        columns=_by_name("--column", parsed.column),
         suffix=parsed.suffix,
         relative_to=parsed.relative_to,
         quoting=parsed.quoting,
@@ -182,9 +183,23 @@ def _warnings(result: IngestResult) -> Iterator[str]:
         )
 
 
-def _pair(text: str, default: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    return (name, value) if equals and "/" not in name else (default, text)
+def _by_name(flag: str, said: Sequence[str], default: str | None = None) -> dict[str, str]:
+    """Values of NAME=VALUE by their names, `default` being the name of a value alone; UsageError for a name that
+    is given twice, and for one that lacks."""
+    found: dict[str, str] = {}
+    for text in said:
+        name, equals, value = text.partition("=")
+        if not equals or "/" in name:
+            if default is None:
+                raise UsageError(f"{flag} {text!r}: expected NAME=VALUE")
+            name, value = default, text
+        if name in found:
+            raise UsageError(
+                f"{flag} names {name!r} twice: {found[name]!r} and {value!r}",
+                hint="Give each a name of its own: NAME=VALUE.",
+            )
+        found[name] = value
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

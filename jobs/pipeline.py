@@ -1,9 +1,9 @@
 """Pipeline: every job over the corpora of a file, one after another, in one Spark session.
 
 Ingest, segmentation (where a corpus asks for it) and extraction run corpus by corpus, then scores,
-duplicates and the release. A corpus that is refused is told and left behind; the others go on, but nothing
-is released without it. Running it again changes nothing. With several pairs of --policy and --release
-each is cut in turn, and compared with the first.
+duplicates and the release. A corpus that is refused, or whose source is not there, is told and left behind;
+the others go on, but nothing is released without it. Running it again changes nothing. With several pairs of
+--policy and --release each is cut in turn, whatever becomes of the others, and compared with the first.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from speechlake import job
 from speechlake.corpora import Corpus, load_corpora
-from speechlake.errors import ConfigError, UsageError
+from speechlake.errors import ConfigError, Refused, UsageError
 from speechlake.job import Report
 from speechlake.jobs import (
     build_splits,
@@ -102,7 +102,8 @@ class _Outcome:
 
 
 def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
-    """Run the jobs of `flow` in order; the first refusal, if any, is the report's, and nothing is released."""
+    """Run the jobs of `flow` in order; the first refusal, if any, is the report's. Nothing is released without a
+    corpus that was refused; a release that is refused keeps no other."""
     outcome = _Outcome()
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
@@ -114,17 +115,28 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
             progress.say(f"-- {name} is left out: {names} would lack {lacking}; mend that, and run again")
             break
         progress.say(f"-- {name}" + (f" {corpus}" if corpus else ""))
-        found = call()
+        found = _ended(name, call)
         outcome.reports.append(found)
         if found.refusal is not None:
             progress.say(str(found.refusal))
-            outcome.refused[corpus or ""] = found
+            outcome.refused.setdefault(corpus or "", found)
     nothing = all(found.outcome == "nothing to do" for found in outcome.reports)
     counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
     refusal = next((found.refusal for found in outcome.refused.values()), None)
     whole = flow.until == STEPS[-1]
     following = f"speechlake report --lake {lake.root}" if whole else outcome.reports[-1].next_step
     return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
+
+
+def _ended(name: str, call: Callable[[], Report]) -> Report:
+    """The report of one call: of one corpus, or of one release. An error that another try would meet again is its
+    refusal, and no other's, except in what all corpora have in common."""
+    try:
+        return call()
+    except (Refused, UsageError) as error:
+        if name == find_duplicates.NAME:
+            raise
+        return Report(name, "refused", refusal=error)
 
 
 def _calls(
@@ -190,6 +202,8 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
     own = "Each release has a policy and a name of its own."
     if len(policies) != len(releases):
         raise UsageError(f"{len(policies)} --policy for {len(releases)} --release", hint=own)
+    for name in releases:
+        build_splits.require_name(name)
     if twice := sorted({name for name in releases if releases.count(name) > 1}):
         raise UsageError(f"--release {twice[0]} is given more than once", hint=own)
     cuts = [
@@ -216,8 +230,8 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     elif flow.until == STEPS[-1] and done.refusal is None:
         first, *others = (cut.release for cut in flow.cuts)
         report.run(lake, release=first)
-        for other in others:
-            diff_releases.run(lake, first, other)
+        compared = [diff_releases.run(lake, first, other) for other in others]
+        done.refusal = next((found.refusal for found in compared if found.refusal is not None), None)
         _show_ways_on(lake, time.monotonic() - started)
     return done
 

@@ -185,7 +185,7 @@ def _cost(out: Console, lake: Lake, price: float | None) -> None:
             used += f", {row.device_hours:.2f} device hours ({row.devices_used or 0:.2f} devices busy)"
         cost = "" if row.price is None else f", price {row.price:,.2f}"
         out.print(
-            f"Measured {row.hours:.2f} h of audio in {row.wall_s:.0f} s ({row.times_real_time:.1f} x real time), "
+            f"Measured {row.hours:.2f} h of audio in {row.wall_s:.0f} s ({row.times_real_time or 0:.1f} x real time), "
             f"{used}, {row.model_loads} model loads{cost}"
         )
         if price is not None:

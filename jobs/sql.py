@@ -1,4 +1,4 @@
-"""SQL: a query over the tables and views of a lake, printed as a table.
+"""SQL: a query over the tables and views of a lake, printed as a table, or as CSV of all its rows.
 
 Views: every table by its name, `all_transcripts`, and `utterances_now` (one row per current utterance
 with its signals as `<extractor>_<column>`, its text, score, cluster, and the last release's decision).
@@ -13,7 +13,7 @@ import csv
 import sys
 from collections.abc import Sequence
 
-from speechlake import job
+from speechlake import job, logs
 from speechlake.damage import damage_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
@@ -22,27 +22,32 @@ from speechlake.terminal import console, show
 from speechlake.views import register_views
 
 NAME = "sql"
+ROWS = 100
 
 
 def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
-    made.add_argument("--limit", type=int, default=100, help="rows that are printed at most")
+    made.add_argument(
+        "--limit", type=int, help=f"rows that are printed at most; default {ROWS}, or all rows with --csv"
+    )
     made.add_argument("--csv", action="store_true", help="print CSV rather than a table")
     made.add_argument("query", help="one SELECT")
     return made
 
 
-def run(lake: Lake, query: str, *, limit: int = 100, as_csv: bool = False) -> Report:
-    """Print the first `limit` rows that `query` yields; UsageError where Spark refuses it."""
+def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = False) -> Report:
+    """Print the first `limit` rows that `query` yields, and say where there are more; UsageError where Spark
+    refuses it."""
     from pyspark.errors import PySparkException
 
+    most = ROWS if limit is None and not as_csv else limit
     views = register_views(lake, query)
     # A query names views; files by path (`parquet.`/etc``) are not for it.
     lake.spark.conf.set("spark.sql.runSQLOnFiles", "false")
     try:
         frame = lake.spark.sql(query)
-        rows = frame.limit(limit + 1).collect()
+        rows = (frame if most is None else frame.limit(most + 1)).collect()
     except PySparkException as error:
         damage = damage_of(lake, error)
         if damage is not None:
@@ -54,15 +59,13 @@ def run(lake: Lake, query: str, *, limit: int = 100, as_csv: bool = False) -> Re
     if as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(frame.columns)
-        writer.writerows(rows[:limit])
+        writer.writerows(rows[:most])
     else:
-        show(console(), "", frame.columns, rows[:limit])
-    more = {"more_rows": True} if len(rows) > limit else {}
-    return Report(
-        NAME,
-        counts={"rows": min(len(rows), limit), **more},
-        next_step="--limit N shows more" if more else None,
-    )
+        show(console(), "", frame.columns, rows[:most])
+    if most is None or len(rows) <= most:
+        return Report(NAME, counts={"rows": len(rows)})
+    logs.say(f"only the first {most} rows are printed; --limit N prints more")
+    return Report(NAME, counts={"rows": most, "more_rows": True}, next_step="--limit N shows more")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

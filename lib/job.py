@@ -90,7 +90,7 @@ def main_alone(
     started = time.monotonic()
     arguments.prog = f"speechlake {name}"
     said = sys.argv[1:] if argv is None else argv
-    with logs.stderr_as_asked(name, said), watching.watched():
+    with _in_utc(), logs.stderr_as_asked(name, said), watching.watched():
         try:
             parsed = arguments.parse_args(said)
         except SystemExit as stop:  # argparse has already said why
@@ -107,6 +107,25 @@ def main_alone(
         watching.command_ended(name, getattr(parsed, "corpus", None), outcome, code, seconds)
         print_result(report, seconds)
     return code
+
+
+@contextmanager
+def _in_utc() -> Iterator[None]:
+    """Times of tables are in UTC, and PySpark gives them out in the zone of the process, without saying so."""
+    before = os.environ.get("TZ")
+
+    def put(zone: str | None) -> None:
+        if zone is None:
+            os.environ.pop("TZ", None)
+        else:
+            os.environ["TZ"] = zone
+        time.tzset()
+
+    put("UTC")
+    try:
+        yield
+    finally:
+        put(before)
 
 
 @contextmanager

@@ -40,12 +40,17 @@ class Lake:
     """The tables under `root`, a folder or a URI that Spark can write to.
 
     Reading and writing a lake of another version than this code's is a LakeMismatch, unless `any_version`.
+    UsageError for a root that names no folder.
     """
 
     def __init__(self, spark: SparkSession, root: str | Path, *, any_version: bool = False) -> None:
+        text = str(root).rstrip("/")
+        if not text or text.endswith(":"):
+            raise UsageError(
+                f"the lake {str(root)!r} names no folder", hint="Check --lake, and SPEECHLAKE_LAKE."
+            )
         self.spark = spark
         self.files = Files(spark)
-        text = str(root).rstrip("/")
         refuse_credentials(text, "the lake")
         self.root = self.files.spelt(text) if "://" in text else str(Path(text).expanduser().absolute())
         self.is_local = self.files.is_local(self.root)

@@ -121,6 +121,10 @@ class MetricsFile:
                 f"--metrics-file {self._path} holds what speechlake did not write: {error}",
                 hint="Name another file, or remove that one.",
             ) from None
+        except OSError as error:
+            raise UsageError(
+                f"--metrics-file {self._path} cannot be read: {error.strerror}", hint="Name another file."
+            ) from None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH = 140
-# How many rows of an answer are shown; the rest is counted by whoever asks for it.
 ROWS_SHOWN = 1000
+# Characters that a column of a table keeps at least, and those between two: rich squeezes columns to nothing where
+# there are many.
+COLUMN_WIDTH, BETWEEN = 3, 3
 NUMBERS_SHOWN = 8
 
 
@@ -25,13 +27,26 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def show(out: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table with a title; numbers to the right."""
+    """A table with a title, numbers to the right; one row after another where the columns are too many for it."""
+    data = [list(row) for row in rows]
+    texts = [columns, *([shown(value) for value in row] for row in data)]
+    least = [min(max(map(len, column)), COLUMN_WIDTH) + BETWEEN for column in zip(*texts, strict=True)]
+    if sum(least) - BETWEEN <= out.width:
+        _show_table(out, title, columns, data)
+        return
+    if not data:
+        out.print(f"{title} no rows".lstrip())
+    for n, row in enumerate(data, 1):
+        pairs = list(zip(columns, row, strict=True))
+        _show_table(out, f"{title} row {n} of {len(data)}".lstrip(), ["column", "value"], pairs)
+
+
+def _show_table(out: Console, title: str, columns: Sequence[str], data: Sequence[Sequence[Any]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    data = [list(row) for row in rows]
     for i, name in enumerate(columns):
         numeric = any(isinstance(row[i], int | float) for row in data)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
@@ -43,15 +58,17 @@ def show(out: Console, title: str, columns: Sequence[str], rows: Iterable[Sequen
 def show_frame(
     out: Console, title: str, frame: DataFrame, names: dict[str, Callable[[Any], Any]] | None = None
 ) -> None:
-    """A small frame; `names` picks columns and says how each value is spelled."""
+    """A small frame; `names` picks columns and says how each value is spelled. What is cut is told."""
     spell = names or {name: (lambda value: value) for name in frame.columns}
-    rows = frame.select(*spell).limit(ROWS_SHOWN).collect()
+    rows = frame.select(*spell).limit(ROWS_SHOWN + 1).collect()
     show(
         out,
         title,
         [name.replace("_", " ") for name in spell],
-        ([spell[name](row[name]) for name in spell] for row in rows),
+        ([spell[name](row[name]) for name in spell] for row in rows[:ROWS_SHOWN]),
     )
+    if len(rows) > ROWS_SHOWN:
+        out.print(f"  … only the first {ROWS_SHOWN:,} rows are shown")
 
 
 def shown(value: Any) -> str:

@@ -170,14 +170,18 @@ def _releases(lake: Lake, utterance: Any) -> Iterator[Section]:
     """Side or exclusion in every release, then every rule of the last one as it answers today."""
     from pyspark.sql import functions as F
 
-    mine = F.col("utterance_id") == utterance.utterance_id
     releases = lake.read("releases").orderBy("published_at", "release").collect()
+    # Tables are divided by build: those that were never published are not looked at.
+    builds = [release.build_id for release in releases]
+    mine = (F.col("utterance_id") == utterance.utterance_id) & F.col("build_id").isin(builds)
+    sides = {row.build_id: row.split for row in lake.read("splits").where(mine).collect()}
+    excluded = {row.build_id: row for row in lake.read("decisions").where(mine).collect()}
     lines: list[list[Any]] = []
     for release in releases:
-        build = F.col("build_id") == release.build_id
-        for row in lake.read("splits").where(build & mine).collect():
-            lines.append([release.release, row.split, None, None, None])
-        for row in lake.read("decisions").where(build & mine).collect():
+        if release.build_id in sides:
+            lines.append([release.release, sides[release.build_id], None, None, None])
+        elif release.build_id in excluded:
+            row = excluded[release.build_id]
             lines.append([release.release, "excluded", ", ".join(row.failed), row.value, row.threshold])
     yield "Releases", ["release", "decision", "reasons", "value", "asked"], lines
     if releases:

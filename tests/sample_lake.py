@@ -102,9 +102,18 @@ def sample_rows(inputs: Callable[[str], Mapping[str, str]]) -> dict[str, list[Ro
         "signals_audio": [*_audio(), _filed("c6", "a1", content="listing:old", duration_s=8.5)],
         "signals_speech": [_filed(clip, "s1", speech_ratio=0.75) for clip in (*BY_MODEL["w1"], "c5", "c6")],
         "signals_audio_keys": [_filed(clip, "k1", frames=40) for clip in BY_MODEL["w1"]],
-        "signals_whisper": [_heard(clip, w, inputs("whisper")) for w in BY_MODEL for clip in BY_MODEL[w]],
+        "signals_whisper": [
+            *(_heard(clip, w, inputs("whisper")) for w in BY_MODEL for clip in BY_MODEL[w]),
+            # What c1's file held once.
+            _heard("c1", "w1", inputs("whisper")) | {"content_sha256": "older", "text": "hello", "text_sha256": "hello"},
+        ],
         "attempts": [_attempt("c5")],
-        "scores": [_score(clip, w) for w in BY_MODEL for clip in BY_MODEL[w]],
+        "scores": [
+            *(_score(clip, w) for w in BY_MODEL for clip in BY_MODEL[w]),
+            # Against a text that c2 had once, and by a normaliser of before.
+            _score("c2", "w1") | {"reference_sha256": "older", "wer": 1.0},
+            _score("c2", "w1") | {"normaliser": "an older one", "wer": 1.0},
+        ],
         "duplicates": [
             _duplicate(clip, cluster, kind)
             for clip, cluster, kind in (("c1", "K1", "exact"), ("b1", "K1", "exact"), ("c2", "K2", "near"), ("c3", "K2", "near"))
@@ -113,7 +122,10 @@ def sample_rows(inputs: Callable[[str], Mapping[str, str]]) -> dict[str, list[Ro
         "decisions": [_dropped(release, clip) for release in REASONS for clip in REASONS[release]],
         "releases": [_release(release, day) for release, day in (("first", 1), ("second", 2))],
         "runs": _runs(),
-        "chunks": [_chunk("r2", 0, 4.0, 8.0), _chunk("r2", 1, 14.0, 7.0), _chunk("r3", 0, 38.0, 76.0)],
+        "chunks": [
+            *(_chunk("r2", 0, 4.0, 8.0), _chunk("r2", 1, 14.0, 7.0), _chunk("r3", 0, 38.0, 76.0)),
+            _chunk("killed", 0, 10.0, 45.0),
+        ],
     }  # fmt: skip
 
 
@@ -353,7 +365,7 @@ def _runs() -> list[Row]:
 
 
 def _chunk(run_id: str, chunk: int, audio_s: float, cpu_s: float) -> Row:
-    corpus = {"r2": "calls", "r3": "books"}[run_id]
+    corpus = "calls" if run_id == "r2" else "books"
     said = {"fingerprints": ["a1", "w2"], "utterances": 3, "audio_s": audio_s, "cpu_s": cpu_s}
     return {"corpus": corpus, "run_id": run_id, "chunk": chunk, **said}
 

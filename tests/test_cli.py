@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,8 @@ from speechlake import cli, job
 from speechlake.corpora import load_corpora
 from speechlake.errors import Busy, ConfigError, LeakFound, Overtaken, SpeechlakeError, UsageError
 from speechlake.job import Report
+from speechlake.jobs import ingest_manifests
+from speechlake.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
 TOO_MANY = LeakFound("speaker s1 stands in train and test", hint="Look at the gate's rows.")
@@ -168,3 +174,58 @@ def test_relative_sources_and_roots_are_taken_from_the_files_folder(tmp_path):
     (corpus,) = load_corpora(path)
     assert corpus.sources == (str(tmp_path / "x.jsonl"), "s3://b/m.jsonl")
     assert corpus.roots == {"audio": str(tmp_path / "clips")}
+
+
+@pytest.mark.parametrize("root", ["", "/", "s3://"])
+def test_a_lake_without_a_name_is_not_the_present_folder(root):
+    nothing: Any = None
+    with pytest.raises(UsageError, match="names no folder"):
+        Lake(nothing, root)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["--audio-root", "/a", "--audio-root", "/b"], "names 'audio' twice: '/a' and '/b'"),
+        (["--audio-root", "x=/a", "--audio-root", "x=/b"], "names 'x' twice: '/a' and '/b'"),
+        (["--column", "text=a", "--column", "text=b"], "names 'text' twice: 'a' and 'b'"),
+        (["--column", "text"], "--column 'text': expected NAME=VALUE"),
+    ],
+    ids=["two roots without a name", "a root twice", "a column twice", "a column without a name"],
+)
+def test_a_name_that_is_given_twice_or_not_at_all_is_refused(said, told):
+    parsed = ingest_manifests.arguments().parse_args(["--lake", "l", "--corpus", "c", "m.jsonl", *said])
+    with pytest.raises(UsageError, match=told):
+        ingest_manifests.corpus_of(parsed)
+
+
+def test_roots_and_columns_of_the_command_line_have_their_names():
+    said = ["--audio-root", "/a/b=c", "--audio-root", "far=s3://b", "--column", "text=said"]
+    parsed = ingest_manifests.arguments().parse_args(["--lake", "l", "--corpus", "c", "m.jsonl", *said])
+    corpus = ingest_manifests.corpus_of(parsed)
+    assert corpus.roots == {"audio": "/a/b=c", "far": "s3://b"}
+    assert corpus.columns == {"text": "said"}
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that is five hours behind UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "EST5")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_a_job_tells_times_in_utc_wherever_it_runs(run, new_york):
+    told: list[datetime] = []
+
+    def call() -> Report:
+        # As PySpark makes a value of a column of timestamps.
+        told.append(datetime.fromtimestamp(0))
+        return Report("try")
+
+    run(call, "--lake", "somewhere")
+    assert told == [datetime(1970, 1, 1)]
+    # Whoever calls a job keeps the zone that was set.
+    assert (os.environ["TZ"], time.tzname[0]) == ("EST5", "EST")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speechlake import job, watching
-from speechlake.errors import LeakFound
+from speechlake.errors import LeakFound, UsageError
 from speechlake.job import Report
 from speechlake.metrics import FILE, METRICS, MetricsFile, samples_of, text_of
 from speechlake.signals.commit import Measured
@@ -85,6 +85,12 @@ def test_the_file_is_replaced_whole_and_readable_by_others(file):
     assert file.stat().st_mode & 0o777 == 0o644
     # What else lies there is not read by node-exporter.
     assert [path.name for path in file.parent.glob("*.prom")] == [file.name]
+
+
+def test_a_folder_of_that_name_is_a_users_mistake(file):
+    file.mkdir()
+    with pytest.raises(UsageError, match=r"\.prom cannot be read: Is a directory"):
+        MetricsFile(file)
 
 
 def test_two_writers_at_once_lose_nothing(file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 from lake_tools import QUIET
 
-from speechlake.corpora import make_corpus
-from speechlake.errors import UsageError
+from speechlake.corpora import Corpus, make_corpus
+from speechlake.errors import LeakFound, UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, find_duplicates, ingest_manifests, pipeline
+from speechlake.jobs import build_splits, diff_releases, find_duplicates, ingest_manifests, pipeline, report
 from speechlake.jobs.pipeline import Cut, Flow
 
 NOWHERE: Any = None
@@ -61,8 +62,9 @@ def test_every_release_that_is_asked_for_is_cut_with_its_own_policy(monkeypatch:
             ["--policy", "p.yaml", "--policy", "q.yaml", "--release", "r1", "--release", "r1"],
             "--release r1 is given more than once",
         ),
+        (["--policy", "p.yaml", "--release", "r 1"], "--release 'r 1': expected 1-64 letters"),
     ],
-    ids=["no name", "one name for two", "one name twice"],
+    ids=["no name", "one name for two", "one name twice", "no name at all"],
 )
 def test_each_release_needs_a_policy_and_a_name_of_its_own(
     tmp_path: Path, said: list[str], told: str
@@ -79,8 +81,9 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
 
     def run(_: Any, __: Any, ___: str, *, release: str, **____: Any) -> Report:
         cut.append(release)
-        refusal = UsageError("leaks") if release == "r1" else None
-        return Report(build_splits.NAME, "refused" if refusal else "done", refusal=refusal)
+        if release == "r1":
+            raise LeakFound("leaks")
+        return Report(build_splits.NAME)
 
     monkeypatch.setattr(build_splits, "run", run)
     monkeypatch.setattr(find_duplicates, "run", lambda *_, **__: Report(find_duplicates.NAME))
@@ -89,7 +92,43 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
     lake: Any = SimpleNamespace(root="lake")
     done = pipeline.run(lake, flow, progress=QUIET)
     assert cut == ["r1", "r2"]
-    assert "leaks" in str(done.refusal)
+    assert done.refusal is not None
+    assert (done.refusal.exit_code, done.refusal.message) == (3, "leaks")
+
+
+def test_a_corpus_whose_source_is_gone_keeps_no_other_from_being_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[str] = []
+
+    def run(_: Any, corpus: Corpus, **__: Any) -> Report:
+        taken.append(corpus.name)
+        if corpus.name == "gone":
+            raise UsageError("there is no such folder")
+        return Report(ingest_manifests.NAME)
+
+    monkeypatch.setattr(ingest_manifests, "run", run)
+    corpora = [make_corpus(name=name, sources=["x"]) for name in ("gone", "there")]
+    lake: Any = SimpleNamespace(root="lake")
+    done = pipeline.run(lake, Flow(corpora, [], until="ingest-manifests"), progress=QUIET)
+    assert taken == ["gone", "there"]
+    assert done.counts["refused"] == ["gone"]
+    assert done.refusal is not None
+    assert done.refusal.exit_code == 2
+
+
+def test_a_row_that_moved_between_two_releases_is_how_the_pipeline_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy: Any = "any"
+    flow = Flow([], [], [Cut(policy, "", "r1"), Cut(policy, "", "r2")])
+    moved = Report(diff_releases.NAME, refusal=LeakFound("1 rows moved"))
+    monkeypatch.setattr(pipeline, "flow_of", lambda *_: flow)
+    monkeypatch.setattr(pipeline, "run", lambda *_, **__: Report(pipeline.NAME))
+    monkeypatch.setattr(report, "run", lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "_show_ways_on", lambda *_: None)
+    monkeypatch.setattr(diff_releases, "run", lambda *_, **__: moved)
+    assert pipeline._call(NOWHERE, argparse.Namespace()).refusal is moved.refusal
 
 
 def test_cut_short_it_goes_on_with_what_its_last_job_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What measuring took and cost, by the ledger of runs."""
+"""What measuring took and cost, by chunks and the ledger of runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from speechlake.errors import UsageError
 from speechlake.jobs import report
 from speechlake.prices import PRICE, price_of
 from speechlake.questions import extraction_cost, price_by_release
-from speechlake.schemas import RELEASES, RUNS
+from speechlake.schemas import CHUNKS, RELEASES, RUNS
+from speechlake.signals.outlook import _foretold
+from speechlake.signals.rates import Rate
 from speechlake.terminal import console
 
 if TYPE_CHECKING:
@@ -71,6 +73,27 @@ def test_a_release_costs_what_was_measured_until_it_was_published(spent):
 
 
 @pytest.mark.slow
+def test_what_an_interrupted_run_measured_costs_too_and_counts_once_whoever_committed_it(spent, rows):
+    chunks = rows(
+        CHUNKS,
+        # Killed; r1 committed its last chunk, and measured nothing else.
+        ("20261124T120000-a", {"chunk": 0, "audio_s": 1800.0, "cpu_s": 1800.0, "model_loads": 2}),
+        ("20261124T120000-a", {"chunk": 1, "audio_s": 3600.0, "cpu_s": 1800.0, "model_loads": 1}),
+        ("r2", {"chunk": 0, "audio_s": 3600.0, "cpu_s": 90.0, "device_s": 7200.0}),
+    )
+    with spent.hold("fill", "lake", "chunks") as hold:
+        hold.append_missing("chunks", chunks)
+    (row,) = extraction_cost(spent, 2.0).collect()
+    assert (row.hours, row.device_hours, row.model_loads, row.price) == (2.5, 2.0, 3, 6.0)
+    # By the clock of the runs that ended.
+    assert (row.wall_s, row.times_real_time) == (90.0, 120.0)
+    assert [(row.release, row.price) for row in price_by_release(spent, 2.0).collect()] == [
+        ("empty", 0.0),
+        ("full", 6.0),
+    ]
+
+
+@pytest.mark.slow
 def test_the_report_names_the_price_only_where_one_is_set(spent):
     out = io.StringIO()
     report._cost(console(out), spent, 2.0)
@@ -80,6 +103,14 @@ def test_the_report_names_the_price_only_where_one_is_set(spent):
     report._cost(console(silent), spent, None)
     assert "120.0 x real time" in silent.getvalue()
     assert "rice" not in silent.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("device_s", "price"), [(0.0, 30.0), (0.01, 0.1)], ids=["on CPUs", "on a device that its CPUs outlast"]
+)
+def test_a_plan_charges_what_the_report_will(device_s, price):
+    rate = Rate(times_real_time=20.0, cpu_s=3.0, device_s=device_s)
+    assert _foretold(5.0, rate, 1.0, 2.0) == (900.0, pytest.approx(price))
 
 
 def test_the_price_of_the_flag_wins_over_that_of_the_environment(monkeypatch):

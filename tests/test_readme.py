@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -189,3 +191,30 @@ def test_the_utterance_that_the_readme_explains_is_one_of_the_demo() -> None:
     (shown,) = [arguments[-1] for name, arguments in jobs_called(PAGES[0]) if name == "explain"]
     assert make_id(recording, "mix", "0", "end").startswith(shown)
     assert '"bad/wrong-text.wav"' in (ROOT / "demo" / "prepare.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("ends", "tries", "ended"),
+    [([0], 1, 0), ([2], 1, 2), ([4, 3], 2, 3), ([1, 137, 5, 4], 4, 4)],
+    ids=["done", "a mistake", "busy, then refused", "never done"],
+)
+def test_the_nightly_script_tries_again_what_may_end_otherwise_and_pauses_between(
+    tmp_path: Path, ends: list[int], tries: int, ended: int
+) -> None:
+    (script,) = [text for text in blocks(ROOT / "docs" / "running.md", "sh") if "nightly" in text]
+    programs = {
+        "speechlake/.venv/bin/speechlake": 'echo try >>"$TOLD"; exit $(sed -n "$(grep -c try "$TOLD")p" "$ENDS")',
+        "bin/sleep": 'echo "sleep $1" >>"$TOLD"',
+    }
+    for name, text in programs.items():
+        program = tmp_path / name
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    told, said = tmp_path / "told", tmp_path / "ends"
+    said.write_text("".join(f"{code}\n" for code in ends))
+    environment = {"PATH": f"{tmp_path}/bin:{os.defpath}", "TOLD": str(told), "ENDS": str(said)}
+    done = subprocess.run(["sh", "-c", script.replace("/srv/", f"{tmp_path}/")], env=environment, check=False)
+    pauses = ["sleep 0", "sleep 60", "sleep 600", "sleep 3600"][:tries]
+    assert told.read_text().split("\n")[:-1] == [line for pause in pauses for line in (pause, "try")]
+    assert done.returncode == ended

@@ -293,8 +293,19 @@ def test_all_transcripts_unites_texts_with_what_was_heard(full):
 @pytest.mark.slow
 def test_a_query_is_printed_as_csv_and_says_when_there_is_more(full, capsys):
     report = sql.run(full, "select utterance_id from utterances_now order by 1", limit=3, as_csv=True)
-    assert capsys.readouterr().out.split() == ["utterance_id", "u1", "u2", "u3"]
+    printed = capsys.readouterr()
+    assert printed.out.split() == ["utterance_id", "u1", "u2", "u3"]
+    assert "only the first 3 rows are printed" in printed.err
     assert report.counts == {"rows": 3, "more_rows": True}
+
+
+@pytest.mark.slow
+def test_csv_has_all_rows_where_no_limit_is_asked_for_and_a_table_says_that_it_has_not(full, capsys):
+    report = sql.run(full, "select id from range(105)", as_csv=True)
+    assert len(capsys.readouterr().out.split()) == 106
+    assert report.counts == {"rows": 105}
+    assert sql.run(full, "select id from range(105)").counts == {"rows": 100, "more_rows": True}
+    assert "only the first 100 rows" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -60,14 +60,15 @@ class There:
 def register(lake: Lake, target: Target, *, with_views: bool = True) -> dict[str, Done]:
     """Make the database where it is missing, and every table and view of the lake in it; what was done, by name.
 
-    A table that was never written is a view without rows until it is, so that every query works. UsageError
-    where a name is taken by what was not made for this lake; nothing is made then.
+    A table that was never written is a view without rows until it is, so that every query works; without views
+    it is left out. UsageError where a name is taken by what was not made for this lake; nothing is made then.
     """
     target.sql(
         f"CREATE DATABASE IF NOT EXISTS {name(target.catalog, target.database)} COMMENT 'A speechlake lake'"
     )
     written = lake.versions()
-    there = {found: _there(target, found) for found in [*TABLES, *(VIEWS if with_views else ())]}
+    made = [*TABLES, *VIEWS] if with_views else [table for table in TABLES if table in written]
+    there = {found: _there(target, found) for found in made}
     taken = [found for found, what in there.items() if what is not None and not _is_ours(lake, found, what)]
     if taken:
         raise UsageError(
@@ -78,7 +79,7 @@ def register(lake: Lake, target: Target, *, with_views: bool = True) -> dict[str
     for table, contract in TABLES.items():
         if table in written:
             done[table] = _table(lake, target, table, there[table])
-        else:
+        elif with_views:
             empty = texts.nothing_of(contract)
             done[table] = _view(lake, target, table, contract.comment, empty, there[table])
     for view, text in _texts(lake, target) if with_views else ():

@@ -74,7 +74,8 @@ def policy_of(release: Any) -> Policy | None:
         policy = loads(release["policy"], f"release {release['release']}", Policy)
     except ConfigError:
         return None
-    return policy if policy.digest() == release["policy_sha256"] else None
+    whole = policy.digest() == release["policy_sha256"] and not policy.lists.named()
+    return policy if whole else None
 
 
 def record(hold: Hold, releases: Sequence[Held], run_id: str) -> None:

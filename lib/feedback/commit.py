@@ -24,6 +24,8 @@ from speechlake.staging import Stage
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.lake import Lake
+
 # What is kept of a refused row: enough to find it again in its source.
 GIVEN_CHARACTERS, SAID_CHARACTERS = 200, 1000
 REASONS_TOLD = 5
@@ -31,10 +33,14 @@ REASONS_TOLD = 5
 
 @dataclass(frozen=True)
 class Imported:
-    """What one stage came to; `refusal` where too much of it was refused, and nothing but that was written."""
+    """What one stage came to; `refusal` where too much of it was refused, and nothing but that was written.
+
+    `left_behind` are corpora of which the import told something before, and tells nothing from now on.
+    """
 
     counts: Mapping[str, int]
     refusal: TooManyRejected | None = None
+    left_behind: Sequence[str] = ()
 
 
 def commit_import(hold: Hold, stage: Stage) -> Imported:
@@ -49,11 +55,32 @@ def commit_import(hold: Hold, stage: Stage) -> Imported:
     about = (stage.note["sha256"], stage.note["base_name"])
     values = [(column.field, identity_of(spec, column, *about)) for column in spec.columns]
     texts = [text_identity_of(spec, *about)] if spec.text else []
-    register_identities(hold, [*(identity for _, identity in values), *texts])
+    identities = [identity for _, identity in values]
+    left = left_behind(hold.lake, spec, identities, accepted)
+    register_identities(hold, [*identities, *texts])
     written = _append_values(hold, stage, accepted, values) if values else 0
     changed = _bring_texts(hold, stage, spec, accepted, texts[0].fingerprint) if texts else {}
-    _make_current(hold, stage, [identity for _, identity in values])
-    return Imported({**found, "values_written": written, **changed})
+    _make_current(hold, stage, identities)
+    return Imported({**found, "values_written": written, **changed}, left_behind=left)
+
+
+def left_behind(lake: Lake, spec: Import, identities: Sequence[Identity], accepted: DataFrame) -> list[str]:
+    """Corpora of which values or texts of this name are current, and of which the source names no utterance.
+
+    An import is what its last source says: theirs are current no more.
+    """
+    from pyspark.sql import functions as F
+
+    now = profile(lake)
+    current = [fingerprint for each in identities for _, fingerprint in now.get(each.name, ())]
+    told = lake.read("signals_imported").where(F.col("fingerprint").isin(current)).select("corpus")
+    if spec.text:
+        texts = lake.read("transcripts").where(
+            (F.col("source") == spec.source) & F.col("retired_in").isNull()
+        )
+        told = told.unionByName(texts.select("corpus"))
+    others = told.distinct().join(accepted.select("corpus"), on="corpus", how="left_anti")
+    return sorted(row.corpus for row in others.collect())
 
 
 def _refusal(spec: Import, found: Mapping[str, int], max_reject: float) -> TooManyRejected | None:

@@ -42,8 +42,7 @@ def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
     if source.format == "delta":
         frame = spark.read.format("delta").option("versionAsOf", str(source.version)).load(source.uri)
     else:
-        is_folder = [uri for uri, _ in source.files] != [source.uri]
-        frame = parquet_rows(spark, source.uri, is_folder=is_folder)
+        frame = parquet_rows(spark, source.uri, [uri for uri, _ in source.files])
     problem = _first_problem(spec)
     said = [_said(field, kind) for field, kind in _kinds(spec).items()]
     return frame.select(

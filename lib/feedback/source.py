@@ -7,6 +7,7 @@ table's covers the names of its files, which are never written twice.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
-from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, walk
+from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
 from speechlake.uris import refuse_credentials
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
 JSON_LINES = "nemo"
 # Lines from which the type of a column is told that nobody names.
 LINES_LOOKED_AT = 1000
+# What Spark takes for a pattern in a path, unless a backslash stands before it.
+_PATTERN = re.compile(r"[\[\]{}*?\\]")
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 
@@ -60,15 +63,24 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
         head = _head(uris)
         types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
-    schema = parquet_rows(spark, place, is_folder=entry.is_folder).schema
+    for each, _ in uris:
+        _require_parquet(each)
+    schema = parquet_rows(spark, place, [each for each, _ in uris]).schema
     return Source(place, "parquet", sha256, tuple(uris), types=_types(schema, spec, place))
 
 
-def parquet_rows(spark: SparkSession, uri: str, *, is_folder: bool) -> DataFrame:
-    """Rows of a Parquet file, or of the files of a folder that are called so: those that the digest covers."""
-    called = "*.{" + ",".join(suffix.strip(".") for suffix in SUFFIXES["parquet"]) + "}"
-    reader = spark.read.option("pathGlobFilter", called) if is_folder else spark.read
-    return reader.parquet(Files(spark).spelt(uri))
+def parquet_rows(spark: SparkSession, uri: str, files: Sequence[str]) -> DataFrame:
+    """Rows of the files at `uri`: exactly those that the digest covers, in whatever folders they lie.
+
+    Folders called `column=value` are columns where all files lie in such folders.
+    """
+    below = [file.removeprefix(uri).strip("/").split("/")[:-1] for file in files]
+    if all(folders and all("=" in name for name in folders) for folders in below):
+        reader = spark.read.option("basePath", Files(spark).spelt(uri))
+    else:
+        # Looking for columns in these names, Spark would leave out files whose folders are called otherwise.
+        reader = spark.read.option("recursiveFileLookup", "true")
+    return reader.parquet(*(_PATTERN.sub(r"\\\g<0>", Files(spark).spelt(file)) for file in files))
 
 
 def with_types(spec: Import, source: Source) -> Import:
@@ -130,6 +142,18 @@ def _kind(place: str, names: Sequence[str]) -> str:
         "holds Parquet and JSON files" if fitting else "is neither JSON lines, nor Parquet, nor a Delta table"
     )
     raise UsageError(f"SOURCE {place} {what}", hint="Say which: --format parquet, jsonl or delta.")
+
+
+def _require_parquet(uri: str) -> None:
+    """UsageError for a file whose end is not that of a Parquet file: Spark looks at the first one only."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with open_binary(uri) as stream:
+            pq.read_metadata(stream)
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
 
 
 def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:

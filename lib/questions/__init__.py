@@ -4,7 +4,7 @@ Every frame here has as many rows as corpora, languages, rules or reasons, never
 which those of a release are computed from, has one per utterance.
 """
 
-from speechlake.questions.cost import device_seconds, extraction_cost, extraction_runs, price_by_release
+from speechlake.questions.cost import extraction_cost, extraction_runs, price_by_release
 from speechlake.questions.hours import audio_errors, by_corpus_and_language
 from speechlake.questions.manifests import (
     current_quarantine,
@@ -20,7 +20,6 @@ __all__ = [
     "by_corpus_and_language",
     "by_split",
     "current_quarantine",
-    "device_seconds",
     "extraction_cost",
     "extraction_runs",
     "lines_read",

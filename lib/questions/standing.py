@@ -157,9 +157,9 @@ def cost_by_corpus(lake: Lake) -> DataFrame:
 
     return (
         extraction_runs(lake)
-        .groupBy(F.col("scope").alias("corpus"))
+        .groupBy("corpus")
         .agg(
-            (F.sum("audio_s_out") / 3600).alias("hours_measured"),
+            (F.sum("audio_s") / 3600).alias("hours_measured"),
             (F.sum("charged_s") / 3600).alias("charged_hours"),
         )
     )

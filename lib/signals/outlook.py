@@ -93,5 +93,6 @@ def _foretold(
     """(seconds, price) of so many hours; without a rate a guess of seconds and no price."""
     if rate is None:
         return hours * 3600 / guess, None
-    used = rate.device_s if rate.device_s > rate.cpu_s else rate.cpu_s
+    # As `questions.cost.charged_seconds`.
+    used = rate.device_s if rate.device_s > 0 else rate.cpu_s
     return hours * 3600 / rate.times_real_time, None if price is None else price * hours * used

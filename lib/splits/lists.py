@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechlake.errors import ConfigError
+from speechlake.splits.policy_links import FixedSet, FoundSet
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
     from speechlake.lake import Lake
     from speechlake.splits.policy import Policy
-    from speechlake.splits.policy_links import FixedSet
 
 # Read whole, on the driver: an evaluation set, not a corpus.
 MAX_IDS = 1_000_000
@@ -22,7 +22,7 @@ MAX_IDS = 1_000_000
 def listed_ids(policy: Policy) -> dict[str, str]:
     """Id -> side, of all lists of a policy from a file; ConfigError for an id on two lists, or too many.
 
-    The policy of a release knows the digests of its lists, and no files: it has none.
+    The policy of a release is a text without its lists beside it: it has none.
     """
     found: dict[str, str] = {}
     for side, fixed in policy.lists.named().items():
@@ -36,7 +36,7 @@ def listed_ids(policy: Policy) -> dict[str, str]:
 
 def _lines(side: str, fixed: FixedSet) -> list[str]:
     """Ids of a file, blank lines and those that start with # left out."""
-    if fixed.sha256 is None:
+    if not isinstance(fixed, FoundSet):
         return []
     try:
         text = Path(fixed.file).read_text(encoding="utf-8")

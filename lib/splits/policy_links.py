@@ -141,6 +141,10 @@ class FixedSet(Section):
     sha256: str | None = None
 
 
+class FoundSet(FixedSet):
+    """One whose file lies beside its policy and was read; the text of a release says where it lay for another."""
+
+
 def _file(value: object) -> object:
     return {"file": value} if isinstance(value, str) else value
 
@@ -161,7 +165,7 @@ class Lists(Section):
         return Lists(**{side: _read(fixed, policy, side) for side, fixed in self.named().items()})
 
 
-def _read(fixed: FixedSet, policy: Path, side: str) -> FixedSet:
+def _read(fixed: FixedSet, policy: Path, side: str) -> FoundSet:
     path = policy.parent / fixed.file
     try:
         with path.open("rb") as file:
@@ -172,7 +176,7 @@ def _read(fixed: FixedSet, policy: Path, side: str) -> FixedSet:
         raise ConfigError(
             f"{policy}: lists.{side}: {path} has sha256 {digest}, the policy says {fixed.sha256}"
         )
-    return FixedSet(file=str(path), sha256=digest)
+    return FoundSet(file=str(path), sha256=digest)
 
 
 class Size(Section):

@@ -74,7 +74,7 @@ ANSWERS: dict[int, list[dict[str, Any]]] = {
     12: [
         {"language": None, "clips": 1, "texts_differ": 1, "better": 0, "worse": 1},
         {"language": "de", "clips": 1, "texts_differ": 1, "better": 0, "worse": 1},
-        {"language": "en", "clips": 4, "texts_differ": 2, "better": 2, "worse": 0},
+        {"language": "en", "clips": 4, "texts_differ": 2, "better": 2, "worse": 0, "wer_before": 0.333},
     ],
     13: [{"corpus": "calls", "declared": "de", "heard": "nl", "clips": 1}],
     14: [{"corpus": "calls", "utterance_id": "c2", "declared_duration_s": 9.0, "difference_s": -3.0}],
@@ -85,11 +85,12 @@ ANSWERS: dict[int, list[dict[str, Any]]] = {
         {"corpus": "calls", "unmeasured": 2, "stale": 1, "measured": 3},
     ],
     18: [
+        {"corpus": "books", "run_id": "killed", "chunk": 0, "cpu_s_per_audio_s": 4.5, "started_at": None},
         {"corpus": "calls", "run_id": "r2", "chunk": 0, "cpu_s_per_audio_s": 2.0},
         {"corpus": "books", "run_id": "r3", "chunk": 0, "cpu_s_per_audio_s": 2.0},
         {"corpus": "calls", "run_id": "r2", "chunk": 1, "cpu_s_per_audio_s": 0.5},
     ],
-    19: [{"release": "second", "hours_kept": 0.0111}, {"release": "first", "hours_kept": 0.0097}],
+    19: [{"release": "second", "hours_kept": 0.0111, "device_hours": 0.0378}, {"release": "first", "hours_kept": 0.0097}],
     20: [
         {"scope": "main", "job": "build-splits", "outcome": "done", "seconds": 30.0},
         {"scope": "calls", "job": "score-transcripts"},

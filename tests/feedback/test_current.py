@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from speechlake.errors import ConfigError
+from speechlake.feedback.commit import left_behind
 from speechlake.feedback.current import asked_values, refuse_unknown, with_imported, without_unasked
-from speechlake.schemas import EXTRACTORS, PROFILES, SIGNALS_IMPORTED
+from speechlake.feedback.identity import identity_of
+from speechlake.feedback.spec import Import, ValueColumn
+from speechlake.schemas import EXTRACTORS, PROFILES, SIGNALS_IMPORTED, TRANSCRIPTS
 from speechlake.splits.policy import Policy
 
 if TYPE_CHECKING:
@@ -124,3 +128,24 @@ def test_values_are_those_imported_last_for_the_content_of_now_and_unknown_ones_
         with pytest.raises(ConfigError) as error:
             refuse_unknown(filled, asked)
         assert why in str(error.value).replace("Did", "did")
+
+
+@pytest.mark.slow
+def test_corpora_that_the_next_source_of_an_import_does_not_name_are_told(lake, rows):
+    spec = Import("asr3", columns=(ValueColumn("loss", "loss", "number"),), text="said", kind="machine")
+    before = {"content_sha256": "c", "fingerprint": "f1", "name": "asr3.loss"}
+    said = {"source": "import:asr3", "text_sha256": "t", "text": "x", "kind": "machine"}
+    with lake.hold("fill", "lake", "r") as hold:
+        hold.append_missing(
+            "signals_imported",
+            rows(SIGNALS_IMPORTED, ("u1", {**before, "corpus": "x"}), ("u2", {**before, "corpus": "y"})),
+        )
+        hold.append_missing(
+            "profiles", rows(PROFILES, (1, {"extractor": "imported.asr3.loss", "fingerprint": "f1"}))
+        )
+        gone = {**said, "corpus": "v", "retired_in": "import:asr3#f0"}
+        hold.append_missing("transcripts", rows(TRANSCRIPTS, ("u3", {**said, "corpus": "z"}), ("u4", gone)))
+    accepted = lake.spark.createDataFrame([("u2", "y")], "utterance_id string, corpus string")
+    identities = [identity_of(spec, spec.columns[0], "sha", "file")]
+    assert left_behind(lake, spec, identities, accepted) == ["x", "z"]
+    assert left_behind(lake, replace(spec, text=None, kind=None), identities, accepted) == ["x"]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from speechlake.errors import UsageError
 from speechlake.feedback.json_values import ROWS_DDL
 from speechlake.feedback.rows import bound, counts, source_rows
-from speechlake.feedback.spec import Import, Source, ValueColumn
+from speechlake.feedback.source import found_source
+from speechlake.feedback.spec import Import, ValueColumn
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -145,7 +150,7 @@ def test_columns_of_parquet_become_values_and_what_is_no_value_is_refused(spark,
     names = "utterance_id string, `CE ``loss``` double, seen boolean, note string, rank bigint"
     frame = spark.createDataFrame(data, names)
     frame.coalesce(1).write.parquet(str(tmp_path / "p"))
-    rows = source_rows(spark, spec, Source(str(tmp_path / "p"), "parquet", "s")).collect()
+    rows = source_rows(spark, spec, found_source(spark, spec, str(tmp_path / "p"))).collect()
     found = {row.given: row.reason or [(v.field, v.number, v.flag, v.word) for v in row.said] for row in rows}
     assert found == {
         "u1": [
@@ -162,3 +167,32 @@ def test_columns_of_parquet_become_values_and_what_is_no_value_is_refused(spark,
         "u7": [("CE `loss`", 1e300, None, None)],
         "u8": "BAD_NUMBER",
     }
+
+
+def parquet(path: Path, utterance_id: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"utterance_id": [utterance_id], "loss": [1.0]}), path)
+
+
+@pytest.mark.parametrize("second", ["2026/b.parquet", "[x]{y}*?/b.parquet", "day=1/b.parquet"])
+def test_every_file_of_a_folder_is_read_in_whatever_folder_and_under_whatever_name(spark, tmp_path, second):
+    folder = tmp_path / "losses [1]"
+    parquet(folder / "a.parquet", "u1")
+    parquet(folder / second, "u2")
+    source = found_source(spark, LOSS, str(folder))
+    assert [row.given for row in source_rows(spark, LOSS, source).orderBy("given").collect()] == ["u1", "u2"]
+
+
+def test_a_folder_called_column_and_value_is_a_column(spark, tmp_path):
+    parquet(tmp_path / "corpus=c" / "a.parquet", "u1")
+    parquet(tmp_path / "corpus=d" / "[b].parquet", "u4")
+    rows = source_rows(spark, LOSS, found_source(spark, LOSS, str(tmp_path)))
+    found = rows.orderBy("given").collect()
+    assert [(row.given, row.corpus) for row in found] == [("u1", "c"), ("u4", "d")]
+
+
+def test_a_file_that_is_no_parquet_is_named(spark, tmp_path):
+    parquet(tmp_path / "a.parquet", "u1")
+    (tmp_path / "b.parquet").write_text("no")
+    with pytest.raises(UsageError, match=r"b\.parquet: this is no Parquet file"):
+        found_source(spark, LOSS, str(tmp_path))

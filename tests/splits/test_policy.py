@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
 import pytest
 
+from speechlake.config import loads
+from speechlake.erasure.releases import policy_of
 from speechlake.errors import ConfigError
 from speechlake.splits.columns import NAMES
-from speechlake.splits.policy import SignalRule, load_policy
+from speechlake.splits.policy import Policy, SignalRule, load_policy
 from speechlake.splits.policy_values import Quantile
 
 FORMS = ("verbatim", "lower", "normalised")
@@ -288,6 +291,20 @@ def test_an_id_on_two_lists_is_refused(load, tmp_path):
     (tmp_path / "dev.txt").write_text("u2\n")
     with pytest.raises(ConfigError, match="'u2' is on the lists of test and of dev"):
         listed_ids(policy)
+
+
+def test_the_lists_of_a_release_are_not_looked_for_where_a_command_is_given(load, tmp_path, monkeypatch):
+    from speechlake.splits.lists import listed_ids
+
+    (tmp_path / "test.txt").write_text("u1\n")
+    monkeypatch.chdir(tmp_path)
+    sha256 = hashlib.sha256(b"u1\n").hexdigest()
+    text = f"name: n\nlists: {{test: {{file: test.txt, sha256: {sha256}}}}}\n{SPLITS}"
+    assert listed_ids(load(text)) == {"u1": "test"}
+    released = loads(text, "release r", Policy)
+    assert listed_ids(released) == {}
+    # It says less than it was cut by: no successor is cut by it alone.
+    assert policy_of({"policy": text, "release": "r", "policy_sha256": released.digest()}) is None
 
 
 def test_on_and_no_are_words_here_and_not_booleans(load):
