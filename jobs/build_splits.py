@@ -66,11 +66,14 @@ def run(
             # What the earlier run read; its own sides are remembered only now.
             this.reads(lake, ["assignments"])
             this.versions_read = {**note["versions_read"], **this.versions_read}
-        elif not nothing_to_do(lake, this):
+        elif nothing_to_do(lake, this):
+            # What was adopted is another's: a row of this one would say that it read nothing.
+            note = None
+        else:
             this.reads(lake, TABLES_READ)
             note = _publish(hold, this, policy, text, release, progress)
-        if hold.versions_written:
-            this.counts = {} if note is None else _counts(note)
+        if note is not None and this.is_news(hold):
+            this.counts = _counts(note)
             this.rows_out = sum(this.counts.values())
             this.finish(hold)
     done = bool(hold.versions_written)

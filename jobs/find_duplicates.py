@@ -58,7 +58,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
                 "duplicates: looking up all audio again" if by_hand else "duplicates: looking up new audio"
             )
             looked = _look_up(hold, this, again=bool(by_hand))
-            if hold.versions_written or by_hand:
+            if by_hand or this.is_news(hold):
                 this.counts = {**_counts(lake), **vars(looked)}
                 this.finish(hold)
     if not hold.versions_written:

@@ -59,7 +59,7 @@ def _score(hold: Hold, this: Run) -> int:
         stage = hold.staging.write(this.digest[:16], this.run_id, scored(pairs), {"run_id": this.run_id})
         this.rows_in = this.rows_out = _commit(hold, stage)
         hold.staging.delete(stage)
-    if hold.versions_written:
+    if this.is_news(hold):
         this.finish(hold)
     return this.rows_out
 

@@ -23,6 +23,8 @@ from speechlake.ids import canonical_json
 from speechlake.schemas import RUNS, TABLES
 
 if TYPE_CHECKING:
+    from pyspark.sql import Row
+
     from speechlake.lake import Lake
 
 # Commits are looked at one by one to see whose they were; beyond this many the table counts as changed.
@@ -82,6 +84,11 @@ class Run:
         found = {name: lake.version(name) for name in tables}
         self.versions_read = {name: -1 if version is None else version for name, version in found.items()}
 
+    def is_news(self, hold: Hold) -> bool:
+        """True where the ledger lacks this run: it wrote something, or no run did the same before. One that is killed
+        between its last table and its row here leaves all done, and nothing that says so."""
+        return bool(hold.versions_written) or _last_done(hold.lake, self) is None
+
     def finish(self, hold: Hold, outcome: str = "done") -> None:
         """Append this run to the ledger."""
         row = {
@@ -114,10 +121,22 @@ class Run:
 
 def nothing_to_do(lake: Lake, run: Run) -> bool:
     """True when the last successful run of this job and scope with these arguments saw and left the lake as it is now."""
+    last = _last_done(lake, run)
+    if last is None or last.left_to_retry:
+        return False
+    known = {**last.versions_read, **last.versions_written}
+    known.pop("runs", None)
+    corpus = run.scope if run.by_corpus else None
+    idle = (UPKEEP, run.job) if run.lasting else (UPKEEP,)
+    return all(unchanged(lake, name, version, corpus, idle) for name, version in known.items())
+
+
+def _last_done(lake: Lake, run: Run) -> Row | None:
+    """The row of the last successful run of this job and scope with these arguments."""
     from pyspark.sql import functions as F
 
     if not lake.exists("runs"):
-        return False
+        return None
     runs = lake.read("runs").where(
         (F.col("job") == run.job)
         & (F.col("scope") == run.scope)
@@ -125,13 +144,7 @@ def nothing_to_do(lake: Lake, run: Run) -> bool:
         & (F.col("outcome") == "done")
     )
     last = runs.orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
-    if not last or last[0].left_to_retry:
-        return False
-    known = {**last[0].versions_read, **last[0].versions_written}
-    known.pop("runs", None)
-    corpus = run.scope if run.by_corpus else None
-    idle = (UPKEEP, run.job) if run.lasting else (UPKEEP,)
-    return all(unchanged(lake, name, version, corpus, idle) for name, version in known.items())
+    return last[0] if last else None
 
 
 def unchanged(lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,)) -> bool:

@@ -34,7 +34,7 @@ from speechlake.progress import Progress
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
 from speechlake.splits.policy import Policy
-from speechlake.staging import Stage
+from speechlake.staging import VERSION, WRITTEN_BY, Stage
 from speechlake.terminal import console
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Story:
         shutil.copytree(self.folder / "stage", path)
         read = {name: self.lake.version(name) for name in self.stage.note["versions_read"]}
         now = {name: -1 if version is None else version for name, version in read.items()}
-        note = {**self.stage.note, "versions_read": now, "release": release, **said}
+        note = {**self.stage.note, "versions_read": now, "release": release, WRITTEN_BY: VERSION, **said}
         path.with_name(f"{path.name}.json").write_text(json.dumps(note))
 
     def split(self, release: str) -> dict[str, str]:
@@ -231,9 +231,36 @@ def test_a_published_release_is_not_evaluated_again_because_another_was_cut(stor
     assert story.lake.versions() == before
 
 
+def test_a_build_that_was_killed_before_it_stood_in_the_ledger_is_done_again_once_and_told(
+    story, monkeypatch
+):
+    from speechlake.ledger import Run
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(Run, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(story, "unrecorded")
+    before = story.lake.versions()
+    assert build(story, "unrecorded").outcome == "done"
+    assert story.lake.versions() == {**before, "runs": before["runs"] + 1}
+    assert build(story, "unrecorded").outcome == "nothing to do"
+    assert story.lake.versions() == {**before, "runs": before["runs"] + 1}
+
+
+def test_a_run_that_only_adopts_anothers_build_says_nothing_of_its_own_in_the_ledger(story):
+    story.left_behind("adopted")
+    before = story.lake.version("runs")
+    build(story, "r1")
+    assert not story.lake.read("releases").where("release = 'adopted'").isEmpty()
+    assert story.lake.version("runs") == before
+
+
 @pytest.mark.long
 def test_a_build_left_under_another_policy_takes_the_name_and_is_not_taken_for_this_one(story):
-    story.left_behind("mine", policy_sha256="another")
+    story.left_behind("mine", policy_sha256="another", policy_pinned_sha256="another")
     with pytest.raises(UsageError, match="release 'mine' is build"):
         build(story, "mine")
     assert story.split("mine") == story.split("r1")
