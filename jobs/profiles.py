@@ -21,7 +21,7 @@ from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.signals import EXTRACTORS
-from speechlake.signals.catalogue import profile
+from speechlake.signals.catalogue import is_heeded, profile
 from speechlake.signals.promote import Choice, choices, chosen, promote
 from speechlake.terminal import console, show
 from speechlake.text.languages import language_of
@@ -66,6 +66,11 @@ def run(
 
 def _set(lake: Lake, extractor: str, said: str, language: str | None, wait_s: float) -> tuple[int, str]:
     fingerprint = chosen(lake, extractor, said).fingerprint
+    if not is_heeded(lake, fingerprint, language):
+        raise UsageError(
+            f"{said} hears in cut windows, which were not found equal for {language or 'any language'}",
+            hint=f"speechlake calibrate --lake {lake.root} tells for which languages they are.",
+        )
     told = {"extractor": extractor, "fingerprint": fingerprint, "language": language}
     this = Run(NAME, "lake", told)
     with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:

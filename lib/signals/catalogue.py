@@ -86,6 +86,11 @@ def profile(lake: Lake) -> Profile:
     return {name: _as_judged(said, judged) for name, said in latest.items()}
 
 
+def is_heeded(lake: Lake, fingerprint: str, language: str | None) -> bool:
+    """Whether the profile would name `fingerprint`, set for `language`: not cut windows that were not found equal."""
+    return fingerprint in {fp for _, fp in _as_judged({language: fingerprint}, _judged(lake))}
+
+
 def _as_judged(
     said: Mapping[str | None, str], judged: Mapping[str, tuple[str, frozenset[str]]]
 ) -> list[tuple[frozenset[str] | None, str]]:

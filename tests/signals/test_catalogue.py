@@ -10,7 +10,7 @@ import pytest
 
 from speechlake.errors import UsageError
 from speechlake.lake import Lake
-from speechlake.signals.catalogue import numbered, profile, register, using, ways
+from speechlake.signals.catalogue import is_heeded, numbered, profile, register, using, ways
 from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
 
@@ -136,6 +136,12 @@ def test_cut_windows_are_current_only_for_languages_whose_newest_verdict_is_equa
     rows = [(n, "whisper", language, fingerprint) for n, (language, fingerprint) in enumerate(said)]
     found = profile(Few(profiles=rows, calibrations=VERDICTS))  # type: ignore[arg-type]
     assert spelled(found["whisper"]) == now
+
+
+def test_cut_windows_are_set_only_for_languages_that_they_were_found_equal_for():
+    lake: Any = Few(calibrations=VERDICTS)
+    said = [("cut", "en"), ("cut", "de"), ("cut", "ka"), ("cut", None), ("full", "de"), ("other", None)]
+    assert [is_heeded(lake, *each) for each in said] == [True, False, False, True, True, True]
 
 
 def spelled(entries: Any) -> list[tuple[str | None, str]]:
