@@ -9,10 +9,10 @@ import json
 import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from speechlake.commits import session_settings
 from speechlake.hold import METADATA
+from speechlake.table_files import listed_files, stored_files
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 def lost_files(lake: Lake, name: str) -> list[str]:
     """Data files that the newest version of the table names and that are not there, sorted."""
-    named = [str(file.path()) for file in lake.snapshot(name).allFiles().collectAsList()]
-    # Paths of Delta's log are relative, and encoded as in URIs.
-    return sorted(path for path in named if not lake.files.exists(f"{lake.path(name)}/{unquote(path)}"))
+    lost = stored_files(lake, name).join(listed_files(lake, name), on="file", how="left_anti")
+    return sorted(row.path for row in lost.select("path").collect())
 
 
 def forget_files(hold: Hold, name: str, files: Collection[str]) -> int:

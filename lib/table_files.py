@@ -55,17 +55,32 @@ class Part:
 
 
 def stored_files(lake: Lake, name: str) -> DataFrame:
-    """The files of the newest version: `file` (its name), `part` (value of the partition), `bytes`, `modified_ms`, `clustered`."""
+    """The files of the newest version: `path` (as the log spells it), `file` (its name), `part` (value of the partition),
+    `bytes`, `modified_ms`, `clustered`."""
     from pyspark.sql import functions as F
 
     partition = TABLES[name].partition_by
     part = F.col("partitionValues")[partition[0]] if partition else F.lit(None).cast("string")
     return _frame(lake, lake.snapshot(name).allFiles()).select(
+        "path",
         F.element_at(F.split("path", "/"), -1).alias("file"),
         part.alias("part"),
         F.col("size").alias("bytes"),
         F.col("modificationTime").alias("modified_ms"),
         F.col("clusteringProvider").isNotNull().alias("clustered"),
+    )
+
+
+def listed_files(lake: Lake, name: str) -> DataFrame:
+    """The files that lie beneath the table, hidden ones and the log left out: `file` (its name), `bytes`, `modified_ms`."""
+    from pyspark.sql import functions as F
+
+    # Only places and sizes are read: Spark lists the folder in parallel.
+    reader = lake.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+    return reader.load(lake.path(name)).select(
+        F.element_at(F.split("path", "/"), -1).alias("file"),
+        F.col("length").alias("bytes"),
+        F.unix_millis("modificationTime").alias("modified_ms"),
     )
 
 
@@ -143,13 +158,11 @@ def unused_files(lake: Lake, name: str, keep_s: float) -> tuple[int, int]:
         .select("file")
         .unionByName(removed.select(F.element_at(F.split("path", "/"), -1).alias("file")))
     )
-    # Only places and sizes are read: Spark lists the folder in parallel, hidden files left out.
-    reader = lake.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    there = reader.load(lake.path(name)).where(F.unix_millis("modificationTime") < since_ms)
-    named = there.select(F.element_at(F.split("path", "/"), -1).alias("file"), "length")
     row = (
-        named.join(used, on="file", how="left_anti")
-        .agg(F.count("*").alias("files"), F.coalesce(F.sum("length"), F.lit(0)).alias("bytes"))
+        listed_files(lake, name)
+        .where(F.col("modified_ms") < since_ms)
+        .join(used, on="file", how="left_anti")
+        .agg(F.count("*").alias("files"), F.coalesce(F.sum("bytes"), F.lit(0)).alias("bytes"))
         .collect()[0]
     )
     return row.files, row.bytes

@@ -111,6 +111,8 @@ def missing(lake: Lake, said: Meant, salt: str) -> list[str]:
     every = [*asked, *(("source_id", *pair) for pair in said.source_ids)]
     lost = [value for value in every if value not in here]
     hashes = {hash_of(salt, *value): value for value in lost}
+    # Source ids that went without being named are remembered as another kind.
+    hashes |= {hash_of(salt, "given", *ids): (kind, *ids) for kind, *ids in lost if kind == "source_id"}
     dead = lake.read("tombstones").where(F.col("hash").isin(list(hashes))).select("hash").collect()
     erased = {hashes[row.hash] for row in dead}
     return [" ".join(value) for value in lost if value not in erased]

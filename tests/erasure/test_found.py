@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from erasure_story import request
-from erasure_tools import Frames
+from erasure_tools import SALT, Frames, buried
 
 from speechlake.erasure.found import Found, found_by, meant, missing
 from speechlake.erasure.hashes import planned
@@ -129,6 +129,10 @@ def test_what_is_not_there_is_named_and_an_unknown_corpus_or_namespace_too(lake:
     assert missing(lake, meant(lake, asked), "salt") == [
         f"recording {recording_id('calls', 'audio', 'no.wav')}"
     ]
+    gone = request(erase=[{"source_id": "gone", "corpus": "calls"}])
+    assert missing(lake, meant(lake, gone), "salt") == ["source_id calls gone"]
+    remembered = {**lake.frames, **buried(lake.spark, given=[("calls", "gone")]).frames}
+    assert missing(Frames(lake.spark, remembered), meant(lake, gone), SALT) == []
     with pytest.raises(UsageError, match="namespace 'calls'"):
         meant(lake, request(erase=[{"speaker": "zoe", "namespace": "calls"}]))
     with pytest.raises(UsageError, match="corpus 'nothing'"):

@@ -75,7 +75,7 @@ def test_a_job_that_misses_a_file_names_table_version_and_file_and_a_scheduler_d
 
 def test_a_reader_of_an_older_version_whose_file_upkeep_deleted_may_try_again(small: Lake) -> None:
     (gone, *_) = data_files(small, "transcripts")
-    reading = small.read("transcripts")
+    reading = small.read("transcripts", version=small.version("transcripts"))
     DeltaTable(small.path("transcripts")).delete()
     gone.unlink()
     with pytest.raises(Exception, match=gone.name) as found:
