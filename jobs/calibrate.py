@@ -24,7 +24,7 @@ from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.progress import Progress
 from speechlake.signals.calibration import Verdict, sampled, to_try, verdict, write_verdicts
-from speechlake.signals.choice import resources, whisper_of
+from speechlake.signals.choice import is_of_profile, resources, whisper_of
 from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
 from speechlake.signals.whisper_flags import add_whisper, as_flags, whisper_options
@@ -89,7 +89,9 @@ def run(
     outcome = "done" if this.rows_out else "nothing to do"
     counts = {"languages": len(found), "equal": sorted(each.language for each in found if each.equal)}
     # Only --promote makes current what is to be measured anew; without it, the profile stays with its windows.
-    following = f"speechlake extract-signals --lake {lake.root} {as_flags(how)} --promote"
+    # The profile's own way needs no flags: they would lose its number type on another device.
+    flags = "" if is_of_profile(lake, how) else f" {as_flags(how)}"
+    following = f"speechlake extract-signals --lake {lake.root}{flags} --promote"
     return Report(NAME, outcome, this.run_id if this.rows_out else None, counts, following)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
-from speechlake.errors import UsageError
+from speechlake.errors import ModelBroken, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -122,16 +122,23 @@ def run(
     `given_up`: also what failed for the last time; where it fails again, it stays given up.
     """
     total, written, last = Measured(), False, None
+    broken: ModelBroken | None = None
     for name in job.corpora_of(lake, corpus):
         this = Run(NAME, name, {"corpus": name, "extractors": _told(wanted)}, by_corpus=True)
-        written = _one_corpus(lake, wanted, this, total, promote, given_up, wait_s, progress) or written
+        try:
+            written = _one_corpus(lake, wanted, this, total, promote, given_up, wait_s, progress) or written
+        except ModelBroken as error:
+            # Of this corpus alone, it may be: the others are asked too.
+            broken = broken or error
         last = this.run_id
-    for each in wanted if written else ():
-        if each.fingerprint not in fingerprints(profile(lake)):
-            progress.say(
-                f"{each.name} {each.fingerprint} is not what the profile names: views and policies take it for "
-                f"current once it is promoted (`speechlake profile --set {each.name}={each.fingerprint}`)"
-            )
+    if broken is not None:
+        raise broken
+    named = fingerprints(profile(lake)) if written else [each.fingerprint for each in wanted]
+    if aside := sorted({each.name for each in wanted if each.fingerprint not in named}):
+        progress.say(
+            f"{', '.join(aside)}: measured beside what the profile names; views and policies take it for current "
+            "once the same command ran with --promote"
+        )
     following = f"speechlake score-transcripts --lake {lake.root}"
     return Report(NAME, "done" if written else "nothing to do", last, total.counts(), following)
 

@@ -85,11 +85,13 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 S = TypeVar("S", bound=Section)
+# In the context of validators.
+BY_HAND = "by_hand"
 
 
 def load(path: str | Path, kind: type[S]) -> S:
     """The file as a `kind`; ConfigError names the file, the field, what was found and what is valid."""
-    return loads(text_of(path), str(path), kind)
+    return loads(text_of(path), str(path), kind, by_hand=True)
 
 
 def text_of(path: str | Path) -> str:
@@ -100,14 +102,17 @@ def text_of(path: str | Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
-def loads(text: str, path: str, kind: type[S]) -> S:
-    """The text of a file as a `kind`; `path` names it in errors, as `load` does."""
+def loads(text: str, path: str, kind: type[S], *, by_hand: bool = False) -> S:
+    """The text of a file as a `kind`; `path` names it in errors, as `load` does.
+
+    `by_hand`: of somebody who can mend it. What a table holds was taken once, and is read as it was.
+    """
     try:
         raw = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
     try:
-        return kind.model_validate(raw)
+        return kind.model_validate(raw, context={BY_HAND: by_hand})
     except ValidationError as error:
         raise ConfigError("\n  ".join(f"{path}: {told}" for told in problems(error))) from error
 

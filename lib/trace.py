@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from speechlake.errors import ConfigError, UsageError
+from speechlake.errors import UsageError
 from speechlake.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _verdicts(lake: Lake, utterance: Any, release: Any) -> Section:
     try:
         written = loads(release.policy, f"release {release.release}", Policy)
         rows = candidates(lake, written)
-    except ConfigError as error:
+    except UsageError as error:
         return title, columns, [[None, "not understood", error.message, None, None, None]]
     policy = with_numbers(written, release.pinned)
     mine = (F.col("corpus") == utterance.corpus) & (F.col("utterance_id") == utterance.utterance_id)

@@ -15,21 +15,20 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
     """
     import json
 
-    from speechlake.corpora import Corpus, load_corpora
+    from speechlake.corpora import KEPT, Corpus, load_corpora
     from speechlake.errors import ConfigError
 
     def flags(corpus: Corpus) -> list[str]:
+        # What the file leaves out of these, the lake remembers: a default would take it back.
+        declared = {name: getattr(corpus, name) for name in KEPT if name in corpus.model_fields_set}
+        single = declared.pop("single_speaker", None)
+        tags = declared.pop("text_tags", ())
         said: list[tuple[str, Any]] = [
             ("--corpus", corpus.name),
             ("--format", corpus.format),
             *(("--audio-root", f"{name}={uri}") for name, uri in corpus.roots.items()),
-            ("--licence", corpus.licence),
-            ("--language", corpus.language),
-            ("--speaker-namespace", corpus.speaker_namespace),
-            ("--channels", corpus.channels),
-            ("--ids", corpus.ids),
-            *(("--text-tag", tag) for tag in corpus.text_tags),
-            ("--role", corpus.role),
+            *((f"--{name.replace('_', '-')}", value) for name, value in declared.items()),
+            *(("--text-tag", tag) for tag in tags),
             ("--max-reject", corpus.max_reject),
             *(("--column", f"{role}={name}") for role, name in corpus.columns.items()),
             ("--suffix", corpus.suffix),
@@ -37,7 +36,8 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
             ("--quoting", corpus.quoting),
         ]
         pairs = [f"{flag}={value}" for flag, value in said if value is not None]
-        return [*pairs, *(["--single-speaker"] if corpus.single_speaker else []), *corpus.sources]
+        speakers = {None: [], True: ["--single-speaker"], False: ["--no-single-speaker"]}[single]
+        return [*pairs, *speakers, *corpus.sources]
 
     found = {corpus.name: corpus for corpus in load_corpora(file)}
     names = json.loads(only) or list(found)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 SAME_INTERVAL = "SAME_INTERVAL"
+# Begins the detail of a line that was refused as that; the manifest and byte offset of the other line follow.
+DIFFERS = "speaker or text differ from "
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def with_class(lines: DataFrame, first: DataFrame, current: DataFrame | None) ->
         lines.withColumn("class", kind)
         .withColumn(
             "detail",
-            F.when(clash, F.concat(F.lit("speaker or text differ from "), winner)).otherwise(F.col("detail")),
+            F.when(clash, F.concat(F.lit(DIFFERS), winner)).otherwise(F.col("detail")),
         )
         .withColumn("reason", F.when(clash, SAME_INTERVAL).otherwise(F.col("reason")))
         .drop("first", "owner", "owner_says", "says")

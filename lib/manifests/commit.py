@@ -76,11 +76,7 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
     if len(pending) < len(stage.note["manifests"]):
         parsed = parsed.where(parsed.manifest_uri.isin(list(pending)))
     several = stage.note["corpus"]["channels"] == EACH
-    # Who had the say keeps it while it lists the line, where others are read once more for the sake of what changed.
-    settled = landed
-    if any(m.get("disputed") for m in pending.values()):
-        settled = pending.keys() & newest.keys()
-    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, settled, several=several)
+    judged, classified, unpersist = _judge(lake, parsed, pending, newest, corpus, landed, several=several)
     good = [v for v in judged if _accepts(pending, v)]
     generations = {
         uri: (newest[uri].generation if uri in newest else 0) + (uri not in landed) for uri in pending
@@ -133,7 +129,7 @@ def _judge(
     pending: Mapping[str, Any],
     newest: Mapping[str, Any],
     corpus: str,
-    settled: Set[str],
+    landed: Set[str],
     *,
     several: bool,
 ) -> tuple[list[Verdict], DataFrame, Callable[[], object]]:
@@ -141,14 +137,17 @@ def _judge(
 
     A line must not repeat one of a manifest that is refused, so refused manifests are set aside and the
     rest is judged again, until no more are refused (at most once per manifest, in practice twice). Versions
-    in `settled` keep what they own.
+    in `landed` keep what they own.
     """
+    from pyspark.sql import functions as F
+
     refused: dict[str, Verdict] = {}
+    aside: list[DataFrame] = []
     while True:
         good = [uri for uri in pending if uri not in refused]
         others = newest.keys() - (pending.keys() - refused.keys())
         lines = parsed.where(parsed.manifest_uri.isin(good)) if refused else parsed
-        before = owners(lake, corpus, settled) if settled & pending.keys() else None
+        before = owners(lake, corpus, landed) if landed & pending.keys() else None
         said_twice = first_of_several(lines, before).persist()
         # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
         said_twice.count()
@@ -158,11 +157,12 @@ def _judge(
         if not worse:
             break
         refused |= worse
+        # Of refused manifests the lines that were refused stand in quarantine, and nothing else.
+        aside.append(
+            classified.where(F.col("manifest_uri").isin(list(worse)) & (F.col("class") == "refused"))
+        )
         said_twice.unpersist()
-    if refused:
-        # Of refused manifests only the lines that were refused stand in quarantine.
-        aside = parsed.where(parsed.manifest_uri.isin(list(refused)))
-        unkept = with_class(aside, first_of_several(aside), None).where("class = 'refused'")
+    for unkept in aside:
         classified = classified.unionByName(unkept)
     return [*judged, *refused.values()], classified, said_twice.unpersist
 

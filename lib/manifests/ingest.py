@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from speechlake import faults
@@ -26,7 +27,7 @@ from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
 from speechlake.manifests.table_rows import relisted_recordings
-from speechlake.manifests.versions import disputed, newest_manifests, parser_at, same_version
+from speechlake.manifests.versions import doubtful, newest_manifests, parser_at, same_version
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
 
     `again`: manifests that did not change are parsed too, because somebody changed a table by hand.
     """
-    from speechlake.manifests.parse import parsed_lines
-
     lake = hold.lake
     refuse_erased(lake, corpus.name)
     result = IngestResult()
@@ -85,23 +84,16 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     changed = [v for v in versions if again or not same_version(newest.get(v["uri"]), v)]
     read = {v["uri"] for v in versions}
     gone = gone_versions(corpus, roots, newest, read, again=again) if known else []
-    if changed or gone:
-        changed += disputed(lake, corpus.name, versions, [*changed, *gone], newest)
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
-    committed = Ingested()
-    if changed or gone:
-        lines = parsed_lines(
-            lake.spark, [Source(**v["source"]) for v in changed], roots=roots, options=_options(corpus)
-        )
-        if corpus.channels == EACH and changed:
-            heard = _heard(hold, corpus, row, lines, listing)
-            lines, result.texts_aside = heard.lines, heard.texts_aside
-            changed = marked_failed(changed, newest, heard.failed)
-        stage = _staged_parse(hold, corpus, row, lines, changed, gone, again=again)
-        committed = commit_parse(hold, stage, listing, newest)
-        hold.staging.delete(stage)
-    result.ingested.add(committed)
+    bring = partial(_brought, hold, corpus, row, roots, listing, result)
+    committed = bring(changed, gone, newest, again=again) if changed or gone else Ingested()
     newest |= committed.versions
+    # Only now is it known what others say and own. Each is read anew once, as it is the newest then.
+    while anew := doubtful(lake, corpus.name, versions, newest):
+        result.parsed += len(anew)
+        committed.add(bring(anew, [], newest))
+        newest |= committed.versions
+    result.ingested.add(committed)
     if any(manifest.accepted for manifest in newest.values()):
         # What this run accepted, it wrote with this row; what it wrote of a new corpus, with this listing.
         if known and not any(version.accepted for version in committed.versions.values()):
@@ -115,6 +107,35 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
     return result
+
+
+def _brought(
+    hold: Hold,
+    corpus: Corpus,
+    row: Mapping[str, Any],
+    roots: Roots,
+    listing: DataFrame,
+    result: IngestResult,
+    changed: Sequence[Mapping[str, Any]],
+    gone: Sequence[Mapping[str, Any]],
+    newest: Mapping[str, Any],
+    *,
+    again: bool = False,
+) -> Ingested:
+    """Parse the manifests that changed into a stage, and bring the tables to it and to those that are gone."""
+    from speechlake.manifests.parse import parsed_lines
+
+    sources = [Source(**v["source"]) for v in changed]
+    lines = parsed_lines(hold.lake.spark, sources, roots=roots, options=_options(corpus))
+    if corpus.channels == EACH and changed:
+        heard = _heard(hold, corpus, row, lines, listing)
+        lines = heard.lines
+        result.texts_aside += heard.texts_aside
+        changed = marked_failed(changed, newest, heard.failed)
+    stage = _staged_parse(hold, corpus, row, lines, changed, gone, again=again)
+    committed = commit_parse(hold, stage, listing, newest)
+    hold.staging.delete(stage)
+    return committed
 
 
 def _adopted(hold: Hold, stage: Stage) -> Ingested:
@@ -267,7 +288,7 @@ def _refusal(hold: Hold, corpus: Corpus, newest: Mapping[str, Any]) -> Speechlak
         return None
     first = refused[0]
     found = f"{first.quarantined} of {first.lines} lines refused" if first.lines else "no lines"
-    if first.lines and first.quarantined <= first.max_reject * first.lines:
+    if first.utterances + first.repeats and first.quarantined <= first.max_reject * first.lines:
         found += ", and the file breaks off"
     return TooManyRejected(
         f"{len(refused)} manifest(s) of {corpus.name} not accepted; {first.uri}: {found}, {first.max_reject:.0%} allowed",

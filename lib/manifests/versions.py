@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechlake.ids import make_id
-from speechlake.manifests.classify import SAME_INTERVAL
+from speechlake.manifests.classify import DIFFERS, SAME_INTERVAL
 from speechlake.schemas import MANIFESTS
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from speechlake.lake import Lake
 
 # Of a parser's version: its number, digests of options, of what roots are called, and of where they lie.
@@ -36,44 +37,73 @@ def parser_at(parser: str, places: str, sha256: str, known: Any | None) -> str:
     if known is None or known.sha256 != sha256:
         return now
     before = str(known.parser_version).partition("+")[0]
-    # What was parsed once more for the sake of others has a digest of them behind it.
+    # What was read anew for the sake of others says so behind it.
     heeds = now if known.quarantined else parser
     return before if before == heeds or before.startswith(f"{heeds}/") else now
 
 
-def disputed(
-    lake: Lake,
-    corpus: str,
-    versions: Sequence[Mapping[str, Any]],
-    changed: Sequence[Mapping[str, Any]],
-    newest: Mapping[str, Any],
+def doubtful(
+    lake: Lake, corpus: str, versions: Sequence[Mapping[str, Any]], newest: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
-    """Those of `versions` that did not change, and of which lines were refused because others said something else.
+    """Those of `versions` that say something of what others have changed since, as versions that are to be read anew.
 
-    Some of those others are in `changed` now: such a line may be the only one that is left of its utterance. They
-    are versions of their own, named by what changed.
+    Of one kind are manifests of which lines were refused for what another one said, which was read later or is
+    known no more: such a line may be the only one that is left of its utterance. Of the other kind are those that
+    inherited an utterance whose line they only repeated: its text may have been corrected meanwhile.
     """
-    from pyspark.sql import functions as F
-
-    moved = {version["uri"] for version in changed}
-    doubtful = [v for v in versions if v["uri"] not in moved and newest[v["uri"]].quarantined]
-    if not doubtful:
-        return []
-    here = (F.col("corpus") == corpus) & (F.col("reason") == SAME_INTERVAL)
-    lines = lake.read("quarantine").where(here).select("uri", "sha256", "parser_version")
-    refused = {tuple(row) for row in lines.distinct().collect()}
-    after = make_id(*sorted(f"{v['uri']}@{v['sha256']}@{v['parser_version']}" for v in changed))[:8]
+    last = max((str(row.run_id) for row in newest.values()), default="")
+    older = {v["uri"]: v for v in versions if v["uri"] in newest and newest[v["uri"]].run_id < last}
+    losers = [uri for uri in older if newest[uri].quarantined]
+    found = _lost_to_others(lake, corpus, newest, losers) if losers else set()
+    repeating = [uri for uri in older if newest[uri].repeats]
+    found |= _heirs(lake, corpus, newest, repeating) if repeating else set()
     return [
-        {**v, "parser_version": _after(str(v["parser_version"]), after), "disputed": True}
-        for v in doubtful
-        if (v["uri"], v["sha256"], newest[v["uri"]].parser_version) in refused
+        {**older[uri], "parser_version": _after(str(older[uri]["parser_version"]), newest[uri].generation)}
+        for uri in sorted(found)
     ]
 
 
-def _after(parser: str, digest: str) -> str:
-    """`parser` with this digest in the place of a former one; the times that channels were counted stay."""
+def _lost_to_others(lake: Lake, corpus: str, newest: Mapping[str, Any], uris: Sequence[str]) -> set[str]:
+    from pyspark.sql import functions as F
+
+    lost = _of_newest(lake.read("quarantine"), corpus, newest, uris).where(F.col("reason") == SAME_INTERVAL)
+    winner = F.regexp_extract("detail", f"(?s)^{DIFFERS}(.*)@[0-9]+$", 1)
+    rows = lost.select("uri", winner.alias("winner")).distinct().where("winner != ''").collect()
+    return {
+        row.uri
+        for row in rows
+        if row.winner not in newest or newest[row.winner].run_id > newest[row.uri].run_id
+    }
+
+
+def _heirs(lake: Lake, corpus: str, newest: Mapping[str, Any], uris: Sequence[str]) -> set[str]:
+    from pyspark.sql import functions as F
+
+    repeats = _of_newest(lake.read("repeats"), corpus, newest, uris).select(
+        "utterance_id", "uri", "byte_offset"
+    )
+    owned = lake.read("utterances").where((F.col("corpus") == corpus) & F.col("retired_in").isNull())
+    # At the very line that repeats it: what a manifest says twice is owned at its first line.
+    same = ["utterance_id", "uri", "byte_offset"]
+    heirs = repeats.join(owned.withColumnRenamed("manifest_uri", "uri"), on=same, how="left_semi")
+    return {row.uri for row in heirs.select("uri").distinct().collect()}
+
+
+def _of_newest(rows: DataFrame, corpus: str, newest: Mapping[str, Any], uris: Sequence[str]) -> DataFrame:
+    """Those `rows` (corpus, uri, sha256, parser_version, …) that are of the newest versions of `uris`."""
+    from pyspark.sql import functions as F
+
+    now = [(uri, newest[uri].sha256, newest[uri].parser_version) for uri in uris]
+    named = rows.sparkSession.createDataFrame(now, "uri string, sha256 string, parser_version string")
+    here = rows.where(F.col("corpus") == corpus)
+    return here.join(F.broadcast(named), on=["uri", "sha256", "parser_version"], how="left_semi")
+
+
+def _after(parser: str, generation: int) -> str:
+    """`parser` as it stands after this generation, in the place of a former one; the times that channels were
+    counted stay."""
     version, plus, times = parser.partition("+")
-    return "/".join([*version.split("/")[:PARTS], digest]) + plus + times
+    return "/".join([*version.split("/")[:PARTS], f"after{generation}"]) + plus + times
 
 
 def same_version(known: Any, manifest: Mapping[str, Any]) -> bool:

@@ -45,7 +45,7 @@ def release_page(
     progress: Progress,
 ) -> str:
     """HTML of a row of `releases`, with up to `examples` clips on each side of each rule to listen to."""
-    policy = policy_of(release)
+    policy = policy_of(lake, release)
     progress.say(f"page of release {release['release']}: reading what was decided")
     rows = decided(lake, str(release["build_id"]), policy).persist()
     try:
@@ -123,7 +123,7 @@ def _frames(rows: DataFrame) -> dict[str, DataFrame]:
 def _of_tables(lake: Lake, release: Mapping[str, Any], price: float | None) -> dict[str, Any]:
     """Everything that is read from small tables."""
     build = str(release["build_id"])
-    policy = asked_of(policy_of(release))
+    policy = asked_of(policy_of(lake, release))
     used = fingerprints(profile_of(lake, policy))
     measured = [row for row in collected(lake.read("extractors")) if row["fingerprint"] in used]
     quarantine = collected(questions.quarantine_examples(lake))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from speechlake.config import loads
-from speechlake.errors import ConfigError
+from speechlake.errors import UsageError
 from speechlake.questions.releases import splits_of
-from speechlake.splits.candidates import candidates, english_only
+from speechlake.splits.candidates import candidates, english_only, require_models
 from speechlake.splits.pins import with_numbers
 from speechlake.splits.policy import Policy
 from speechlake.splits.rules import with_verdicts
@@ -32,13 +32,17 @@ _ASKS_NOTHING: Mapping[str, Any] = {
 }
 
 
-def policy_of(release: Mapping[str, Any]) -> Policy | None:
-    """The policy of a row of `releases`, with its pinned numbers; null where this version does not understand it."""
+def policy_of(lake: Lake, release: Mapping[str, Any]) -> Policy | None:
+    """The policy of a row of `releases`, with its pinned numbers.
+
+    Null where this version does not understand it, or where a model that it names ran in other ways too since.
+    """
     try:
         written = loads(str(release["policy"]), f"release {release['release']}", Policy)
-        return with_numbers(written, release["pinned"])
-    except ConfigError:
+        require_models(lake, written)
+    except UsageError:
         return None
+    return with_numbers(written, release["pinned"])
 
 
 def asked_of(policy: Policy | None) -> Policy:

@@ -181,7 +181,8 @@ def _with_state(frame: DataFrame, lake: Lake, here: Column, wanted: Wanted) -> D
     )
     spent = (
         lake.read("attempts")
-        .where(mine & (F.col("n") >= MAX_ATTEMPTS))
+        # One row, however often it was tried beyond the last time.
+        .where(mine & (F.col("n") == MAX_ATTEMPTS))
         .select("utterance_id", "listing_key", "inputs_hash", F.lit(SPENT).alias("spent"))
     )
     hashed = frame.withColumn("inputs_hash", inputs_hash(wanted.extractor.inputs))

@@ -45,6 +45,14 @@ def rebuild(
     if found != fingerprint:
         raise ConfigError(
             f"extractor {name} measures as {found} with this version and model, expected {fingerprint}.",
-            hint="Run with the version and weights that measured, or name a model: --model ID.",
+            hint="Run with the version and weights that measured, or measure anew with these: "
+            f"speechlake extract-signals {_as_flags(extractor)} --promote.",
         )
     return extractor
+
+
+def _as_flags(extractor: Extractor) -> str:
+    from speechlake.signals.whisper import Whisper
+    from speechlake.signals.whisper_flags import as_flags
+
+    return as_flags(extractor) if isinstance(extractor, Whisper) else f"--extractor {extractor.name}"

@@ -65,8 +65,8 @@ def whisper_options(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def as_flags(how: Whisper) -> str:
-    """What names `how` on the command line, quoted for a shell."""
-    said = {"model": how.model} | {
+    """What names `how` on the command line, quoted for a shell; the device too, which decides the number type."""
+    said = {"model": how.model, "device": how.device} | {
         name: getattr(how, name) for name in OPTIONS if getattr(how, name) != getattr(Whisper, name)
     }
     flags = {"beam_size": "beam-size", "initial_prompt": "prompt"}

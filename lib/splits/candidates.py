@@ -11,13 +11,13 @@ from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.manifests.declared import several_speakers
 from speechlake.signals import EXTRACTORS
-from speechlake.signals.catalogue import Profile, using, ways
+from speechlake.signals.catalogue import Entries, Profile, using, ways
 from speechlake.signals.plan import inputs_hash, with_content
 from speechlake.splits.lists import with_listed
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
 from speechlake.splits.policy_rules import extractors_read
-from speechlake.splits.text import TEXT_COLUMNS, choose_text, heard_texts
+from speechlake.splits.text import TEXT_COLUMNS, choose_text, heard_texts, preferred_sources
 from speechlake.views import extractor_inputs, located_utterances, shared_audio, with_score, with_signals
 
 if TYPE_CHECKING:
@@ -84,9 +84,19 @@ def _declared(lake: Lake, *columns: str) -> DataFrame:
     return known.withColumn("single_speaker", single).drop("has_several")
 
 
+def require_models(lake: Lake, policy: Policy) -> None:
+    """UsageError where a model that the policy names measured nothing here, or in several ways, none of them current."""
+    profile_of(lake, policy)
+    preferred_sources(policy, _heard_by(lake))
+
+
+def _heard_by(lake: Lake) -> dict[str, Entries]:
+    return {said: entries for said, (name, entries) in ways(lake).items() if name == "whisper"}
+
+
 def _texts(lake: Lake, policy: Policy) -> DataFrame:
     """The text of each utterance that has one of those the policy prefers: see `choose_text`."""
-    heard_by = {said: entries for said, (name, entries) in ways(lake).items() if name == "whisper"}
+    heard_by = _heard_by(lake)
     texts = lake.read("transcripts").where("retired_in IS NULL").select(*TEXT_COLUMNS)
     now = located_utterances(lake).withColumn("inputs_hash", inputs_hash(extractor_inputs("whisper")))
     heard = heard_texts(now, lake.read("signals_whisper"), policy, heard_by)

@@ -172,13 +172,14 @@ corpora:
     quoting: none
     segment: true
   - {name: nothing, sources: [x]}
+  - {name: several, sources: [x], single_speaker: false, role: training}
 """
 
 ROUND_TRIP = """
 import json, sys
 sys.path.append(sys.argv[2])
 from speechlake_airflow.corpora import corpora_of
-from speechlake.corpora import Corpus, load_corpora
+from speechlake.corpora import KEPT, Corpus, load_corpora
 from speechlake.jobs import ingest_manifests as job
 declared = load_corpora(sys.argv[1])
 for corpus, said in zip(declared, corpora_of(sys.argv[1], "[]"), strict=True):
@@ -186,6 +187,8 @@ for corpus, said in zip(declared, corpora_of(sys.argv[1], "[]"), strict=True):
     # The pipeline's own affair.
     assert ingested == corpus.model_copy(update={"segment": False}), (ingested, corpus)
     assert (said["name"], said["segment"]) == (corpus.name, corpus.segment)
+    # What the file does not say is not said, so that the lake's own word stays.
+    assert ingested.model_fields_set & {*KEPT} == corpus.model_fields_set & {*KEPT}, said["ingest"]
 usual, full = Corpus(name="n", sources=("s",)), declared[0]
 print([name for name in Corpus.model_fields if getattr(full, name) == getattr(usual, name)])
 """

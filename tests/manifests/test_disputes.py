@@ -75,6 +75,43 @@ def test_a_text_that_its_owner_corrects_is_current_alone_whoever_repeats_the_lin
 
 
 @pytest.mark.slow
+def test_a_line_that_is_inherited_says_what_its_heir_says(lake: Lake, tmp_path: Path) -> None:
+    """b repeats a's line, c contradicts it. What a corrected, and then lists no more, was never b's; nor is it c's."""
+    for name, text in (("a", "teh"), ("b", "teh"), ("c", "tea")):
+        write_lines(tmp_path / f"{name}.jsonl", says("u.wav", text), says(f"{name}.wav", name))
+    ingest(lake, tmp_path, **LENIENT)
+    write_lines(tmp_path / "a.jsonl", says("u.wav", "the"), says("a.wav", "a"))
+    ingest(lake, tmp_path, **LENIENT)
+    assert now(lake)[1] == ("a.jsonl", "u.wav", "the")
+    (tmp_path / "a.jsonl").unlink()
+    ingest(lake, tmp_path, **LENIENT)
+    own = [("b.jsonl", "b.wav", "b"), ("b.jsonl", "u.wav", "teh"), ("c.jsonl", "c.wav", "c")]
+    assert now(lake) == own
+    assert ingest(lake, tmp_path, **LENIENT).outcome == "nothing to do"
+
+
+@pytest.mark.slow
+def test_a_corrected_copy_that_was_refused_is_taken_once_the_first_is_deleted(
+    lake: Lake, tmp_path: Path
+) -> None:
+    """Each by a command of its own: what one of them changed is seen by the next one of the other."""
+    lines = [says(f"{n}.wav", "old") for n in range(8)]
+    first = write_lines(tmp_path / "first" / "m.jsonl", *lines)
+    copy = write_lines(
+        tmp_path / "copy" / "m.jsonl", *lines[:4], *(says(f"{n}.wav", "new") for n in range(4, 8))
+    )
+    said = {"roots": {"audio": str(tmp_path)}}
+    ingest(lake, first.parent, **said)
+    assert isinstance(ingest(lake, copy.parent, **said).refusal, TooManyRejected)
+    assert {row.reason for row in lake.read("quarantine").collect()} == {"SAME_INTERVAL"}
+    assert lake.read("quarantine").count() == 4
+    first.unlink()
+    ingest(lake, first.parent, **said)
+    assert ingest(lake, copy.parent, **said).refusal is None
+    assert sorted(text for _, _, text in now(lake)) == ["new"] * 4 + ["old"] * 4
+
+
+@pytest.mark.slow
 def test_a_gz_that_is_still_being_written_retires_nothing(lake: Lake, tmp_path: Path) -> None:
     # More than the block that is read at once, of which nothing is left where it breaks off.
     texts = ("".join(hashlib.sha256(f"{n} {k}".encode()).hexdigest() for k in range(24)) for n in range(2000))

@@ -39,12 +39,14 @@ def failing(code: str) -> Measurement:
     return Measurement(error=code, detail="the driver is gone", transient=True)
 
 
-def committed(hold: Hold, chunk: int, results: Mapping[str, Measurement]) -> Measured:
-    """Commit a chunk of utterances with these results."""
+def committed(
+    hold: Hold, chunk: int, results: Mapping[str, Measurement], recording_id: str | None = None
+) -> Measured:
+    """Commit a chunk of utterances with these results, each of its own recording or all of one."""
     rows = []
     for utterance_id, result in results.items():
         utterance = {"utterance_id": utterance_id, "inputs_hashes": {"speech": ""}}
-        recording = {"recording_id": "r", "listing_key": "k"}
+        recording = {"recording_id": recording_id or f"r of {utterance_id}", "listing_key": "k"}
         row = fresh_row(recording, utterance, "listing:k", 1)
         rows.append((*row.values(), filed(WANTED, utterance, result), None))
     note = {
@@ -81,10 +83,14 @@ def test_a_model_that_fails_on_all_of_a_chunk_is_broken_and_no_clip_gets_an_atte
         tried = sorted((row.utterance_id, row.n) for row in lake.read("attempts").collect())
         fresh = {f"v{n}": failing("TIME_OUT") for n in range(8)}
         new = committed(hold, 1, fresh | {"missing": failing("MISSING")})
+        # One recording that takes all memory says nothing of the model.
+        lines = {f"w{n}": failing("OUT_OF_MEMORY") for n in range(9)}
+        one = committed(hold, 2, lines, recording_id="long")
     assert (again.broken, tried) == ((), sorted((key, n) for key in eight for n in (1, 2)))
     assert new.broken == ("speech: TIME_OUT, the driver is gone",)
     assert (new.attempts, new.gone, new.spent) == (8, 1, 0)
-    assert lake.read("attempts").count() == len(tried)
+    assert (one.broken, one.attempts) == ((), 9)
+    assert lake.read("attempts").count() == len(tried) + 9
 
 
 BROKEN = [

@@ -147,6 +147,7 @@ def story(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Stor
     told.extract("worker killed")
     told.extract("given up")
     told.extract("asked once more", given_up=True)
+    told.extract("asked twice", given_up=True)
     return told
 
 
@@ -281,6 +282,10 @@ def test_what_is_given_up_is_measured_once_more_where_that_is_asked_for(story):
     numbers = [row["n"] for row in story.after["asked once more"]["attempts"]]
     assert max(numbers) == MAX_ATTEMPTS + 1
     assert story.reports["asked once more"].counts["spent"] == 1
+    # Still one clip, however often it failed.
+    assert story.heard["asked twice"] == {"flaky": 1}
+    again = [row["n"] for row in story.after["asked twice"]["attempts"]]
+    assert sorted(again) == [*sorted(numbers), MAX_ATTEMPTS + 2]
 
 
 MINUTE_MS = 60_000
