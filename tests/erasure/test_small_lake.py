@@ -63,7 +63,8 @@ def test_a_source_id_that_went_with_a_speaker_is_refused_from_now_on_where_a_req
     gone = ("salt", "given", hash_of("salt", "given", *pair))
     with lake.hold("fill", "lake", "r") as hold:
         hold.append_missing(
-            "corpora", rows(CORPORA, ("calls", {"speaker_namespace": "calls", "role": "training"}))
+            "corpora",
+            rows(CORPORA, ("calls", {"speaker_namespace": "calls", "role": "training", "ids": "interval"})),
         )
         hold.append_missing("tombstones", lake.spark.createDataFrame([gone], TOMBSTONES.ddl))
     asked = request(erase=[{"source_id": "call-0007", "corpus": "calls"}])
