@@ -8,7 +8,7 @@ whether the file is still the one that was planned, `erase` erases.
 3. *Approve*, or *Reject*: then the rest is skipped, and nothing was touched. After 14 days without an answer the run
    fails, and nothing was touched.
 4. `<request>.report.md`, beside the request, tells the plan until then; at the end it is the answer for the person
-   who asked.
+   who asked. A plan made again leaves the answer as it is.
 
 **This cannot be taken back.** Releases that held the erased rows are replaced by successors without them: tell
 those who train on them. A corpus that was erased as a whole must be taken out of `corpora.yaml`: its next ingest

@@ -3,8 +3,9 @@
 `status` asks the tables, not Airflow: a night that failed, a run that somebody marked as done, an event that was
 lost, a model that was promoted, a failure that may pass. `incomplete` names the corpora of `corpora.yaml` with
 anything missing, stale or left to try again, of what every night measures; `start` triggers `speechlake_corpus` for
-these. While a manifest of any corpus stands refused, that run cuts no release: the night did not either, since a
-release never changes. With nothing to do, both are skipped.
+these. While a manifest that the file leads to stands refused, that run cuts no release: the night did not either,
+since a release never changes. With nothing to do, both are skipped. A corpus whose night ended with 2, its source not
+being there, say, is complete where its tables are: no table tells of that, the run of the night does.
 
 **When it fails**:
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from speechlake import job, logs
 from speechlake.erasure import report as reports
 from speechlake.erasure.alone import alone
-from speechlake.erasure.found import Found, Meant, found_by, meant, missing
+from speechlake.erasure.found import Found, Meant, found_by, is_remembered, meant, missing
 from speechlake.erasure.mentions import mentions
 from speechlake.erasure.releases import Held, policy_of
 from speechlake.erasure.request import Request, load_request
@@ -104,7 +104,7 @@ def _carried_out(
     for stage in stages:
         carry_out(hold, stage, told)
     with _asked(lake, request) as (said, there, salt):
-        if _is_nothing(said, there):
+        if _is_nothing(said, there) and is_remembered(lake, said, salt):
             return began or _unknown(lake, request, stages), stages
         with foreseen(lake, request, said, there, salt) as (hashes, found):
             began = _account(lake, request, said, there, found)

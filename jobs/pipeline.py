@@ -108,6 +108,10 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
             continue
+        if corpus is None and flow.corpora and all(each.name in outcome.refused for each in flow.corpora):
+            # Nothing is new; and of a lake that is not there, what reads all of it would make tables.
+            progress.say(f"-- {name} is left out: every corpus is refused")
+            break
         lacking = ", ".join(sorted(filter(None, outcome.refused)))
         if name == STEPS[-1] and lacking:
             # A release never changes: its name would be used up by one that lacks a corpus.
@@ -227,11 +231,15 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     done = run(lake, flow, progress=Progress())
     if done.outcome == "nothing to do":
         Progress().say(f"nothing to do: {lake.root} is up to date with {parsed.corpora}")
-    elif flow.until == STEPS[-1] and done.refusal is None:
-        first, *others = (cut.release for cut in flow.cuts)
+    if flow.until != STEPS[-1] or done.refusal is not None:
+        return done
+    first, *others = (cut.release for cut in flow.cuts)
+    if done.outcome != "nothing to do":
         report.run(lake, release=first)
-        compared = [diff_releases.run(lake, first, other) for other in others]
-        done.refusal = next((found.refusal for found in compared if found.refusal is not None), None)
+    # Also where nothing was to do: what moved between them is wrong until one of them is cut again.
+    compared = [diff_releases.run(lake, first, other) for other in others]
+    done.refusal = next((found.refusal for found in compared if found.refusal is not None), None)
+    if done.outcome != "nothing to do":
         _show_ways_on(lake, time.monotonic() - started)
     return done
 

@@ -184,10 +184,10 @@ def _cost(out: Console, lake: Lake, price: float | None) -> None:
         if row.device_hours:
             used += f", {row.device_hours:.2f} device hours ({row.devices_used or 0:.2f} devices busy)"
         cost = "" if row.price is None else f", price {row.price:,.2f}"
-        out.print(
-            f"Measured {row.hours:.2f} h of audio in {row.wall_s:.0f} s ({row.times_real_time or 0:.1f} x real time), "
-            f"{used}, {row.model_loads} model loads{cost}"
-        )
+        # Runs that were interrupted left what they measured, and no time.
+        rate, timed = row.times_real_time, (row.times_real_time or 0) * row.wall_s / 3600
+        took = f", {timed:.2f} h of them in {row.wall_s:.0f} s ({rate:.1f} x real time)" if rate else ""
+        out.print(f"Measured {row.hours:.2f} h of audio{took}, {used}, {row.model_loads} model loads{cost}")
         if price is not None:
             show_frame(out, f"Price, at {price:g} per device hour", questions.price_by_release(lake, price))
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from speechlake import job, logs
 from speechlake.damage import damage_of
@@ -20,6 +21,9 @@ from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.terminal import console, show
 from speechlake.views import register_views
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
 
 NAME = "sql"
 ROWS = 100
@@ -47,7 +51,8 @@ def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = Fals
     lake.spark.conf.set("spark.sql.runSQLOnFiles", "false")
     try:
         frame = lake.spark.sql(query)
-        rows = (frame if most is None else frame.limit(most + 1)).collect()
+        some = frame if most is None else frame.limit(most + 1)
+        there = _write_csv(some, most) if as_csv else _show(some, most)
     except PySparkException as error:
         damage = damage_of(lake, error)
         if damage is not None:
@@ -56,16 +61,46 @@ def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = Fals
         raise UsageError(f"Spark refuses the query: {told}", hint=f"Views: {', '.join(views)}.") from None
     finally:
         lake.spark.conf.unset("spark.sql.runSQLOnFiles")
-    if as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(frame.columns)
-        writer.writerows(rows[:most])
-    else:
-        show(console(), "", frame.columns, rows[:most])
-    if most is None or len(rows) <= most:
-        return Report(NAME, counts={"rows": len(rows)})
+    if most is None or there <= most:
+        return Report(NAME, counts={"rows": there})
     logs.say(f"only the first {most} rows are printed; --limit N prints more")
     return Report(NAME, counts={"rows": most, "more_rows": True}, next_step="--limit N shows more")
+
+
+def _show(frame: DataFrame, most: int | None) -> int:
+    """Print up to `most` rows as a table; how many there are."""
+    rows = frame.collect()
+    show(console(), "", frame.columns, rows[:most])
+    return len(rows)
+
+
+def _write_csv(frame: DataFrame, most: int | None) -> int:
+    """Print up to `most` rows as they come, holding a partition of them at a time; how many there are."""
+    writer, there = csv.writer(sys.stdout), 0
+    writer.writerow(frame.columns)
+    for row in _rows(frame):
+        there += 1
+        if most is None or there <= most:
+            writer.writerow(row)
+    return there
+
+
+def _rows(frame: DataFrame) -> Iterator[Row]:
+    """The rows of a frame one by one; what goes wrong is raised as `collect` raises it, not as the thread in Java
+    that serves them."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors.exceptions.captured import UnknownException, convert_exception
+
+    try:
+        yield from frame.toLocalIterator()
+    except Py4JJavaError as error:
+        cause = error.java_exception
+        while cause is not None:
+            told = convert_exception(cause)
+            if not isinstance(told, UnknownException):
+                raise told from None
+            cause = cause.getCause()
+        raise
 
 
 def main(argv: Sequence[str] | None = None) -> int:

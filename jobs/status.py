@@ -3,8 +3,8 @@
 Current is what the profile names, as in views and policies, and what runs by default. Whether an utterance
 lacks a measurement is the plan's own question, so that what stands here is what `extract-signals` would do.
 The last line lists as `incomplete` each corpus that lacks anything of what runs by default, or of --extractor: missing,
-stale or to be tried again; as `refused` each with a manifest that was refused. Both are of --corpora where that is
-given, else of the lake, without what was erased. Reads tables only; needs no model and no audio.
+stale or to be tried again; as `refused` each with a manifest that was refused. Both are of --corpora and of the
+sources named there where that is given, else of the lake, without what was erased. Reads tables only; needs no model and no audio.
 
     spark-submit --py-files dist/speechlake.zip jobs/status.py --lake s3a://corpus/lake --corpora corpora.yaml
 """
@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
-from speechlake.corpora import load_corpora
+from speechlake.corpora import Corpus, load_corpora
 from speechlake.erasure.tombstones import known_hashes
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.manifests.references import normal
+from speechlake.manifests.roots import roots_of
 from speechlake.prices import add_price, price_of
+from speechlake.questions.manifests import refused_manifests
 from speechlake.questions.standing import (
     cost_by_corpus,
     current_extractors,
@@ -85,7 +88,7 @@ class Standing:
 def run(
     lake: Lake,
     *,
-    corpora: Sequence[str] = (),
+    corpora: Sequence[Corpus] = (),
     corpus: str | None = None,
     extractors: Sequence[str] = (),
     price_per_device_hour: float | None = None,
@@ -93,20 +96,43 @@ def run(
 ) -> Report:
     """Print how the corpora of the lake, and of `corpora`, stand; where these are given, they alone can be incomplete."""
     out = out or console()
-    found = _standings(lake, corpora, corpus, extractors)
+    named = {each.name: each for each in corpora}
+    found = _standings(lake, list(named), corpus, extractors)
     _print(out, found, price_per_device_hour)
     # What the file does not name cannot be ingested by it, and what was erased is refused: both would fail for ever.
-    asked = [each for each in found if not corpora or each.corpus in corpora]
+    asked = [each for each in found if not named or each.corpus in named]
     open_ones = [each.corpus for each in asked if not each.is_complete(extractors)]
     emptied = [each.corpus for each in asked if each.ingested and not each.ingested["manifests"]]
     erased = known_hashes(lake, "corpus", open_ones) | known_hashes(lake, "lines", emptied)
     incomplete = [name for name in open_ones if name not in erased]
-    refused = [each.corpus for each in asked if each.ingested and each.ingested["refused"]]
+    bad = [each.corpus for each in asked if each.ingested and each.ingested["refused"]]
+    refused = [name for name in bad if not named or _is_refused(lake, named[name])]
     counts = {"corpora": {each.corpus: _counts(each) for each in found}}
     following = f"speechlake extract-signals --lake {lake.root}" if incomplete else None
     return Report(
         NAME, counts=counts, next_step=following, more={"incomplete": incomplete, "refused": refused}
     )
+
+
+def _is_refused(lake: Lake, corpus: Corpus) -> bool:
+    """True where a manifest stands refused that a source of the corpus leads to: one that another took the place of
+    is never read again, and would stand for ever."""
+    from pyspark.sql import functions as F
+
+    roots = {**roots_of(lake, corpus.name), **corpus.roots}
+    sources = [normal(source).rstrip("/") for source in corpus.sources]
+    mine = refused_manifests(lake).where(F.col("corpus") == corpus.name).collect()
+    places = [_place(row.uri, roots) for row in mine]
+    return any(place == source or place.startswith(f"{source}/") for place in places for source in sources)
+
+
+def _place(uri: str, roots: Mapping[str, str]) -> str:
+    """Where a manifest lies that tables name `uri`: a place, or `root:path`."""
+    name, _, path = uri.partition(":")
+    if name not in roots or path.startswith("//"):
+        return normal(uri)
+    folder = normal(roots[name])
+    return folder if path == "." else f"{folder.rstrip('/')}/{path}"
 
 
 def _standings(
@@ -177,7 +203,7 @@ def _ran(each: Standing, price: float | None) -> list[Any]:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    corpora = [each.name for each in load_corpora(parsed.corpora)] if parsed.corpora else []
+    corpora = load_corpora(parsed.corpora) if parsed.corpora else ()
     return run(
         # Before the first ingest every corpus of the file is incomplete, and that is an answer.
         lake if corpora else job.existing(lake),

@@ -27,7 +27,10 @@ REFUSED: Final = re.compile(
 PASSING: Final = re.compile(
     r"ConnectException|ConnectTimeout|SocketTimeout|SocketException|NoRouteToHost|UnknownHost|NoHttpResponse|"
     r"TimeoutException|[Tt]imed? ?out|Connection (?:refused|reset)|Unable to execute HTTP request|"
-    r"AWSStatus500|Throttl|SlowDown|InternalError|ServiceUnavailable|StandbyException|Status Code: 5\d\d"
+    r"AWSStatus500|Throttl|SlowDown|InternalError|StandbyException|RetriableException|Status Code: 5\d\d|"
+    r"[Ss]ervice ?[Uu]navailable|[Ss]erver (?:is )?[Bb]usy|[Ss]afe ?[Mm]ode|"
+    # As Google and Azure say it; a name of a file may hold 503 too.
+    r"\b50\d (?:Internal|Bad|Gateway)|\", 50\d, [A-Z]+,"
 )
 
 

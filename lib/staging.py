@@ -93,8 +93,9 @@ class Staging:
         for digest in self._files.folders(self._folder):
             for run_id in self._files.folders(f"{self._folder}/{digest}"):
                 path = f"{self._folder}/{digest}/{run_id}"
-                note = self._note(path)
-                if note is not None and self._files.exists(f"{path}/_SUCCESS"):
+                # Killed early, a run leaves a note of no text: what it says is asked of a complete stage alone.
+                complete = self._files.exists(f"{path}/_SUCCESS")
+                if complete and (note := self._note(path)) is not None:
                     yield Stage(path, digest, run_id, note)
                 elif self._locked or self._is_dead(path):
                     self._files.delete(f"{path}.json")
@@ -130,10 +131,14 @@ class Staging:
                 self._files.delete(path)
 
     def _note(self, path: str) -> dict[str, Any] | None:
-        """What the note of a stage says; None where there is none, or one of another version of the code."""
+        """What the note of a stage says; None where there is none that can be read, or one of another version of the
+        code."""
         if not self._files.exists(f"{path}.json"):
             return None
-        note: dict[str, Any] = json.loads(self._files.read_text(f"{path}.json"))
+        try:
+            note: dict[str, Any] = json.loads(self._files.read_text(f"{path}.json"))
+        except ValueError:
+            return None
         written_by = note.pop(WRITTEN_BY, None)
         return note if written_by == VERSION or self._job in ANY_VERSION else None
 

@@ -1,10 +1,10 @@
-"""What every job did, read, wrote and cost. A run with nothing to do writes no row."""
+"""What every job did, read, wrote and cost. A run with nothing to do writes a row only where none did the same before."""
 
 from speechlake.schemas.table import Column, Table
 
 RUNS = Table(
     name="runs",
-    comment="What every job did, read, wrote and cost. A run with nothing to do writes no row.",
+    comment="What every job did, read, wrote and cost. A run with nothing to do writes a row only where none did the same before.",
     columns=(
         Column("run_id", "string", "Key.", nullable=False),
         Column("job", "string", "Job.", nullable=False),

@@ -201,6 +201,8 @@ def test_a_complete_stage_is_adopted_and_an_incomplete_one_deleted(lake, rows):
         hold.staging.write("d1", "r1", hashes(rows, "a"), {"say": "hello"})
         broken = hold.staging.write("d2", "r1", hashes(rows, "b"), {})
         (Path(broken.path) / "_SUCCESS").unlink()
+        # What a kill leaves of the first write.
+        Path(f"{broken.path}.json").write_text("", encoding="utf-8")
     notes = []
     with lake.hold("job", "c", "r2") as hold:
 

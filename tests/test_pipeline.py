@@ -117,18 +117,33 @@ def test_a_corpus_whose_source_is_gone_keeps_no_other_from_being_measured(
     assert done.refusal.exit_code == 2
 
 
-def test_a_row_that_moved_between_two_releases_is_how_the_pipeline_ends(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("outcome", ["done", "nothing to do"])
+def test_a_row_that_moved_between_two_releases_is_how_the_pipeline_ends_whenever_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     policy: Any = "any"
     flow = Flow([], [], [Cut(policy, "", "r1"), Cut(policy, "", "r2")])
     moved = Report(diff_releases.NAME, refusal=LeakFound("1 rows moved"))
     monkeypatch.setattr(pipeline, "flow_of", lambda *_: flow)
-    monkeypatch.setattr(pipeline, "run", lambda *_, **__: Report(pipeline.NAME))
+    monkeypatch.setattr(pipeline, "run", lambda *_, **__: Report(pipeline.NAME, outcome))
     monkeypatch.setattr(report, "run", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "_show_ways_on", lambda *_: None)
     monkeypatch.setattr(diff_releases, "run", lambda *_, **__: moved)
-    assert pipeline._call(NOWHERE, argparse.Namespace()).refusal is moved.refusal
+    lake: Any = SimpleNamespace(root="lake")
+    assert pipeline._call(lake, argparse.Namespace(corpora="corpora.yaml")).refusal is moved.refusal
+
+
+def test_where_every_corpus_is_refused_nothing_is_made_of_the_lake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any, **__: Any) -> Report:
+        raise UsageError("there is no such folder")
+
+    monkeypatch.setattr(ingest_manifests, "run", run)
+    lake: Any = SimpleNamespace(root="lake")
+    # find-duplicates would fail: there is no lake.
+    done = pipeline.run(lake, Flow([make_corpus(name="a", sources=["x"])], []), progress=QUIET)
+    assert done.counts == {"jobs": 1, "refused": ["a"]}
+    assert done.refusal is not None
+    assert done.refusal.exit_code == 2
 
 
 def test_cut_short_it_goes_on_with_what_its_last_job_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run(minute: int, **said: Any) -> dict[str, Any]:
     """A run of extract-signals that took 30 s."""
-    at = datetime(2026, 11, 24, 12, minute)
+    at = datetime(2026, 11, 24, 12, minute, tzinfo=UTC)
     times = {"started_at": at, "finished_at": at.replace(second=30)}
     return {"job": "extract-signals", "outcome": "done", "audio_s_out": 3600.0, **times, **said}
 
@@ -46,8 +46,12 @@ def spent(lake: Lake, rows: Callable[..., DataFrame]) -> Lake:
             ("r5", run(0, audio_s_out=0.0, cpu_s=9000.0)),
         )
         hold.append_missing("runs", ledger)
-        published = {"counts": counts, "published_at": datetime(2026, 11, 24, 12, 3), "build_id": "b"}
-        empty = {**published, "counts": counts[2:], "published_at": datetime(2026, 11, 24, 11, 0)}
+        published = {
+            "counts": counts,
+            "published_at": datetime(2026, 11, 24, 12, 3, tzinfo=UTC),
+            "build_id": "b",
+        }
+        empty = {**published, "counts": counts[2:], "published_at": datetime(2026, 11, 24, 11, 0, tzinfo=UTC)}
         hold.append_missing("releases", rows(RELEASES, ("full", published), ("empty", empty)))
     return lake
 

@@ -42,6 +42,13 @@ def judged(*said: str) -> Exception:
             "org.apache.hadoop.fs.s3a.AWSStatus500Exception: lake: (Service: S3, Status Code: 503, Request ID: 1)"
         ],
         ["java.net.UnknownHostException: store.example.org"],
+        [
+            'java.io.IOException: Operation failed: "The server is busy.", 503, HEAD, https://a.example.org/lake'
+        ],
+        ["java.io.IOException: com.google.api.client.http.HttpResponseException: 503 Service Unavailable"],
+        ["java.io.IOException: Error accessing gs://lake", "HttpResponseException: 502 Bad Gateway"],
+        ["org.apache.hadoop.ipc.RemoteException(org.apache.hadoop.ipc.RetriableException): starting up"],
+        ["SafeModeException: Cannot create file /lake. Name node is in safe mode."],
     ],
 )
 def test_a_store_that_does_not_answer_is_worth_another_try(said: list[str]) -> None:
@@ -63,6 +70,7 @@ def test_a_store_that_does_not_answer_is_worth_another_try(said: list[str]) -> N
         ],
         ["java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found"],
         ["java.lang.IllegalArgumentException: bucket name"],
+        ["java.lang.IllegalArgumentException: s3a://bucket/503/lake"],
     ],
 )
 def test_a_store_that_refuses_us_or_that_nothing_here_can_reach_is_a_mistake(said: list[str]) -> None:

@@ -304,6 +304,11 @@ def test_csv_has_all_rows_where_no_limit_is_asked_for_and_a_table_says_that_it_h
     report = sql.run(full, "select id from range(105)", as_csv=True)
     assert len(capsys.readouterr().out.split()) == 106
     assert report.counts == {"rows": 105}
+    # Asked row by row, what fails in a task is told as it is of a table.
+    with pytest.raises(UsageError, match="by zero"):
+        sql.run(full, "select 1 / (id - 5) from range(105)", as_csv=True)
+    assert sql.run(full, "select id as n from range(0)", as_csv=True).counts == {"rows": 0}
+    assert capsys.readouterr().out.splitlines()[-1] == "n"
     assert sql.run(full, "select id from range(105)").counts == {"rows": 100, "more_rows": True}
     assert "only the first 100 rows" in capsys.readouterr().err
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -97,8 +97,6 @@ def found_by(lake: Lake, said: Meant) -> Found:
 
 def missing(lake: Lake, said: Meant, salt: str) -> list[str]:
     """What the request names that is not here, and was not erased before either: slips, most likely."""
-    from pyspark.sql import functions as F
-
     utterances, recordings = lake.read("utterances"), lake.read("recordings")
     here = {
         *_seen(utterances, "speaker", "speaker_id", said.speakers),
@@ -106,16 +104,34 @@ def missing(lake: Lake, said: Meant, salt: str) -> list[str]:
         *_seen(utterances, "utterance", "utterance_id", said.utterances),
         *_seen_by_source(utterances, said),
     }
-    plain = {"speaker": said.speakers, "recording": said.recordings, "utterance": said.utterances}
-    asked = [(kind, value) for kind, values in plain.items() for value in values]
-    every = [*asked, *(("source_id", *pair) for pair in said.source_ids)]
-    lost = [value for value in every if value not in here]
+    lost = [value for value in named(said) if value not in here]
     hashes = {hash_of(salt, *value): value for value in lost}
     # Source ids that went without being named are remembered as another kind.
     hashes |= {hash_of(salt, "given", *ids): (kind, *ids) for kind, *ids in lost if kind == "source_id"}
-    dead = lake.read("tombstones").where(F.col("hash").isin(list(hashes))).select("hash").collect()
-    erased = {hashes[row.hash] for row in dead}
+    erased = {hashes[each] for each in _buried(lake, hashes)}
     return [" ".join(value) for value in lost if value not in erased]
+
+
+def named(said: Meant) -> list[tuple[str, ...]]:
+    """(kind of its tombstone, values) of all that the request names but corpora."""
+    plain = {"speaker": said.speakers, "recording": said.recordings, "utterance": said.utterances}
+    ids = [(kind, value) for kind, values in plain.items() for value in values]
+    return [*ids, *(("source_id", *pair) for pair in said.source_ids)]
+
+
+def is_remembered(lake: Lake, said: Meant, salt: str) -> bool:
+    """True where all that the request names is refused already. What went with somebody else is not: its rows are
+    gone, and its source id may come back from another path."""
+    hashes = {hash_of(salt, *value) for value in named(said)}
+    return hashes <= _buried(lake, hashes)
+
+
+def _buried(lake: Lake, hashes: Collection[str]) -> set[str]:
+    """Those of a few hashes that are tombstones."""
+    from pyspark.sql import functions as F
+
+    rows = lake.read("tombstones").where(F.col("hash").isin(list(hashes))).select("hash").collect()
+    return {row.hash for row in rows}
 
 
 def _seen(table: DataFrame, kind: str, column: str, values: Sequence[str]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from speechlake.erasure.found import Found, Meant
+from speechlake.erasure.found import Found, Meant, named
 from speechlake.erasure.links import lost_keys
 from speechlake.erasure.request import Request, words
 from speechlake.erasure.tombstones import hash_of, hashed
@@ -57,15 +57,12 @@ def _named(lake: Lake, said: Meant, there: Found, salt: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     plain: dict[str, Sequence[str]] = {
-        "speaker": said.speakers,
-        "recording": said.recordings,
-        "utterance": said.utterances,
         "corpus": said.corpora,
         "lines": [*said.speakers_corpora, *{speaker.partition(":")[0] for speaker in said.speakers}],
     }
     rows = [(kind, hash_of(salt, kind, value)) for kind, values in plain.items() for value in values]
     # A source id may be others' too, in another recording or manifest: it refuses lines only where it was asked for.
-    rows += [("source_id", hash_of(salt, "source_id", *pair)) for pair in said.source_ids]
+    rows += [(each[0], hash_of(salt, *each)) for each in named(said)]
     few = lake.spark.createDataFrame(rows, "kind string, hash string")
     concerned = there.utterances.select("corpus").unionByName(there.recordings.select("corpus")).distinct()
     lines = hashed(salt, "lines", F.col("corpus"))

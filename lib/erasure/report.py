@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # A person has some thousand files. Of a corpus with more the report says how many more, and under which roots.
 FILES_TOLD = 10_000
 PLANNED, UNDER_WAY, DONE = "planned", "under way", "done"
+BEGUN = (UNDER_WAY, DONE)
 Account = dict[str, Any]
 # What an account lists up to FILES_TOLD of; `more_<name>` says how many more there are.
 LISTED = ("files", "shared_files", "manifests")
@@ -125,8 +126,9 @@ def _with_root(lake: Lake, recordings: DataFrame) -> DataFrame:
 def write_report(
     path: Path | None, said: Account, state: str, run_id: str, problems: Sequence[str] = ()
 ) -> None:
-    """Write `path` and the JSON beside it; nothing without a path."""
-    if path is None:
+    """Write `path` and the JSON beside it; nothing without a path. A plan never takes the place of what was begun or
+    done for the same reference: nobody could tell it again."""
+    if path is None or (state == PLANNED and _written(path, said["reference"]).get("state") in BEGUN):
         return
     whole = {
         **said,
@@ -141,14 +143,17 @@ def write_report(
 
 def begun_report(path: Path | None, reference: str) -> Account | None:
     """What an interrupted run wrote of the same request; None where there is nothing."""
-    if path is None or not json_path(path).exists():
-        return None
+    said = _written(path, reference)
+    return said if said.get("state") == UNDER_WAY else None
+
+
+def _written(path: Path | None, reference: str) -> Account:
+    """What lies at `path`; empty where that is nothing, or of another request."""
     try:
-        said = json.loads(json_path(path).read_text(encoding="utf-8"))
+        said = json.loads(json_path(path).read_text(encoding="utf-8")) if path is not None else None
     except (OSError, ValueError):
-        return None
-    begun = isinstance(said, dict) and said.get("reference") == reference and said.get("state") == UNDER_WAY
-    return said if begun else None
+        return {}
+    return said if isinstance(said, dict) and said.get("reference") == reference else {}
 
 
 def json_path(path: Path) -> Path:

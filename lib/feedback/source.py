@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
-from speechlake.errors import UsageError
+from speechlake.errors import NoStore, SpeechlakeError, UsageError
 from speechlake.feedback.json_values import types_seen
 from speechlake.feedback.spec import Import, Source, sentence
 from speechlake.files import Files
@@ -38,6 +38,12 @@ JSON_LINES = "nemo"
 LINES_LOOKED_AT = 1000
 # What Spark takes for a pattern in a path, unless a backslash stands before it.
 _PATTERN = re.compile(r"[\[\]{}*?\\]")
+# What no other try mends: by its class, or as Arrow's file systems say it.
+FOR_GOOD = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_REFUSED = re.compile(
+    r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|NO_SUCH|access denied|forbidden|credential|\b40[0134]\b",
+    re.I,
+)
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 
@@ -122,14 +128,25 @@ def _entry_or_none(place: str) -> Any:
     try:
         return entry_of(place)
     except OSError as error:
-        raise UsageError(f"SOURCE {place}: cannot be looked at: {error}") from error
+        raise _unseen(place, error) from error
+
+
+def _unseen(place: str, error: OSError) -> SpeechlakeError:
+    """UsageError where that is for good; NoStore for a store that may answer another time."""
+    message = f"SOURCE {place}: cannot be looked at: {error}"
+    if is_local(place) or isinstance(error, FOR_GOOD) or _REFUSED.search(str(error)):
+        return UsageError(message)
+    return NoStore(message, hint="Run the same command again once the store answers.")
 
 
 def _files(place: str, entry: Any) -> list[tuple[str, int]]:
     """(name below `place`, size) of the files, hidden ones left out as Spark leaves them out."""
     if not entry.is_folder:
         return [(entry.name.decode("utf-8", "replace"), entry.size_bytes or 0)]
-    names = [(path, each.size_bytes or 0) for path, each in walk(place, measured=True)]
+    try:
+        names = [(path, each.size_bytes or 0) for path, each in walk(place, measured=True)]
+    except OSError as error:
+        raise _unseen(place, error) from error
     shown = [(path.decode("utf-8", "replace"), size) for path, size in names]
     return [(name, size) for name, size in shown if not any(p[0] in "._" for p in name.split("/"))]
 
@@ -152,8 +169,13 @@ def _require_parquet(uri: str) -> None:
     try:
         with open_binary(uri) as stream:
             pq.read_metadata(stream)
-    except (OSError, pa.ArrowException) as error:
+    except pa.ArrowException as error:
         raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
+    except OSError as error:
+        # So Arrow raises what its reader of Parquet cannot make out.
+        if "thrift" in str(error):
+            raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
+        raise _unseen(uri, error) from error
 
 
 def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:

@@ -24,6 +24,11 @@ def newest_manifest_versions(lake: Lake) -> DataFrame:
     return newest.select("corpus", "uri", "m.*")
 
 
+def refused_manifests(lake: Lake) -> DataFrame:
+    """(corpus, uri) of manifests whose newest version was refused."""
+    return newest_manifest_versions(lake).where("NOT accepted").select("corpus", "uri")
+
+
 def lines_read(lake: Lake) -> DataFrame:
     """Per corpus: manifests that are there, lines, utterances, repeats, quarantined, of the newest versions."""
     from pyspark.sql import functions as F

@@ -10,7 +10,7 @@ import pytest
 from erasure_story import request
 from erasure_tools import SALT, Frames, buried
 
-from speechlake.erasure.found import Found, found_by, meant, missing
+from speechlake.erasure.found import Found, found_by, is_remembered, meant, missing
 from speechlake.erasure.hashes import planned
 from speechlake.erasure.links import lost_keys
 from speechlake.erasure.mentions import mentions
@@ -133,6 +133,9 @@ def test_what_is_not_there_is_named_and_an_unknown_corpus_or_namespace_too(lake:
     assert missing(lake, meant(lake, gone), "salt") == ["source_id calls gone"]
     remembered = {**lake.frames, **buried(lake.spark, given=[("calls", "gone")]).frames}
     assert missing(Frames(lake.spark, remembered), meant(lake, gone), SALT) == []
+    assert not is_remembered(Frames(lake.spark, remembered), meant(lake, gone), SALT)
+    asked_for = {**lake.frames, **buried(lake.spark, source_id=[("calls", "gone")]).frames}
+    assert is_remembered(Frames(lake.spark, asked_for), meant(lake, gone), SALT)
     with pytest.raises(UsageError, match="namespace 'calls'"):
         meant(lake, request(erase=[{"speaker": "zoe", "namespace": "calls"}]))
     with pytest.raises(UsageError, match="corpus 'nothing'"):

@@ -10,11 +10,17 @@ from erasure_story import WHO, filled, needles, request
 from erasure_traces import traces
 from lake_tools import QUIET, ingest, says, wav, write_lines
 
+from speechlake.erasure.tombstones import hash_of
 from speechlake.jobs import erase_speakers, extract_signals
+from speechlake.schemas import CORPORA, TOMBSTONES
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame
+
     from speechlake.lake import Lake
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -48,3 +54,21 @@ def test_an_erased_corpus_leaves_its_name_in_no_file_lock_or_log(lake: Lake, tmp
     erase_speakers.run(lake, request(erase=[{"corpus": gone}]), progress=QUIET)
     assert traces(lake.root, [gone]) == {}
     assert [row.corpus for row in lake.read("utterances").collect()] == ["stays"]
+
+
+def test_a_source_id_that_went_with_a_speaker_is_refused_from_now_on_where_a_request_names_it(
+    lake: Lake, rows: Callable[..., DataFrame]
+) -> None:
+    pair = ("calls", "call-0007")
+    gone = ("salt", "given", hash_of("salt", "given", *pair))
+    with lake.hold("fill", "lake", "r") as hold:
+        hold.append_missing(
+            "corpora",
+            rows(CORPORA, ("calls", {"speaker_namespace": "calls", "role": "training", "ids": "interval"})),
+        )
+        hold.append_missing("tombstones", lake.spark.createDataFrame([gone], TOMBSTONES.ddl))
+    asked = request(erase=[{"source_id": "call-0007", "corpus": "calls"}])
+    outcomes = [erase_speakers.run(lake, asked, progress=QUIET).outcome for _ in range(2)]
+    assert outcomes == ["done", "nothing to do"]
+    kinds = {row.kind: row.hash for row in lake.read("tombstones").collect()}
+    assert kinds == {"given": gone[2], "source_id": hash_of("salt", "source_id", *pair)}

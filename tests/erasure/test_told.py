@@ -15,6 +15,18 @@ from speechlake.errors import UsageError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+ASKED: Any = {
+    "reference": "r",
+    "requested_by": "Zoë",
+    "date": "2026-11-27",
+    "lake": "/lake",
+    "asked": ["corpus 'c'"],
+    "rows": {},
+    "redacted": {},
+    "releases": [],
+    "mentions": [],
+}
+
 
 def test_what_is_not_listed_is_counted_with_its_roots(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -23,15 +35,7 @@ def test_what_is_not_listed_is_counted_with_its_roots(
     few = spark.createDataFrame([("a",), ("b",), ("b",)], "place string")
     many = spark.createDataFrame([(name,) for name in "dcba"], "place string")
     said = {
-        "reference": "r",
-        "requested_by": "Zoë",
-        "date": "2026-11-27",
-        "lake": "/lake",
-        "asked": ["corpus 'c'"],
-        "rows": {},
-        "redacted": {},
-        "releases": [],
-        "mentions": [],
+        **ASKED,
         "roots": ["/audio", "s3://calls"],
         **report._told("files", many),
         **report._told("shared_files", many),
@@ -55,3 +59,21 @@ def test_a_place_where_no_report_can_be_written_is_refused_at_the_start_and_anot
             report.require_place(place, lake)
     report.require_place(tmp_path / "new" / "r.md", lake)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("state", [report.UNDER_WAY, report.DONE])
+def test_a_plan_made_again_takes_no_answers_place_and_another_requests_does(
+    tmp_path: Path, state: str
+) -> None:
+    path = tmp_path / "r.md"
+    said = {**ASKED, "roots": [], "files": ["a.wav"], "shared_files": [], "manifests": []}
+    emptied = {**said, "files": []}
+    report.write_report(path, said, state, "run")
+    answer = path.read_text(encoding="utf-8")
+    report.write_report(path, emptied, report.PLANNED, "none")
+    assert path.read_text(encoding="utf-8") == answer
+    assert (report.begun_report(path, "r") or {}).get("files") == (
+        ["a.wav"] if state == report.UNDER_WAY else None
+    )
+    report.write_report(path, {**emptied, "reference": "other"}, report.PLANNED, "none")
+    assert "Plan of an erasure: other" in path.read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from speechlake.errors import UsageError
+from speechlake.errors import NoStore, UsageError
+from speechlake.feedback import source as sources
 from speechlake.feedback.json_values import ROWS_DDL
 from speechlake.feedback.rows import bound, counts, source_rows
 from speechlake.feedback.source import found_source
@@ -196,3 +197,24 @@ def test_a_file_that_is_no_parquet_is_named(spark, tmp_path):
     (tmp_path / "b.parquet").write_text("no")
     with pytest.raises(UsageError, match=r"b\.parquet: this is no Parquet file"):
         found_source(spark, LOSS, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "told"),
+    [
+        ("s3://b/a.parquet", OSError("AWS Error NETWORK_CONNECTION: curlCode: 28, timed out"), NoStore),
+        ("s3://b/a.parquet", OSError("AWS Error ACCESS_DENIED during HeadObject operation"), UsageError),
+        ("s3://b/a.parquet", FileNotFoundError("no bucket"), UsageError),
+        ("/a.parquet", OSError(5, "Input/output error"), UsageError),
+    ],
+)
+def test_a_store_that_does_not_answer_is_neither_a_mistake_nor_a_file_that_is_no_parquet(
+    monkeypatch: pytest.MonkeyPatch, uri: str, error: OSError, told: type[Exception]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    for name, ask in (("entry_of", sources._entry), ("open_binary", sources._require_parquet)):
+        monkeypatch.setattr(sources, name, refuse)
+        with pytest.raises(told, match="cannot be looked at"):
+            ask(uri)

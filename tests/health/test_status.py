@@ -11,6 +11,7 @@ from lake_tools import column
 from sample_lake import CLIPS, write_rows
 
 from speechlake import job
+from speechlake.corpora import Corpus, make_corpus
 from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
 from speechlake.jobs import status
@@ -60,6 +61,11 @@ def test_what_is_open_is_exactly_what_extract_signals_would_measure(sample, stoo
             assert unmeasured(sample, corpus, [w]).count() == to_retry + stale + missing
 
 
+def named(name: str, *sources: str) -> Corpus:
+    """A corpus of the file."""
+    return make_corpus(name=name, sources=sources or ["x.jsonl"])
+
+
 def printed(lake: Lake, **said: Any) -> tuple[str, Any]:
     out = io.StringIO()
     report = status.run(lake, out=console(out), **said)
@@ -67,7 +73,7 @@ def printed(lake: Lake, **said: Any) -> tuple[str, Any]:
 
 
 def test_status_lists_what_is_incomplete_with_what_the_file_names_and_the_lake_lacks(sample):
-    text, report = printed(sample, corpora=["calls", "new"], price_per_device_hour=36.0)
+    text, report = printed(sample, corpora=[named("calls"), named("new")], price_per_device_hour=36.0)
     # Books is shown, and no command that reads the file could complete it.
     assert report.more == {"incomplete": ["calls", "new"], "refused": []}
     assert "books" in text
@@ -133,7 +139,7 @@ def test_before_the_first_ingest_every_corpus_of_the_file_is_incomplete(spark, t
 def test_a_corpus_that_was_erased_is_not_incomplete(spark, tmp_path):
     gone = {"salt": "s", "kind": "corpus", "hash": hash_of("s", "corpus", "gone")}
     write_rows(spark, tmp_path, TOMBSTONES, [gone])
-    _, report = printed(Lake(spark, tmp_path), corpora=["gone", "new"])
+    _, report = printed(Lake(spark, tmp_path), corpora=[named("gone"), named("new")])
     assert report.more["incomplete"] == ["new"]
 
 
@@ -151,6 +157,20 @@ def test_a_corpus_with_a_refused_manifest_is_told_though_nothing_else_of_it_is_l
     write_rows(spark, tmp_path, MANIFESTS, said)
     _, report = printed(Lake(spark, tmp_path))
     assert report.more == {"incomplete": [], "refused": ["c"]}
+
+
+def test_a_refused_manifest_that_the_file_names_no_more_keeps_no_release_back(spark, tmp_path):
+    write_rows(spark, tmp_path, CORPORA, [{"corpus": "c", "roots": [{"name": "audio", "uri": "/data/c"}]}])
+    said = {"audio:v1.jsonl": False, "audio:v2.jsonl": True, "/other/v1.jsonl": False}
+    write_rows(
+        spark, tmp_path, MANIFESTS, [{"corpus": "c", "uri": uri, "accepted": ok} for uri, ok in said.items()]
+    )
+
+    def refused(*sources: str) -> list[str]:
+        return printed(Lake(spark, tmp_path), corpora=[named("c", *sources)])[1].more["refused"]
+
+    assert refused("/data/c/v2.jsonl") == []
+    assert refused("/data/c/v1.jsonl") == refused("/data/c") == refused("/other/") == ["c"]
 
 
 def test_every_clip_of_the_sample_stands_somewhere(sample, stood):

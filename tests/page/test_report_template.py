@@ -108,3 +108,12 @@ def test_rules_have_a_column_for_what_reviewers_said_where_any_did(page):
 
 def test_audio_that_cannot_be_had_says_why(page):
     assert "No audio: its corpus has no root" in Seen(page).text
+
+
+def test_no_rate_is_told_where_no_run_that_measured_ended():
+    whole = said()
+    timed = Seen(rendered("report.html", **whole)).text
+    assert "× real time" in timed
+    assert "of them in" in timed
+    cost = {**whole["cost"], "times_real_time": None, "wall_s": 0.0}
+    assert "real time" not in Seen(rendered("report.html", **{**whole, "cost": cost})).text
