@@ -101,7 +101,7 @@ def test_a_corrected_copy_that_was_refused_is_taken_once_the_first_is_deleted(
     copy = write_lines(
         tmp_path / "copy" / "m.jsonl", *lines[:4], *(says(f"{n}.wav", "new") for n in range(4, 8))
     )
-    said = {"roots": {"audio": str(tmp_path)}}
+    said = {"roots": {"audio": str(tmp_path)}, "relative_to": "root"}
     ingest(lake, first.parent, **said)
     assert isinstance(ingest(lake, copy.parent, **said).refusal, TooManyRejected)
     assert {row.reason for row in lake.read("quarantine").collect()} == {"SAME_INTERVAL"}
