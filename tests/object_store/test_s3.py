@@ -23,7 +23,8 @@ PLACES = {
     "corpora": ("roots",),
     "recordings": ("listing_key",),
     "content_hashes": ("listing_key",),
-    "manifests": (),
+    # It ends in a digest of the roots' URIs.
+    **dict.fromkeys(("manifests", "quarantine", "repeats"), ("parser_version",)),
     "runs": ("arguments", "versions_read", "versions_written"),
     "releases": ("versions_read",),
 }
