@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake import job, logs
-from speechlake.damage import damage_of
+from speechlake.damage import causes_in_java, damage_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -94,12 +94,10 @@ def _rows(frame: DataFrame) -> Iterator[Row]:
     try:
         yield from frame.toLocalIterator()
     except Py4JJavaError as error:
-        cause = error.java_exception
-        while cause is not None:
+        for cause in causes_in_java(error):
             told = convert_exception(cause)
             if not isinstance(told, UnknownException):
                 raise told from None
-            cause = cause.getCause()
         raise
 
 

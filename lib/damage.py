@@ -69,13 +69,19 @@ def _told(error: Exception) -> Iterator[str]:
 
 def told_by_java(error: Exception) -> Iterator[str]:
     """What Java's exceptions behind an error say, each with its class, the outermost first."""
-    cause: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
     try:
-        while cause is not None:
+        for cause in causes_in_java(error):
             yield str(cause.toString())
-            cause = cause.getCause()
     except Exception:  # Java has ended: no more will be told
         return
+
+
+def causes_in_java(error: Exception) -> Iterator[Any]:
+    """Java's exceptions behind an error, the outermost first."""
+    cause: Any = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
+    while cause is not None:
+        yield cause
+        cause = cause.getCause()
 
 
 def _is_let_go(lake: Lake, table: str, file: str) -> bool:

@@ -131,7 +131,8 @@ class Decoder:
         Blocks begin at exactly the frame nearest to `start_s`, half up; none come where that lies at or
         behind the end. PCM in wav and FLAC are sought there, anything else is decoded and dropped. `fd`
         must not be used by others meanwhile. AudioError here or while iterating, as `decode` raises it;
-        `limits` are STREAM_LIMITS by default; `rehearsed` is that of `Start`. Other files may be decoded while a stream is open.
+        `limits` are STREAM_LIMITS by default; `rehearsed` is that of `Start`. Other files may be decoded while a
+        stream is open.
         """
         if os.fstat(fd).st_size == 0:
             raise AudioError("EMPTY")

@@ -40,9 +40,9 @@ def policy_of(lake: Lake, release: Mapping[str, Any]) -> Policy | None:
     try:
         written = loads(str(release["policy"]), f"release {release['release']}", Policy)
         require_models(lake, written)
+        return with_numbers(written, release["pinned"])
     except UsageError:
         return None
-    return with_numbers(written, release["pinned"])
 
 
 def asked_of(policy: Policy | None) -> Policy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from speechlake.schemas import CALIBRATIONS
+from speechlake.signals.catalogue import judged
 from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
@@ -45,11 +46,7 @@ def to_try(how: Whisper) -> tuple[Whisper, Whisper]:
 
 def calibrated_languages(lake: Lake, fingerprint: str) -> frozenset[str]:
     """Primary subtags whose newest verdict on `fingerprint` (an extractor with cut windows) is equal."""
-    from pyspark.sql import functions as F
-
-    rows = lake.read("calibrations").where(F.col("fingerprint") == fingerprint)
-    newest = rows.groupBy("language").agg(F.max(F.struct("n", "equal")).alias("verdict"))
-    return frozenset(row.language for row in newest.where("verdict.equal").collect())
+    return judged(lake).get(fingerprint, ("", frozenset()))[1]
 
 
 def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFrame:

@@ -13,7 +13,7 @@ from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, Row
+    from pyspark.sql import Column
 
     from speechlake.lake import Lake
 
@@ -82,22 +82,22 @@ def profile(lake: Lake) -> Profile:
     latest: dict[str, dict[str | None, str]] = {}
     for row in sorted(lake.few("profiles"), key=lambda row: row.n):
         latest.setdefault(row.extractor, {})[row.language] = row.fingerprint
-    judged = _judged(lake) if latest else {}
-    return {name: _as_judged(said, judged) for name, said in latest.items()}
+    verdicts = judged(lake) if latest else {}
+    return {name: _as_judged(said, verdicts) for name, said in latest.items()}
 
 
 def is_heeded(lake: Lake, fingerprint: str, language: str | None) -> bool:
     """Whether the profile would name `fingerprint`, set for `language`: not cut windows that were not found equal."""
-    return fingerprint in {fp for _, fp in _as_judged({language: fingerprint}, _judged(lake))}
+    return fingerprint in {fp for _, fp in _as_judged({language: fingerprint}, judged(lake))}
 
 
 def _as_judged(
-    said: Mapping[str | None, str], judged: Mapping[str, tuple[str, frozenset[str]]]
+    said: Mapping[str | None, str], verdicts: Mapping[str, tuple[str, frozenset[str]]]
 ) -> list[tuple[frozenset[str] | None, str]]:
     """What a profile says of one extractor (language -> fingerprint), with full windows where cut ones are not equal."""
     found: dict[str | None, str] = {}
     for language, fingerprint in said.items():
-        full, equal = judged.get(fingerprint, (fingerprint, frozenset()))
+        full, equal = verdicts.get(fingerprint, (fingerprint, frozenset()))
         found[language] = fingerprint if language in equal else full
         if language is None:
             found |= dict.fromkeys(equal - said.keys(), fingerprint)
@@ -105,18 +105,17 @@ def _as_judged(
     return [(frozenset([language]) if language else None, fp) for language, fp in by_name]
 
 
-def _judged(lake: Lake) -> dict[str, tuple[str, frozenset[str]]]:
+def judged(lake: Lake) -> dict[str, tuple[str, frozenset[str]]]:
     """Whisper with cut windows -> (the same with full ones, languages whose newest verdict is equal)."""
-    newest = {(row.fingerprint, row.language): row for row in sorted(lake.few("calibrations"), key=_trial)}
+    newest = {
+        (row.fingerprint, row.language): row
+        for row in sorted(lake.few("calibrations"), key=lambda row: row.n)
+    }
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for (cut, language), row in newest.items():
         equal = found.get(cut, ("", frozenset()))[1]
         found[cut] = (row.full_fingerprint, equal | {language} if row.equal else equal)
     return found
-
-
-def _trial(row: Row) -> int:
-    return int(row.n)
 
 
 def ways(lake: Lake) -> dict[str, tuple[str, Entries]]:
@@ -125,7 +124,7 @@ def ways(lake: Lake) -> dict[str, tuple[str, Entries]]:
     A model that was run in several ways stands for those that the profile names; one that it does not name, but
     that was calibrated, for cut windows where they were found equal. Empty entries: nothing says which of several.
     """
-    current, judged = profile(lake), _judged(lake)
+    current, verdicts = profile(lake), judged(lake)
     # The segmenter's model is one that an extractor has too, but it fills no table that a policy could name.
     rows = [row for row in lake.few("extractors") if f"signals_{row.name}" in TABLES]
     ran: dict[str, tuple[str, set[str]]] = {}
@@ -136,18 +135,18 @@ def ways(lake: Lake) -> dict[str, tuple[str, Entries]]:
         row.fingerprint: (row.name, [(None, row.fingerprint)]) for row in rows
     }
     return found | {
-        model: (name, _ways_of(ran_as, current.get(name, ()), judged))
+        model: (name, _ways_of(ran_as, current.get(name, ()), verdicts))
         for model, (name, ran_as) in ran.items()
     }
 
 
 def _ways_of(
-    ran_as: Set[str], current: Entries, judged: Mapping[str, tuple[str, frozenset[str]]]
+    ran_as: Set[str], current: Entries, verdicts: Mapping[str, tuple[str, frozenset[str]]]
 ) -> list[tuple[frozenset[str] | None, str]]:
     if len(ran_as) == 1:
         return [(None, fingerprint) for fingerprint in ran_as]
     mine = [entry for entry in current if entry[1] in ran_as]
-    pairs = {cut: judged[cut] for cut in ran_as & judged.keys() if judged[cut][0] in ran_as}
+    pairs = {cut: verdicts[cut] for cut in ran_as & verdicts.keys() if verdicts[cut][0] in ran_as}
     named = {fingerprint for _, fingerprint in mine}
     if any(languages is None for languages, _ in mine):
         return mine
@@ -179,7 +178,7 @@ def using(lake: Lake, use: Mapping[str, Entries]) -> Profile:
                     f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran or 'none'})",
                     hint=f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}",
                 )
-            own += restricted(_said_once(lake, model, known[model][1]), languages)
+            own += _restricted(_said_once(lake, model, known[model][1]), languages)
         covered = any(languages is None for languages, _ in own)
         resolved[extractor] = own if covered else [*own, *resolved.get(extractor, ())]
     return resolved
@@ -196,7 +195,7 @@ def _said_once(lake: Lake, model: str, entries: Entries) -> Entries:
     )
 
 
-def restricted(entries: Entries, languages: frozenset[str] | None) -> Entries:
+def _restricted(entries: Entries, languages: frozenset[str] | None) -> Entries:
     """`entries` as far as they speak of `languages`; all of them for null."""
     if languages is None:
         return entries
