@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from speechlake.splits.operators import by_language
 from speechlake.splits.rules import HEARD
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,5 +97,5 @@ def _heard_as(column: str) -> Column:
     """The primary subtag of a language, those taken together that no ear tells apart."""
     from pyspark.sql import functions as F
 
-    primary = F.element_at(F.split(F.col(column), "-"), 1)
+    primary = primary_of(F.col(column))
     return by_language(HEARD, primary, otherwise=primary)

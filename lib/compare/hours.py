@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.signals.catalogue import Profile
+from speechlake.splits.assignment import MS_PER_HOUR
 from speechlake.splits.candidates import candidates, english_only, profile_of
 from speechlake.splits.judging import judged, problems, sides_of
 from speechlake.splits.pins import pinned, quantiles, taken, with_numbers
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
     from speechlake.splits.policy import Policy
-
-MS_PER_HOUR = 3_600_000
 
 
 def in_place(said: Profile, rivals: Sequence[str], fingerprint: str) -> Profile:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from speechlake.signals.plan import inputs_hash
 from speechlake.text import flags
 from speechlake.text.alignment import Counts
+from speechlake.text.languages import primary_of
 from speechlake.text.score import normaliser_of
 from speechlake.views import extractor_inputs, located_utterances, main_transcript
 
@@ -43,7 +44,7 @@ def pairs(lake: Lake, old: str, new: str) -> DataFrame:
     )
     for side, fingerprint in (("a", old), ("b", new)):
         frame = _with_score(frame, lake, fingerprint, side)
-    spoken = F.element_at(F.split(F.coalesce("language", "a_decoded_language"), "-"), 1)
+    spoken = primary_of(F.coalesce("language", "a_decoded_language"))
     return (
         frame.withColumn("name", F.coalesce(spoken, F.lit(UNDETERMINED)))
         .withColumn("comparable", _is_comparable())

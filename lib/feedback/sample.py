@@ -16,9 +16,10 @@ from speechlake.errors import UsageError
 from speechlake.feedback.spec import sentence
 from speechlake.splits.candidates import candidates, english_only
 from speechlake.splits.judging import set_aside
-from speechlake.splits.keys import id_of, primary
+from speechlake.splits.keys import id_of
 from speechlake.splits.pins import pinned, taken, with_numbers
 from speechlake.splits.rules import FAIL, PASS, with_verdicts
+from speechlake.text.languages import primary_of
 from speechlake.views import main_transcript
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
         {
             "decision": decision,
             "sample": F.when(at_margin, MARGIN).otherwise(RANDOM),
-            "stratum_language": F.coalesce(primary(F.col("language")), F.lit(NO_LANGUAGE)),
+            "stratum_language": F.coalesce(primary_of(F.col("language")), F.lit(NO_LANGUAGE)),
             "value": F.col("said.value"),
             "threshold": F.col("said.threshold"),
             "asked": F.lit(policy.asked_by(rule)),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.questions.hours import MS_PER_HOUR, hours_of
+from speechlake.questions.hours import hours_of
+from speechlake.splits.assignment import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speechlake.splits.assignment import MS_PER_HOUR
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-
-MS_PER_HOUR = 3_600_000
 
 
 def hours_of(ms: Column, condition: Column | None = None) -> Column:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.schemas import CALIBRATIONS
 from speechlake.signals.catalogue import judged
 from speechlake.signals.whisper import Whisper
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,9 +59,8 @@ def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFram
     from pyspark.sql.types import StringType, StructField, StructType
 
     texts = lake.read("transcripts").where("retired_in IS NULL AND kind != 'machine'").select("utterance_id")
-    primary = F.element_at(F.split("language", "-"), 1)
     current = lake.read("utterances").where("retired_in IS NULL AND language IS NOT NULL")
-    spoken = current.select("utterance_id", primary.alias("language")).join(
+    spoken = current.select("utterance_id", primary_of(F.col("language")).alias("language")).join(
         texts.distinct(), on="utterance_id", how="left_semi"
     )
     there = sorted(row.language for row in spoken.select("language").distinct().collect())

@@ -11,6 +11,7 @@ from speechlake.ids import canonical_json
 from speechlake.schemas import PROFILES, TABLES
 from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -212,13 +213,12 @@ def current_fingerprint(entries: Entries, language: Column) -> Column:
     """The fingerprint that is current for an utterance of `language` (a BCP 47 tag, or null)."""
     from pyspark.sql import functions as F
 
-    primary = F.element_at(F.split(language, "-"), 1)
     chosen: Column = F.lit(None).cast("string")
     for languages, fingerprint in reversed(list(entries)):
         chosen = (
             F.lit(fingerprint)
             if languages is None
-            else F.when(primary.isin(*sorted(languages)), F.lit(fingerprint)).otherwise(chosen)
+            else F.when(primary_of(language).isin(*sorted(languages)), F.lit(fingerprint)).otherwise(chosen)
         )
     return chosen
 

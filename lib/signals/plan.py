@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.joins import with_matching
 from speechlake.signals.extractor import Extractor, Identity
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -71,7 +72,7 @@ class Wanted:
         """True for utterances of a BCP 47 tag that this is wanted for; never null."""
         from pyspark.sql import functions as F
 
-        primary = F.coalesce(F.element_at(F.split(language, "-"), 1), F.lit(""))
+        primary = F.coalesce(primary_of(language), F.lit(""))
         if self.languages is not None:
             return primary.isin(*sorted(self.languages))
         return ~primary.isin(*sorted(self.but)) if self.but else F.lit(True)

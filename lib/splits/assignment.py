@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 from speechlake.splits.fill import filled
 from speechlake.splits.keepers import counted_as
-from speechlake.splits.keys import id_of, primary
+from speechlake.splits.keys import id_of
 from speechlake.splits.memory import RANKS, fits, rank_of, side_of, speaker_missing, why_not_there
 from speechlake.splits.policy import EVALUATION, Policy, Side
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -36,7 +37,7 @@ def with_side(known: DataFrame, groups: DataFrame, policy: Policy) -> DataFrame:
 
 def stratum(policy: Policy) -> Column:
     """The stratum of a row: its primary language subtag, its corpus, or both, as `splits.per` says."""
-    parts = {"language": F.coalesce(primary(F.col("language")), F.lit("und")), "corpus": F.col("corpus")}
+    parts = {"language": F.coalesce(primary_of(F.col("language")), F.lit("und")), "corpus": F.col("corpus")}
     named = [parts[part] for part in policy.splits.per]
     return F.concat_ws("/", *named) if named else F.lit("all")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.splits.assignment import MS_PER_HOUR
 from speechlake.splits.groups import BOILERPLATE
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def shared_speakers(decided: DataFrame) -> DataFrame:
             "names"
         ),
     )
-    hours = F.format_number(F.col("ms") / 3_600_000, 2)
+    hours = F.format_number(F.col("ms") / MS_PER_HOUR, 2)
     message = F.concat(
         F.lit("evaluation corpus '"), "corpus", F.lit("': "), _number("shared"), F.lit(" of its "),
         _number("speakers"), F.lit(" speakers train too, in "), _number("utterances"), F.lit(" utterances ("),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.splits.assignment import MS_PER_HOUR
-from speechlake.splits.keys import id_of, primary
+from speechlake.splits.keys import id_of
 from speechlake.splits.operators import number_text
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_balance import Cap
 from speechlake.splits.rules import failure
 from speechlake.text.flags import plain
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -89,6 +90,6 @@ def _capped(per: str) -> Column:
     values = {
         "speaker": F.col("speaker_id"),
         "corpus": F.col("corpus"),
-        "language": primary(F.col("language")),
+        "language": primary_of(F.col("language")),
     }
     return values[per]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.splits.columns import Plain
-from speechlake.splits.keys import primary
 from speechlake.splits.operators import NUMERIC, OPERATORS, Condition, number_text
 from speechlake.splits.policy_rules import Check
 from speechlake.splits.signals import Signal
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -64,7 +64,7 @@ def checked(check: Check) -> Finding:
 
 def compared(check: Check) -> Condition:
     """The check's operator on its value; of several values one must pass, or with `none_of` each."""
-    read, operator, language = check.measured, OPERATORS[check.operator], primary(F.col("language"))
+    read, operator, language = check.measured, OPERATORS[check.operator], primary_of(F.col("language"))
     if read.type.startswith("array"):
         if check.operator == "is":
             return Condition(F.coalesce(F.size(read.value()) <= 0, F.lit(True)), F.lit("null"))

@@ -46,8 +46,3 @@ def link_keys(links: Mapping[str, str] = LINKS) -> Column:
 def shared_keys() -> Column:
     """Array of those of `link_keys` that an utterance may share with others."""
     return F.slice("link_keys", F.lit(1), F.size("link_keys") - 1)
-
-
-def primary(language: Column) -> Column:
-    """Primary subtag of a BCP 47 tag: `pt` of `pt-BR`."""
-    return F.substring_index(F.lower(language), "-", 1)

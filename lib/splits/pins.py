@@ -16,11 +16,11 @@ from pyspark.sql import functions as F
 
 from speechlake.splits.checks import number_read, ready
 from speechlake.splits.judging import set_aside
-from speechlake.splits.keys import primary
 from speechlake.splits.policy import ErrorRate, Policy
 from speechlake.splits.policy_rules import AnyRule, Check, checks_of, with_checks
 from speechlake.splits.policy_values import Quantile
 from speechlake.splits.rules import override_of, scored_rate, with_derived
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -126,7 +126,7 @@ def taken(candidates: DataFrame, policy: Policy, known: Numbers) -> dict[str, fl
     asked = quantiles(policy)
     whole = [one for one in asked if one.language == "default" and one.key(one.language_key) not in known]
     by_language = [one for one in asked if one.language != "default" and not _is_known(one, known)]
-    asking = {"primary": primary(F.col("language")), "override": override_of(policy)}
+    asking = {"primary": primary_of(F.col("language")), "override": override_of(policy)}
     rows = with_derived(candidates, policy).filter(set_aside().isNull()).withColumns(asking)
     found: dict[str, float] = {}
     if whole:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from speechlake.splits.policy import Policy
 
-MS_PER_HOUR = 3_600_000
 # Of values, groups and what glues them: enough to see the cause.
 TOLD = 3
 TEXT_TOLD = 60

@@ -24,13 +24,12 @@ from speechlake.splits.checks import (
     unsupported,
     why_missing,
 )
-from speechlake.splits.keys import primary
 from speechlake.splits.operators import OPERATORS, by_language, number, number_text
 from speechlake.splits.policy import AnyRule, ErrorRate, Policy, SameLanguage
 from speechlake.splits.policy_rules import AnyOf, checks_of
 from speechlake.splits.signals import derived_columns
 from speechlake.splits.text import is_blank
-from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING
+from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING, primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -129,7 +128,7 @@ def override_of(policy: Policy) -> Column:
     for n, override in reversed([*enumerate(policy.overrides)]):
         for_row = F.lit(True)
         if override.languages is not None:
-            language = primary(F.col("language"))
+            language = primary_of(F.col("language"))
             for_row = for_row & F.coalesce(language.isin(list(override.languages)), F.lit(False))
         if override.corpora is not None:
             for_row = for_row & F.col("corpus").isin(list(override.corpora))
@@ -190,7 +189,7 @@ def _finding(rule: AnyRule, english_only: Collection[str]) -> Finding:
 
 
 def _same_language(rule: SameLanguage, english_only: Collection[str]) -> Finding:
-    declared, detected = primary(F.col("language")), F.col("whisper_language")
+    declared, detected = primary_of(F.col("language")), F.col("whisper_language")
     probability = F.col("whisper_language_probability")
     heard = number(probability) & (probability >= rule.minimum_probability)
     silent = first_of(
@@ -206,7 +205,7 @@ def _same_language(rule: SameLanguage, english_only: Collection[str]) -> Finding
 
 def _error_rate(rule: ErrorRate) -> Finding:
     unit, rate = F.col("score_unit"), scored_rate()
-    condition = OPERATORS["at_most"](rate, rule.at_most, primary(F.col("language")))
+    condition = OPERATORS["at_most"](rate, rule.at_most, primary_of(F.col("language")))
     has_score, heard = unit.isNotNull(), ready("whisper")
     no_reference = is_blank(F.col("text")) | (F.col("text_kind") == "machine")
     silent = first_of(
@@ -236,4 +235,4 @@ def _units() -> Column:
 
 
 def _as_heard(language: Column) -> Column:
-    return by_language(HEARD, primary(language), otherwise=primary(language))
+    return by_language(HEARD, primary_of(language), otherwise=primary_of(language))

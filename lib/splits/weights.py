@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.keys import primary
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_balance import Weights
+from speechlake.text.languages import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -63,5 +63,5 @@ def weights(ms: Mapping[Cell, int], asked: Weights) -> dict[Cell, float]:
 
 
 def _stratum(asked: Weights) -> Column:
-    parts = {"language": F.coalesce(primary(F.col("language")), F.lit("und")), "corpus": F.col("corpus")}
+    parts = {"language": F.coalesce(primary_of(F.col("language")), F.lit("und")), "corpus": F.col("corpus")}
     return F.concat_ws("/", *(parts[part] for part in asked.per))

@@ -10,11 +10,15 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import langcodes
 
 from speechlake.errors import UsageError
 from speechlake.text.language_names import NAMES
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
 
 # Written without spaces between words: the error rate counts characters.
 CHARACTER_LANGUAGES: frozenset[str] = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my", "bo"})
@@ -124,6 +128,13 @@ def _is_known(tag: langcodes.Language) -> bool:
 def primary(tag: str | None) -> str | None:
     """The primary subtag of a canonical tag (zh of zh-Hant-TW); null of null."""
     return tag.split("-", 1)[0].lower() if tag else None
+
+
+def primary_of(language: Column) -> Column:
+    """The same of a column of canonical tags."""
+    from pyspark.sql import functions as F
+
+    return F.substring_index(F.lower(language), "-", 1)
 
 
 def language_of(said: str) -> str:

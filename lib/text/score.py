@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from speechlake.schemas import SCORES
+from speechlake.text.languages import primary_of
 from speechlake.text.normalisers import DEFAULT_NORMALISER, NORMALISER_BY_PRIMARY
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ def normaliser_of(language: Column) -> Column:
     from pyspark.sql import functions as F
 
     entries = [F.lit(text) for pair in sorted(NORMALISER_BY_PRIMARY.items()) for text in pair]
-    primary = F.element_at(F.split(language, "-"), 1)
-    return F.coalesce(F.create_map(*entries)[primary], F.lit(DEFAULT_NORMALISER))
+    return F.coalesce(F.create_map(*entries)[primary_of(language)], F.lit(DEFAULT_NORMALISER))
 
 
 def scoring_language() -> Column:
