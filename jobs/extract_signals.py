@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
-from speechlake.errors import ModelBroken, UsageError
+from speechlake.errors import ChunkFailed, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -122,12 +122,12 @@ def run(
     `given_up`: also what failed for the last time; where it fails again, it stays given up.
     """
     total, written, last = Measured(), False, None
-    broken: ModelBroken | None = None
+    broken: ChunkFailed | None = None
     for name in job.corpora_of(lake, corpus):
         this = Run(NAME, name, {"corpus": name, "extractors": _told(wanted)}, by_corpus=True)
         try:
             written = _one_corpus(lake, wanted, this, total, promote, given_up, wait_s, progress) or written
-        except ModelBroken as error:
+        except ChunkFailed as error:
             # Of this corpus alone, it may be: the others are asked too.
             broken = broken or error
         last = this.run_id

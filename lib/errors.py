@@ -17,7 +17,7 @@
     |   +-- Overtaken                  another driver wrote in our place
     +-- AudioChanged                5  a file is not what the release recorded
     +-- DiskFull                    5  worth trying again once there is room
-    +-- ModelBroken                 5  a model fails on everything: worth trying again once the device works
+    +-- ChunkFailed                 5  nearly all clips failed: worth trying again once device or store works
     +-- NoSpark                     5  worth trying again once the cluster answers
     +-- NoStore                     5  worth trying again once the store answers
 
@@ -109,8 +109,8 @@ class DiskFull(SpeechlakeError):
     """There was no room for what a job writes; what had landed stays, and the same command goes on from there."""
 
 
-class ModelBroken(SpeechlakeError):
-    """A model failed on nearly all clips of a chunk; what others measured stays, and no clip is blamed."""
+class ChunkFailed(SpeechlakeError):
+    """A model, or what holds the audio, failed on nearly all of a chunk; what was measured stays, no clip is blamed."""
 
 
 class NoSpark(SpeechlakeError):

@@ -9,7 +9,7 @@ from speechlake import watching
 from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.schemas import ATTEMPTS, CHUNKS, CONTENT_HASHES, TABLES
-from speechlake.signals.failures import FEWEST_OF_BROKEN, OF_THE_MODEL, is_broken
+from speechlake.signals.failures import FEWEST_OF_BROKEN, NOT_OF_THE_CLIP, is_broken
 from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.signals.staged import COSTS
 from speechlake.staging import Stage
@@ -28,7 +28,7 @@ TRIED = ("utterance_id", "fingerprint", "listing_key", "inputs_hash")
 class Measured:
     """Counts of what was committed, and what it cost. `spent`: those of `attempts` that were the last.
 
-    `gone` counts utterances whose file is not there now; `broken` says which models failed on nearly all clips.
+    `gone` counts utterances whose file is not there now; `broken` says what failed on nearly all clips, and why.
     """
 
     utterances: int = 0
@@ -56,7 +56,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What one column of a stage holds: rows that are final, those with values, and failures of the model."""
+    """What one column of a stage holds: rows that are final, those with values, failures that are not of the clip."""
 
     final: int
     measured: int
@@ -67,7 +67,7 @@ class _Answers:
 def commit_measured(hold: Hold, stage: Stage) -> Measured:
     """Commit one staged chunk; the note says which column is of which extractor.
 
-    Clips on which a broken model failed get no attempt: they are planned again as if nobody had asked.
+    Clips on which a broken model or store failed get no attempt: they are planned again as if nobody had asked.
     """
     from pyspark.sql import functions as F
 
@@ -183,7 +183,7 @@ def spent_now(failed: DataFrame, attempts: DataFrame) -> int:
 
 
 def _is_broken(staged: DataFrame, column: str, answers: _Answers, attempts: DataFrame) -> bool:
-    """Whether the model of `column` failed on nearly all that it was asked for, and not on clips that are bad.
+    """Whether `column` failed on nearly all that it was asked for, for what is not of the clips.
 
     Clips that have an attempt failed while others were measured: of a run that has only those left, all may fail.
     """
@@ -191,7 +191,7 @@ def _is_broken(staged: DataFrame, column: str, answers: _Answers, attempts: Data
 
     if not is_broken(answers.failures, answers.measured):
         return False
-    failed = failures(staged, [column]).where(F.col("code").isin(*OF_THE_MODEL))
+    failed = failures(staged, [column]).where(F.col("code").isin(*NOT_OF_THE_CLIP))
     new = failed.join(attempts, on=list(TRIED), how="left_anti")
     # One recording that takes all memory fails every clip of it.
     of = new.join(staged.select("utterance_id", "recording_id"), on="utterance_id", how="inner")
@@ -209,7 +209,7 @@ def _counted(staged: DataFrame, columns: list[str]) -> tuple[Measured, dict[str,
 
     def answers(column: str) -> Any:
         final = f"{column} IS NOT NULL AND NOT {column}.transient"
-        failed = F.expr(f"{column}.transient") & F.col(f"{column}.error").isin(*OF_THE_MODEL)
+        failed = F.expr(f"{column}.transient") & F.col(f"{column}.error").isin(*NOT_OF_THE_CLIP)
         said = F.min(F.when(failed, F.concat_ws(", ", f"{column}.error", f"{column}.detail")))
         return F.struct(
             F.count_if(F.expr(final)).alias("final"),

@@ -8,7 +8,8 @@
 
 An unknown exception is transient on purpose: a broken driver fails every clip after it, and a row with
 a final code would keep them unmeasured for ever, while a truly hopeless clip costs two more tries. For the
-same reason a model that fails on nearly all of a chunk counts as broken, and the clips are not blamed.
+same reason a model that fails on nearly all of a chunk counts as broken, as does the store that gives none of
+its audio, and the clips are not blamed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 
 from speechlake.signals.extractor import Measurement, Samples
 
-# What is said of every clip by a device, driver or model that is broken.
-OF_THE_MODEL = ("OUT_OF_MEMORY", "MODEL_FAILED", "TIME_OUT")
+# What is said of every clip by a device, driver or model that is broken, and by a store that refuses us.
+NOT_OF_THE_CLIP = ("OUT_OF_MEMORY", "MODEL_FAILED", "TIME_OUT", "STORAGE")
 # Fewer clips may well be bad themselves: a small corpus, or what earlier runs left.
 FEWEST_OF_BROKEN = 8
 # Of clips that were measured nevertheless: those before a device broke, or too short for the model to be asked.
@@ -65,5 +66,5 @@ def too_slow(allowed_s: float) -> Measurement:
 
 
 def is_broken(failures: int, measured: int) -> bool:
-    """Whether a model that failed on so many clips of a chunk, and measured so many, is itself to blame."""
+    """Whether what failed on so many clips of a chunk, and measured so many, is itself to blame."""
     return failures >= FEWEST_OF_BROKEN and measured <= MOST_MEASURED * (failures + measured)

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, cast
 
 from speechlake import faults
-from speechlake.errors import ModelBroken
+from speechlake.errors import ChunkFailed
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.manifests.roots import roots_of
@@ -71,7 +71,7 @@ def measured_chunks(
     """Measure a staged plan chunk by chunk and commit each, in order. `rate`: × real time of earlier runs.
 
     Interrupted, it drops the chunks in flight and stops Spark's work on them at once; so where a model fails on
-    nearly all of a chunk, with ModelBroken.
+    nearly all of a chunk, with ChunkFailed.
     """
     sums = totals(plan)
     spread = spread_of(hold.lake.spark, wanted)
@@ -114,10 +114,10 @@ def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
     hold.staging.delete(stage)
     done.advance(measured.audio_s, measured.errors + measured.attempts)
     if measured.broken:
-        raise ModelBroken(
+        raise ChunkFailed(
             f"{hold.scope}: nearly all clips of a chunk failed, {'; '.join(measured.broken)}",
-            hint="See that driver, device and model work, or take another --device. The clips are not blamed: "
-            "the same command measures them.",
+            hint="See that device, driver and model work, or take another --device; for STORAGE, that the audio can be "
+            "read and is what was ingested. The clips are not blamed: the same command measures them.",
         )
     return measured
 

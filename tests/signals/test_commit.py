@@ -72,8 +72,9 @@ def test_a_clip_that_failed_for_the_last_time_is_counted_in_its_own_chunk_only(
 
 
 @pytest.mark.slow
-def test_a_model_that_fails_on_all_of_a_chunk_is_broken_and_no_clip_gets_an_attempt(
-    lake: Lake, rows: Callable[..., DataFrame]
+@pytest.mark.parametrize("code", ["TIME_OUT", "STORAGE"])
+def test_where_nearly_all_of_a_chunk_fails_model_or_store_is_broken_and_no_clip_gets_an_attempt(
+    lake: Lake, rows: Callable[..., DataFrame], code: str
 ) -> None:
     eight = [f"u{n}" for n in range(8)]
     with lake.hold("extract-signals", "c", "now") as hold:
@@ -81,20 +82,20 @@ def test_a_model_that_fails_on_all_of_a_chunk_is_broken_and_no_clip_gets_an_atte
         # Of clips that failed while others were measured, all may fail.
         again = committed(hold, 0, dict.fromkeys(eight, failing("MODEL_FAILED")))
         tried = sorted((row.utterance_id, row.n) for row in lake.read("attempts").collect())
-        fresh = {f"v{n}": failing("TIME_OUT") for n in range(8)}
+        fresh = {f"v{n}": failing(code) for n in range(8)}
         new = committed(hold, 1, fresh | {"missing": failing("MISSING")})
         # One recording that takes all memory says nothing of the model.
         lines = {f"w{n}": failing("OUT_OF_MEMORY") for n in range(9)}
         one = committed(hold, 2, lines, recording_id="long")
     assert (again.broken, tried) == ((), sorted((key, n) for key in eight for n in (1, 2)))
-    assert new.broken == ("speech: TIME_OUT, the driver is gone",)
+    assert new.broken == (f"speech: {code}, the driver is gone",)
     assert (new.attempts, new.gone, new.spent) == (8, 1, 0)
     assert (one.broken, one.attempts) == ((), 9)
     assert lake.read("attempts").count() == len(tried) + 9
 
 
 BROKEN = [
-    # failures of the model, clips that it measured, whether it is to blame
+    # failures that are not of the clip, clips that were measured, whether that is to blame
     (7, 0, False),
     (8, 0, True),
     (8, 1, False),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from speechlake.errors import ModelBroken
+from speechlake.errors import ChunkFailed
 from speechlake.signals import run
 from speechlake.signals.commit import Measured
 from speechlake.staging import Stage
@@ -24,7 +24,7 @@ def test_a_broken_model_ends_the_run_once_its_chunk_is_committed_and_no_stage_is
     said = "whisper: MODEL_FAILED, RuntimeError: CUDA error"
     monkeypatch.setattr(run, "commit_measured", lambda *_: Measured(attempts=9, broken=(said,)))
     stage = Stage("path", "digest", "run", {})
-    with pytest.raises(ModelBroken, match="CUDA error") as caught:
+    with pytest.raises(ChunkFailed, match="CUDA error") as caught:
         run._committed(hold, stage, done)
     assert deleted == [stage]
     assert caught.value.exit_code == 5
