@@ -231,6 +231,7 @@ def test_a_published_release_is_not_evaluated_again_because_another_was_cut(stor
     assert story.lake.versions() == before
 
 
+@pytest.mark.long
 def test_a_build_that_was_killed_before_it_stood_in_the_ledger_is_done_again_once_and_told(
     story, monkeypatch
 ):

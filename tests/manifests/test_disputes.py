@@ -37,6 +37,7 @@ def refused(lake: Lake) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_line_that_lost_to_another_manifest_is_taken_once_the_other_lists_it_no_more(
     lake: Lake, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_text_that_its_owner_corrects_is_current_alone_whoever_repeats_the_lin
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_line_that_is_inherited_says_what_its_heir_says(lake: Lake, tmp_path: Path) -> None:
     """b repeats a's line, c contradicts it. What a corrected, and then lists no more, was never b's; nor is it c's."""
     for name, text in (("a", "teh"), ("b", "teh"), ("c", "tea")):
@@ -91,6 +93,7 @@ def test_a_line_that_is_inherited_says_what_its_heir_says(lake: Lake, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_corrected_copy_that_was_refused_is_taken_once_the_first_is_deleted(
     lake: Lake, tmp_path: Path
 ) -> None:
