@@ -98,14 +98,16 @@ def _commit(hold: Hold, stage: Stage) -> int:
 
     if stage.note["part"] != "duplicates":
         return 0
-    found, lake = hold.staging.read(stage), hold.lake
+    found, lake = hold.staging.read(stage).select(*DUPLICATES.column_names), hold.lake
     known = lake.read("duplicates")
     written = 0
-    for corpus in sorted(row.corpus for row in known.select("corpus").distinct().collect()):
-        here = known.where(F.col("corpus") == corpus)
-        gone = here.join(found, on="utterance_id", how="left_anti")
+    # Mostly a few of thousands: what is in both and differs, or is in one alone.
+    touched = known.exceptAll(found).select("corpus").distinct().collect()
+    for corpus in sorted(row.corpus for row in touched):
+        here, mine = (rows.where(F.col("corpus") == corpus) for rows in (known, found))
+        gone = here.join(mine, on="utterance_id", how="left_anti")
         written += hold.merge("duplicates", gone, corpus=corpus, digest=stage.digest, delete=True)
-        kept = found.join(here.select("utterance_id"), on="utterance_id", how="left_semi")
+        kept = mine.join(here.select("utterance_id"), on="utterance_id", how="left_semi")
         # exceptAll compares by position, and the join has moved its key to the front.
         moved = kept.select(*DUPLICATES.column_names).exceptAll(here)
         written += hold.merge("duplicates", moved, corpus=corpus, digest=stage.digest)

@@ -69,9 +69,7 @@ def run(
             counts={"utterances": 0},
             next_step="mend the manifests, or raise --max-reject, and run speechlake ingest-manifests again",
         )
-    # Flags are dear to compute, and nothing here asks for them.
-    whole = utterances_now(lake)
-    now = whole.drop(*(name for name in whole.columns if name.startswith("flags_"))).persist()
+    now = utterances_now(lake).select(*questions.READ_OF_NOW).persist()
     try:
         build = str(row["build_id"]) if row else None
         _hours(out, lake, now, build)

@@ -8,10 +8,9 @@ have changed rows was made by hand.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from speechlake.commits import commit_info
 from speechlake.ledger import Run
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ HARMLESS: Final = frozenset(
         *("UNSET TBLPROPERTIES", "ADD CONSTRAINT", "UPGRADE PROTOCOL", "COMPUTE STATS", "CHANGE COLUMN"),
     }
 )
-# So many commits are read one by one; of more, Spark reads the history.
-READ_SINGLY: Final = 20
 
 
 def changed_by_hand(lake: Lake, run: Run, tables: Sequence[str]) -> list[str]:
@@ -52,21 +49,10 @@ def _is_changed(lake: Lake, name: str, since: int) -> bool:
     if now is None or now < since:
         return since >= 0
     return any(
-        note is None and operation not in HARMLESS for operation, note in _commits(lake, name, since, now)
+        operation not in HARMLESS and _note(said) is None
+        for operation, said in lake.notes(name, since)
+        if operation is not None
     )
-
-
-def _commits(lake: Lake, name: str, since: int, now: int) -> Iterator[tuple[str, object]]:
-    """(operation, our note or None) of the commits after `since`, as far as the log tells."""
-    if now - since > READ_SINGLY:
-        history = lake.history(name).where(f"version > {since}").select("operation", "userMetadata")
-        for row in history.collect():
-            yield row.operation, _note(row.userMetadata)
-        return
-    for version in range(since + 1, now + 1):
-        info = commit_info(lake.commit(name, version))
-        if info:
-            yield info["operation"], _note(info.get("userMetadata"))
 
 
 def _note(said: str | None) -> object:

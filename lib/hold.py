@@ -8,6 +8,7 @@ one per table around every commit keep writers apart. On object stores a fence t
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 RETRIES = 8
-# So many rows are written by one task. Of several, the first may be empty, and leave a file that no version names.
-ONE_FILE = 1000
+# Rows to a task, where they were counted. An empty task leaves a file that no version names.
+ROWS_A_FILE = 50_000
 # A commit lasts seconds, compaction of a large table minutes; a lock held longer than this is a fault, not a queue.
 TABLE_WAIT_S = 1800.0
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -71,13 +72,12 @@ class Hold:
 
     def adopt(self, commit: Callable[[Stage], object]) -> int:
         """Commit every complete stage that an earlier run left in this scope, and delete it; how many."""
-        adopted = 0
-        for stage in list(self.staging.complete()):
+        left = list(self.staging.complete())
+        for stage in left:
             commit(stage)
             self.staging.delete(stage)
-            adopted += 1
         self.staging.clear()
-        return adopted
+        return len(left)
 
     def append_missing(
         self,
@@ -92,8 +92,7 @@ class Hold:
         """Append the rows of `frame` whose key the table lacks; rows written, 0 without a new version.
 
         `frame` must not repeat a key. `within` narrows the table's rows that are compared (the corpus).
-        `fresh` says that the holder knows the keys to be new, `expected` how many rows there are, where
-        that was counted before: both only save Spark jobs.
+        `fresh` says that the holder knows the keys to be new, `expected` how many rows were counted before.
         """
         table = TABLES[name]
         frame = conform(frame, table)
@@ -109,8 +108,11 @@ class Hold:
             return frame.join(known.select(*keys), on=keys, how="left_anti").select(*table.column_names)
 
         def write(rows: DataFrame, options: Mapping[str, str]) -> None:
-            alone = expected is not None and expected <= ONE_FILE
-            few = rows.coalesce(1 if alone else max(1, self.lake.spark.sparkContext.defaultParallelism))
+            cores = max(1, self.lake.spark.sparkContext.defaultParallelism)
+            files = cores if expected is None else min(cores, math.ceil(expected / ROWS_A_FILE))
+            # A task writes a file for each corpus that it meets.
+            many = files > 1 and within is None and table.partition_by == ("corpus",)
+            few = rows.hint("rebalance", "corpus") if many else rows.coalesce(files)
             few.write.format("delta").mode("append").options(**options).save(self.lake.path(name))
 
         return self._commit(name, missing, write, digest, known=fresh and expected is not None)
@@ -184,9 +186,9 @@ class Hold:
 
     @contextmanager
     def changing(self, name: str, digest: str = "") -> Iterator[None]:
-        """For what Delta does to a whole table: inside are its lock and our note on commits.
+        """For what Delta does to a whole table: inside are its lock and our note on commits, and no fence.
 
-        Not fenced: only for what is right whoever else does it too, such as compaction.
+        Only for what is right whoever else does it too, such as compaction.
         """
         note = self._note(name, digest)
         with self.table_lock(name):
@@ -241,10 +243,9 @@ class Hold:
         info = self._found(name, note, before)
         if info is not None:
             self.fence.advance(name)
-            metrics = info.get("operationMetrics", {})
-            return int(metrics.get("numTargetRowsUpdated", 0)) + int(
-                metrics.get("numTargetRowsDeleted", 0)
-            ) or int(metrics.get("numOutputRows", 0))
+            told = info.get("operationMetrics", {})
+            changed = sum(int(told.get(f"numTargetRows{how}", 0)) for how in ("Updated", "Deleted"))
+            return changed or int(told.get("numOutputRows", 0))
         if (self.lake.version(name) or 0) == before and not self.fence.raised:
             return 0
         raise self._overtaken(name)

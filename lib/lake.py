@@ -8,12 +8,12 @@ corpus as a literal, because concurrent merges of two corpora conflict otherwise
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechlake.commits import conflicts
+from speechlake.commits import commit_info, conflicts
 from speechlake.contracts import check_stored, empty, struct_of
 from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.files import Files
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from speechlake.hold import Hold
 
+Note = tuple[str | None, str | None]
+
 PROPERTIES = {
     # A table of 150,000 files writes a 24 MB checkpoint every ten commits by default.
     "delta.checkpointInterval": "100",
@@ -34,6 +36,8 @@ PROPERTIES = {
     "delta.enableChangeDataFeed": "false",
     "delta.columnMapping.mode": "none",
 }
+# So many commits are read one by one; of more, Spark reads the history.
+READ_SINGLY = 20
 
 
 class Lake:
@@ -59,6 +63,7 @@ class Lake:
         # Tables whose columns were looked at, once: whether they lie in the contract's order.
         self._in_order: dict[str, bool] = {}
         self._few: dict[str, tuple[tuple[str, int], list[Row]]] = {}
+        self._notes: dict[str, tuple[str, dict[int, Note]]] = {}
         self._any_version = any_version
         self._admitted = any_version
 
@@ -115,13 +120,13 @@ class Lake:
             known = self._few[name] = (version, self.read(name).collect())
         return known[1]
 
-    def history(self, name: str) -> DataFrame:
-        """Delta's history of the table, newest first; SpeechlakeError when it was never written."""
+    def history(self, name: str, most: int | None = None) -> DataFrame:
+        """Delta's history of the table, newest first, of `most` commits; SpeechlakeError when it was never written."""
         from delta.tables import DeltaTable
 
         if not self.exists(name):
             raise SpeechlakeError(f"table {name!r} does not exist in {self.root}")
-        return DeltaTable.forPath(self.spark, self.path(name)).history()
+        return DeltaTable.forPath(self.spark, self.path(name)).history(most)
 
     def create(self, table: Table) -> None:
         """Create an empty table from its contract, unless it exists. The caller holds the table's lock, where there is one."""
@@ -160,6 +165,30 @@ class Lake:
         """The text of one commit of the table's log, a JSON object per line; empty once Delta cleaned it up."""
         path = f"{self.path(name)}/_delta_log/{version:020d}.json"
         return self.files.read_text(path) if self.files.exists(path) else ""
+
+    def notes(self, name: str, since: int) -> list[Note]:
+        """(operation, what a job wrote beside it) of each commit after version `since`, newest first.
+
+        Nulls where Delta cleaned the log. Read once: the jobs of a thousand corpora ask for the same commits.
+        """
+        newest = self.snapshot(name)
+        table, now = str(newest.metadata().id()), int(newest.version())
+        if name not in self._notes or self._notes[name][0] != table:
+            self._notes[name] = (table, {})
+        known = self._notes[name][1]
+        if lacking := [version for version in range(since + 1, now + 1) if version not in known]:
+            found = self._commits(name, lacking, now)
+            known |= {version: found.get(version, (None, None)) for version in lacking}
+        return [known[version] for version in range(now, since, -1)]
+
+    def _commits(self, name: str, versions: Sequence[int], now: int) -> dict[int, Note]:
+        if len(versions) > READ_SINGLY:
+            # A few more, because others may commit meanwhile.
+            rows = self.history(name, now - versions[0] + 1 + READ_SINGLY)
+            told = rows.select("version", "operation", "userMetadata").collect()
+            return {row.version: (row.operation, row.userMetadata) for row in told}
+        infos = {version: commit_info(self.commit(name, version)) for version in versions}
+        return {v: (info.get("operation"), info.get("userMetadata")) for v, info in infos.items()}
 
     @contextmanager
     def hold(self, job: str, scope: str, run_id: str, *, wait_s: float = 0) -> Iterator[Hold]:

@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from speechlake import __version__, watching
-from speechlake.commits import commit_info
 from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.ids import canonical_json
@@ -25,10 +24,10 @@ from speechlake.schemas import RUNS, TABLES
 if TYPE_CHECKING:
     from pyspark.sql import Row
 
-    from speechlake.lake import Lake
+    from speechlake.lake import Lake, Note
 
-# Commits are looked at one by one to see whose they were; beyond this many the table counts as changed.
-COMMITS_LOOKED_AT = 200
+# Of so many commits it is asked whose they were, some per corpus and night; beyond, the table counts as changed.
+COMMITS_LOOKED_AT = 20_000
 # Commits that change no row that anybody reads: Delta's own upkeep, and all that our job for it does.
 TIDYING = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 UPKEEP = "maintain-tables"
@@ -160,18 +159,17 @@ def unchanged(lake: Lake, name: str, since: int, corpus: str | None, idle: Seque
     if since < 0 or now < since or now - since > COMMITS_LOOKED_AT:
         return False
     mine = corpus if "corpus" in TABLES[name].column_names else None
-    # Newest first: what a job waits for is mostly what was written last.
-    return not any(_concerns(lake.commit(name, version), mine, idle) for version in range(now, since, -1))
+    return not any(_concerns(note, mine, idle) for note in lake.notes(name, since))
 
 
-def _concerns(commit: str, corpus: str | None, idle: Sequence[str]) -> bool:
+def _concerns(note: Note, corpus: str | None, idle: Sequence[str]) -> bool:
     """Whether a commit may have changed rows of `corpus`, or, where that is None, any row."""
-    info = commit_info(commit)
+    operation, told = note
     try:
-        said = json.loads(info["userMetadata"])
+        said = json.loads(told or "")
         job, scope = str(said["job"]), str(said["scope"])
     except (KeyError, ValueError, TypeError):
         job = scope = ""
-    if info.get("operation") in TIDYING or job in idle:
+    if operation in TIDYING or job in idle:
         return False
     return corpus is None or scope == corpus or job not in OF_A_CORPUS

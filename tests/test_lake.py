@@ -16,7 +16,7 @@ from speechlake.errors import Busy, Conflict, Overtaken, TableMismatch
 from speechlake.hold import RETRIES, Hold
 from speechlake.lake import Lake
 from speechlake.locks import ERASURE, lock_file
-from speechlake.schemas import CONTENT_HASHES, PROFILES, RECORDINGS, TRANSCRIPTS
+from speechlake.schemas import CONTENT_HASHES, DUPLICATES, PROFILES, RECORDINGS, TRANSCRIPTS
 from speechlake.signals.catalogue import numbered
 
 
@@ -157,6 +157,16 @@ def test_a_writer_that_always_comes_second_gives_up_and_does_not_sleep_before_it
         with pytest.raises(Conflict, match="8 times"):
             hold._commit("content_hashes", lambda: hashes(rows, "a"), beaten, "")
     assert len(slept) == RETRIES - 1
+
+
+def test_rows_of_several_corpora_are_a_file_each_however_many_tasks_hold_them(lake, rows):
+    found = rows(
+        DUPLICATES, *((f"u{n}", {"corpus": "abc"[n % 3], "kind": "exact"}) for n in range(12))
+    ).repartition(4)
+    with lake.hold("job", "lake", "r1") as hold:
+        hold.append_missing("duplicates", found)
+    assert keys(lake, "duplicates", "utterance_id") == sorted(f"u{n}" for n in range(12))
+    assert len(lake.read("duplicates").inputFiles()) == 3
 
 
 def test_every_commit_says_which_run_and_stage_made_it(lake, rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def test_a_commit_that_deltas_clean_up_removed_counts_as_a_change(lake, since):
     for version in range(since + 2):
         Path(lake.path(TABLE), "_delta_log", f"{version:020d}.json").unlink()
     assert not unchanged(lake, TABLE, since, "c")
+
+
+@pytest.mark.parametrize("singly", [0, 20])
+def test_who_committed_is_read_once_and_the_same_whoever_reads_it(lake, since, monkeypatch, singly):
+    monkeypatch.setattr("speechlake.lake.READ_SINGLY", singly)
+    told = lake.notes(TABLE, -1)
+    assert [json.loads(said)["scope"] if said else None for _, said in told] == ["d", "d", "c", None]
+    assert [operation for operation, _ in told] == ["WRITE", "WRITE", "WRITE", "CREATE TABLE"]
+    monkeypatch.setattr(lake, "_commits", None)
+    assert lake.notes(TABLE, since) == told[:2]
 
 
 def test_what_an_import_commits_concerns_every_corpus_whatever_it_is_called(lake, since, rows):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from speechlake.duplicates.buckets import FILTERED_BELOW, bucket_filter, clip_number, exploded
 from speechlake.duplicates.keys import FRAME_S, shared, unpack
-from speechlake.duplicates.pairing import pairs_in_buckets
+from speechlake.duplicates.pairing import HOT, hot_above, pairs_in_buckets
 from speechlake.duplicates.sampling import LAGS, alike, spread
 
 if TYPE_CHECKING:
@@ -39,14 +40,14 @@ def meetings(fresh: DataFrame, known: DataFrame) -> DataFrame:
     expected = new + (old if wanted is None else min(old, new))
     parts = max(fresh.sparkSession.sparkContext.defaultParallelism, -(-expected // SAMPLES_PER_PARTITION))
     samples = exploded(fresh, fresh=True).unionByName(exploded(known, fresh=False, wanted=wanted))
-    met = samples.repartition(parts, "bucket").mapInArrow(_meet, MET_DDL)
+    met = samples.repartition(parts, "bucket").mapInArrow(partial(_meet, most=hot_above(new + old)), MET_DDL)
     at = met.groupBy("one", "other", "offset").agg(F.sum("votes").alias("votes"), F.sum("hot").alias("hot"))
     best = F.max(F.struct("votes", (-F.abs("offset")).alias("near"), "offset")).alias("best")
     pairs = at.groupBy("one", "other").agg(best, F.sum("hot").alias("hot"))
     return pairs.select("one", "other", "best.offset", "best.votes", "hot")
 
 
-def _meet(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _meet(batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
     """Samples of one partition, which holds all of each of its buckets -> the pairs that met there."""
     import pyarrow as pa
 
@@ -61,8 +62,9 @@ def _meet(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     bucket, clip, frame, fresh = bucket[order], clip[order], frame[order], fresh[order]
     lanes = np.ascontiguousarray(context[order]).view(np.uint16).reshape(-1, len(LAGS))
     hot = 0
-    for begin, end in _blocks(bucket):
-        one, other, hot_here = pairs_in_buckets(bucket[begin:end].astype(np.int64))
+    # Fuller buckets make more pairs of a sample.
+    for begin, end in _blocks(bucket, BLOCK_SAMPLES * HOT // most):
+        one, other, hot_here = pairs_in_buckets(bucket[begin:end].astype(np.int64), most)
         hot += hot_here
         one, other = one + begin, other + begin
         wanted = (clip[one] != clip[other]) & (fresh[one] | fresh[other])
@@ -73,11 +75,11 @@ def _meet(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield _met([None], [None], [0], [0], [hot])
 
 
-def _blocks(bucket: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges of whole buckets, of about BLOCK_SAMPLES samples."""
+def _blocks(bucket: np.ndarray, samples: int) -> Iterator[tuple[int, int]]:
+    """Ranges of whole buckets, of about so many samples."""
     begin = 0
     while begin < len(bucket):
-        last = min(begin + BLOCK_SAMPLES, len(bucket)) - 1
+        last = min(begin + samples, len(bucket)) - 1
         end = int(np.searchsorted(bucket, bucket[last], side="right"))
         yield begin, end
         begin = end

@@ -146,7 +146,8 @@ def _judge(
     while True:
         good = [uri for uri in pending if uri not in refused]
         others = newest.keys() - (pending.keys() - refused.keys())
-        lines = parsed.where(parsed.manifest_uri.isin(good)) if refused else parsed
+        # Few are refused; those that are not may be a hundred thousand.
+        lines = parsed.where(~parsed.manifest_uri.isin(list(refused))) if refused else parsed
         before = owners(lake, corpus, landed) if landed & pending.keys() else None
         said_twice = first_of_several(lines, before).persist()
         # Counted, so that Spark knows how small it is, and sends it to the lines rather than sorting them.
@@ -208,9 +209,8 @@ def _commit_accepted(
 
     lake, corpus = hold.lake, hold.scope
     uris = [v.uri for v in accepted]
-    lines = (
-        classified if len(uris) == len(generations) else classified.where(F.col("manifest_uri").isin(uris))
-    )
+    others = list(generations.keys() - set(uris))
+    lines = classified.where(~F.col("manifest_uri").isin(others)) if others else classified
     winners = lines.where("class = 'utterance'")
     utterances, transcripts = rows.utterance_rows(winners, corpus), rows.transcript_rows(winners, corpus)
     counted = sum(v.rows for v in accepted)

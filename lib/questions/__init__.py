@@ -5,7 +5,7 @@ which those of a release are computed from, has one per utterance.
 """
 
 from speechlake.questions.cost import extraction_cost, extraction_runs, price_by_release
-from speechlake.questions.hours import audio_errors, by_corpus_and_language
+from speechlake.questions.hours import READ_OF_NOW, audio_errors, by_corpus_and_language
 from speechlake.questions.manifests import (
     current_quarantine,
     lines_read,
@@ -16,6 +16,7 @@ from speechlake.questions.manifests import (
 from speechlake.questions.releases import by_split, published, reasons_of, release_named, splits_of
 
 __all__ = [
+    "READ_OF_NOW",
     "audio_errors",
     "by_corpus_and_language",
     "by_split",

@@ -9,6 +9,18 @@ from speechlake.splits.assignment import MS_PER_HOUR
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+# Columns of `utterances_now` that the report's tables are made of; the others are dear: keys, texts, voices, flags.
+READ_OF_NOW = (
+    *("utterance_id", "corpus", "language", "recording_state"),
+    *("audio_duration_s", "audio_error", "audio_attempt_code", "score_unit", "score_wer", "score_cer"),
+    *(
+        f"score_{u}_{k}"
+        for u in ("word", "char")
+        for k in ("hits", "substitutions", "deletions", "insertions")
+    ),
+    *("cluster_id", "overlap_id", "duplicate_kind"),
+)
+
 
 def hours_of(ms: Column, condition: Column | None = None) -> Column:
     """Sum of milliseconds, where a condition holds, in hours; 0 of nothing."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 # What a kill may lose of the reading of a moved corpus: some minutes' worth of an object store.
-CHUNK_BYTES = 64 << 30
+CHUNK_BYTES_PER_CORE = 16 << 30
 RELISTED = "relisted"
 KIND = "hashes"
 
@@ -58,18 +58,19 @@ def hash_relisted(hold: Hold, progress: Progress) -> int:
     size = F.sum(F.coalesce("byte_length", "size_bytes", F.lit(0)))
     # One row, whatever the number of recordings.
     [sums] = plan.agg(F.count("*").alias("n"), size.alias("bytes")).collect()
-    cut = min(SLOTS, max(1, math.ceil(sums.bytes / CHUNK_BYTES)))
+    cores = hold.lake.spark.sparkContext.defaultParallelism
+    cut = min(SLOTS, max(1, math.ceil(sums.bytes / (CHUNK_BYTES_PER_CORE * cores))))
     progress.say(
         f"{hold.scope}: reading {sums.n} recordings ({sums.bytes / 1e9:.2f} GB) that were listed anew, to see "
         f"whether the audio has changed, in {cut} chunk(s)"
     )
     roots = roots_of(hold.lake, hold.scope)
-    return sum(_hash(hold, Chunk(number, cut), plan, roots) for number in range(cut))
+    tasks = max(1, min(cores * TASKS_PER_CORE, math.ceil(sums.n / cut)))
+    return sum(_hash(hold, Chunk(number, cut), plan, roots, tasks) for number in range(cut))
 
 
-def _hash(hold: Hold, chunk: Chunk, plan: DataFrame, roots: Mapping[str, str]) -> int:
-    """Hash one chunk of the plan and commit it."""
-    tasks = hold.lake.spark.sparkContext.defaultParallelism * TASKS_PER_CORE
+def _hash(hold: Hold, chunk: Chunk, plan: DataFrame, roots: Mapping[str, str], tasks: int) -> int:
+    """Hash one chunk of the plan in so many tasks, and commit it."""
     ddl = "recording_id string, listing_key string, content_sha256 string, size_bytes bigint"
     read = chunk.rows(plan).repartition(tasks, "recording_id").mapInPandas(_hasher(roots), ddl)
     note = {"kind": KIND, "run_id": hold.run_id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -81,7 +82,13 @@ def measured_chunks(
         f"{hold.scope}: {sums['utterances']} utterances of {sums['recordings']} recordings, about "
         f"{sums['seconds'] / 60:.1f} minutes, for {names}, in {len(cut)} chunk(s)"
     )
-    work = _Measuring(hold, plan, wanted, roots_of(hold.lake, hold.scope), spread)
+    work = _Measuring(
+        hold,
+        plan,
+        wanted,
+        roots_of(hold.lake, hold.scope),
+        spread.over(math.ceil(sums["recordings"] / len(cut))),
+    )
     pool = ThreadPoolExecutor(CHUNKS_AT_ONCE)
     try:
         with progress.hours(hold.scope, sums["seconds"]) as done:

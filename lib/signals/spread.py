@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from speechlake.signals.batching import BatchExtractor
@@ -27,6 +27,10 @@ class Spread:
     tasks: int
     readers: int
     guess: float
+
+    def over(self, recordings: int) -> Spread:
+        """For a chunk of so many recordings: a task without any costs its start, and leaves a file."""
+        return replace(self, tasks=max(1, min(self.tasks, recordings)))
 
 
 def spread_of(spark: SparkSession, wanted: Sequence[Wanted]) -> Spread:

@@ -27,8 +27,12 @@ _ROWS_PER_BATCH = 65_536
 
 
 def checkpointed(name: str, frame: DataFrame) -> DataFrame:
-    """The simplest `Staged`, for notebooks and tests: rows stay on executors, and are lost with them."""
-    return frame.localCheckpoint()
+    """The simplest `Staged`: rows stay on disks of executors, on two of them where there are several."""
+    from pyspark.storagelevel import StorageLevel
+
+    context = frame.sparkSession.sparkContext
+    local = (context.master or "").startswith("local[")
+    return frame.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY if local else StorageLevel.DISK_ONLY_2)
 
 
 def components(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from speechlake.splits.components import checkpointed
 from speechlake.splits.policy_values import EVALUATION
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def alike_voices(candidates: DataFrame, splits: DataFrame) -> list[str]:
     measured = candidates.filter(F.col("speaker_embedding").isNotNull()).select(
         "utterance_id", "speaker_embedding"
     )
-    heard = voices(splits, measured)
+    # Three steps read it, and it looks at all that is current.
+    heard = checkpointed("voices", voices(splits, measured))
     evaluation = F.col("side").isin(list(EVALUATION))
     few = heard.filter(evaluation).orderBy(F.xxhash64("speaker_id"), "speaker_id", "side").limit(SPEAKERS)
     asked = few.collect()

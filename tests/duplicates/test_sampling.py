@@ -7,7 +7,7 @@ import pytest
 from key_tools import drawn, keys, noisy
 
 from speechlake.duplicates.keys import Keys
-from speechlake.duplicates.pairing import HOT, HUBS, pairs_in_buckets
+from speechlake.duplicates.pairing import HOT, HUBS, hot_above, pairs_in_buckets
 from speechlake.duplicates.sampling import ALL_BELOW, LAGS, alike, sampled
 
 
@@ -68,6 +68,24 @@ def test_in_a_hot_bucket_all_meet_the_hubs_only(size: int, pairs: int) -> None:
     assert (one < other).all()
     assert hot == (size if size > HOT else 0)
     assert {*other.tolist()} == {*range(1, size)}
+
+
+FULL = [
+    # samples in all buckets together, how many one may hold
+    (0, 64),
+    (8 << 26, 64),
+    (390 << 26, 3120),
+]
+
+
+@pytest.mark.parametrize(("samples", "most"), FULL)
+def test_a_bucket_is_hot_that_stands_out_from_those_that_strangers_fill(samples: int, most: int) -> None:
+    assert hot_above(samples) == most
+
+
+def test_where_most_buckets_are_full_a_full_one_is_compared_whole() -> None:
+    one, _, hot = pairs_in_buckets(np.full(390, 9), 3120)
+    assert (len(one), hot) == (390 * 389 // 2, 0)
 
 
 def test_nothing_meets_nothing() -> None:
