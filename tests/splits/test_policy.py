@@ -281,6 +281,14 @@ def test_a_list_whose_content_is_pinned_to_another_digest_is_refused(load, tmp_p
         load(f"name: n\nlists: {{test: {{file: ids.txt, sha256: '00'}}}}\n{SPLITS}")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_id_of_a_list(load, tmp_path):
+    from speechlake.splits.lists import listed_ids
+
+    (tmp_path / "test.txt").write_text("u1\nu2\n", encoding="utf-8-sig")
+    policy = load(f"name: n\nlists: {{test: test.txt}}\n{SPLITS}")
+    assert listed_ids(policy) == {"u1": "test", "u2": "test"}
+
+
 def test_an_id_on_two_lists_is_refused(load, tmp_path):
     from speechlake.splits.lists import listed_ids
 
