@@ -221,6 +221,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    reports.require_apart(parsed.report, parsed.request)
     return run(
         job.existing(lake),
         load_request(parsed.request, sha256=parsed.sha256),
