@@ -29,7 +29,7 @@ from speechlake.ledger import new_run_id
 from speechlake.progress import Progress
 from speechlake.session import spark_session
 from speechlake.signals.plan import inputs_hash
-from speechlake.splits.policy import load_policy
+from speechlake.splits.policy import read_policy
 from speechlake.text.normalisers import DEFAULT_NORMALISER, NORMALISER_BY_PRIMARY
 from speechlake.views import extractor_inputs
 
@@ -243,7 +243,7 @@ def recut(folder: Path, count: int) -> None:
         )
     )
     for release, path in (("first", POLICY), ("stricter", stricter)):
-        policy, said = load_policy(path), path.read_text("utf-8")
+        policy, said = read_policy(path)
         seconds = _timed(
             lambda: build_splits.run(lake, policy, said, release=release, progress=Progress(quiet=True))  # noqa: B023
         )

@@ -28,7 +28,7 @@ from speechlake.splits.candidates import TABLES_READ, profile_of
 from speechlake.splits.evaluate import evaluated
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
-from speechlake.splits.policy import Policy, load_policy
+from speechlake.splits.policy import Policy, read_policy
 from speechlake.splits.publish import commit_build, staged_build
 from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
@@ -144,8 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    policy = load_policy(parsed.policy)
-    text = parsed.policy.read_text(encoding="utf-8")
+    policy, text = read_policy(parsed.policy)
     lake = job.existing(lake)
     return run(lake, policy, text, release=parsed.release, wait_s=parsed.wait, progress=Progress())
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from speechlake import job, logs
 from speechlake.erasure import report as reports
 from speechlake.erasure.alone import alone
-from speechlake.erasure.found import Found, Meant, found_by, is_remembered, meant, missing
+from speechlake.erasure.found import Found, Meant, alike, found_by, is_remembered, meant, missing
 from speechlake.erasure.mentions import mentions
 from speechlake.erasure.releases import Held, policy_of
 from speechlake.erasure.request import Request, load_request
@@ -88,6 +88,8 @@ def run(
             this.finish(hold)
     reports.write_report(report if began else None, began or {}, reports.DONE, this.run_id, problems)
     progress.say(f"{request.reference}: {_sentence(this.counts) if done else 'nothing to do'}")
+    if done:
+        _say_what_is_left(request, began, progress)
     for problem in problems:
         progress.say(problem)
     return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, _following(lake))
@@ -140,9 +142,10 @@ def _asked(lake: Lake, request: Request) -> Iterator[tuple[Meant, Found, str]]:
     said, salt = meant(lake, request), salt_of(lake)
     lost = missing(lake, said, salt)
     if lost:
+        near = "; ".join(alike(lake, said)[:5])
         raise UsageError(
             f"the request names {len(lost)} that {lake.root} does not hold: {'; '.join(lost[:5])}",
-            hint="Nothing was erased. Look at speaker_id and recording_id by `speechlake sql`.",
+            hint=f"Nothing was erased. {f'Written otherwise it holds: {near}. ' if near else ''}Look at speaker_id and recording_id by `speechlake sql`.",
         )
     there = found_by(lake, said)
     try:
@@ -165,7 +168,14 @@ def _planned(lake: Lake, request: Request, report: Path | None, progress: Progre
     reports.write_report(report, whole, reports.PLANNED, "none")
     counts = _of_rows(found.rows, found.releases)
     progress.say(f"{request.reference}: would erase {_sentence(counts)}")
+    _say_what_is_left(request, whole, progress)
     return Report(NAME, "planned", None, counts, _following(lake))
+
+
+def _say_what_is_left(request: Request, said: reports.Account | None, progress: Progress) -> None:
+    """How much there is to look at: what it is may name somebody, and stands in the report alone."""
+    if said and (n := len(said["mentions"])):
+        progress.say(f"{request.reference}: {n} left to look at, which --report tells")
 
 
 def _account(lake: Lake, request: Request, said: Meant, there: Found, found: Counted) -> reports.Account:
@@ -221,6 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    reports.require_apart(parsed.report, parsed.request)
     return run(
         job.existing(lake),
         load_request(parsed.request, sha256=parsed.sha256),

@@ -36,7 +36,7 @@ from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.plan import Wanted
-from speechlake.splits.policy import Policy, load_policy
+from speechlake.splits.policy import Policy, read_policy
 from speechlake.terminal import console
 from speechlake.views import published
 
@@ -210,10 +210,7 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
         build_splits.require_name(name)
     if twice := sorted({name for name in releases if releases.count(name) > 1}):
         raise UsageError(f"--release {twice[0]} is given more than once", hint=own)
-    cuts = [
-        Cut(load_policy(path), path.read_text(encoding="utf-8"), name)
-        for path, name in zip(policies, releases, strict=True)
-    ]
+    cuts = [Cut(*read_policy(path), name) for path, name in zip(policies, releases, strict=True)]
     return Flow(
         corpora,
         extract_signals.wanted_of(parsed, lake),

@@ -70,9 +70,12 @@ class _Loader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict) or key in seen:
-                line = key_node.start_mark.line + 1
-                raise yaml.MarkedYAMLError(problem=f"line {line}: key {key!r} is said twice or is not a name")
+            line = key_node.start_mark.line + 1
+            # Never spelled: a few aliases in it may stand for gigabytes.
+            if isinstance(key, list | dict | set):
+                raise yaml.MarkedYAMLError(problem=f"line {line}: a key is not a name")
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"line {line}: key {key!r} is said twice")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -83,6 +86,19 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+# PyYAML lets through what Python says of a value that its tag or escape cannot have: 2026-02-30, `!!bool x`.
+_NOT_YAML = (
+    yaml.YAMLError,
+    RecursionError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    LookupError,
+    AttributeError,
+)
+# Python spells no longer whole numbers, and nobody reads them.
+_BITS_TOLD = 1024
 
 S = TypeVar("S", bound=Section)
 # In the context of validators.
@@ -109,7 +125,7 @@ def loads(text: str, path: str, kind: type[S], *, by_hand: bool = False) -> S:
     """
     try:
         raw = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except _NOT_YAML as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
     try:
         return kind.model_validate(raw, context={BY_HAND: by_hand})
@@ -131,6 +147,7 @@ def _field(error: ErrorDetails) -> str:
 
 def _message(error: ErrorDetails) -> str:
     found = error.get("input")
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
+    is_short = not isinstance(found, int) or found.bit_length() <= _BITS_TOLD
+    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) and is_short else ""
     own = error["type"] in ("unknown_name", "not_yet", "missing")
     return error["msg"] if own else f"{error['msg']}{shown}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +75,20 @@ def test_each_release_needs_a_policy_and_a_name_of_its_own(
     parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
     with pytest.raises(UsageError, match=told):
         pipeline.flow_of(parsed, NOWHERE)
+
+
+def test_a_policy_from_a_pipe_is_published_with_its_text(tmp_path: Path) -> None:
+    corpora = tmp_path / "corpora.yaml"
+    corpora.write_text("corpora:\n  - {name: clips, sources: [x]}\n")
+    text = "name: n\nsplits: {scheme: main, salt: 1}\n"
+    reading, writing = os.pipe()
+    with open(reading):
+        with open(writing, "w", encoding="utf-8") as written:
+            written.write(text)
+        said = ["--extractor", "audio", "--policy", f"/dev/fd/{reading}", "--release", "r1"]
+        parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
+        (cut,) = pipeline.flow_of(parsed, NOWHERE).cuts
+    assert (cut.policy.name, cut.policy_text, cut.release) == ("n", text, "r1")
 
 
 def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: pytest.MonkeyPatch) -> None:

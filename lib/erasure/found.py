@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
 
+# Around a name behind its namespace or corpus.
+OUTER_SPACES = r"(?U)^([^:]*:)\s+|\s+$"
 OF_MANIFEST = ("corpus", "uri")
 
 
@@ -110,6 +112,35 @@ def missing(lake: Lake, said: Meant, salt: str) -> list[str]:
     hashes |= {hash_of(salt, "given", *ids): (kind, *ids) for kind, *ids in lost if kind == "source_id"}
     erased = {hashes[each] for each in _buried(lake, hashes)}
     return [" ".join(value) for value in lost if value not in erased]
+
+
+def alike(lake: Lake, said: Meant) -> list[str]:
+    """Speakers and source ids that are those of the request but for case, outer spaces or Unicode's form of accents.
+
+    They stay: whether they are the same, only a person can say.
+    """
+    from pyspark.sql import functions as F
+
+    utterances = lake.read("utterances")
+    asked: dict[str, tuple[Column, Sequence[str]]] = {
+        "speaker": (F.col("speaker_id"), said.speakers),
+        "source_id": (F.concat_ws(":", "corpus", "source_id"), [":".join(pair) for pair in said.source_ids]),
+    }
+    found = []
+    for kind, (whole, names) in asked.items():
+        if names:
+            few = lake.spark.createDataFrame([(name,) for name in names], "asked string")
+            here = utterances.select(whole.alias("id")).distinct()
+            same = _folded("id") == _folded("asked")
+            rows = here.join(F.broadcast(few), on=same, how="left_semi").orderBy("id").collect()
+            found += [f"{kind} {row.id}" for row in rows if row.id not in names]
+    return found
+
+
+def _folded(column: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.collate(F.regexp_replace(column, OUTER_SPACES, "$1"), "UNICODE_CI")
 
 
 def named(said: Meant) -> list[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from speechlake.erasure.found import Found, Meant
+from speechlake.erasure.found import Found, Meant, alike
 from speechlake.erasure.request import Request, has_word, words
 
 if TYPE_CHECKING:
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def mentions(lake: Lake, request: Request, said: Meant, there: Found) -> list[str]:
-    """A sentence per place that stays and holds a name of the request as a whole word."""
+    """A sentence per place that stays and holds a name of the request as a whole word, or one written otherwise."""
     names = sorted({name for subject in request.erase for name in subject.names()})
     if not names:
         return []
     return [
+        *(f"{each} stays: the request writes it otherwise, and may mean it." for each in alike(lake, said)),
         *_in_rows(lake, names, said, there),
         *_in_corpora(lake, names, said),
         *_in_policies(lake, names),

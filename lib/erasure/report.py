@@ -33,9 +33,15 @@ LISTED = ("files", "shared_files", "manifests")
 
 
 def require_place(path: Path | None, lake: Lake) -> None:
-    """UsageError where a report cannot be written, or would lie in the lake, whose files must name nobody."""
+    """UsageError where a report cannot be written, is its own JSON, or would lie in the lake, whose files must name
+    nobody."""
     if path is None:
         return
+    if path.resolve() == json_path(path).resolve():
+        raise UsageError(
+            f"--report {path} is the file of the JSON beside the report",
+            hint=f"Name the Markdown: --report {path.with_suffix('.md')}.",
+        )
     if lake.is_local:
         root = Path(lake.root.removeprefix("file://").removeprefix("file:")).resolve()
         if path.resolve().is_relative_to(root):
@@ -54,6 +60,15 @@ def require_place(path: Path | None, lake: Lake) -> None:
             f"--report {path} cannot be written: {error.strerror or error}",
             hint="Name a file in a folder that this user may write to.",
         ) from None
+
+
+def require_apart(path: Path | None, request: Path) -> None:
+    """UsageError where a report, or the JSON beside it, would take the place of the file of its request."""
+    if path is not None and request.resolve() in (path.resolve(), json_path(path).resolve()):
+        raise UsageError(
+            f"--report {path}, or the JSON beside it, is the file of the --request",
+            hint="Name another file: the request is needed again where an erasure is interrupted.",
+        )
 
 
 def account(lake: Lake, request: Request, there: Found, found: Counted, mentions: Sequence[str]) -> Account:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -143,10 +144,18 @@ def has_word(text: str, name: str) -> bool:
 
 
 def words(names: Sequence[str]) -> str:
-    """A regular expression, for Python and Java alike, of any of `names` as a whole word; nothing for none."""
+    """A regular expression, for Python and Java alike, of any of `names` as a whole word; nothing for none.
+
+    Also where its accents are characters of their own, as file names of macOS have them, or are not.
+    """
+    forms = dict.fromkeys(form for name in names for form in (name, *_forms(name)))
     # Python's escapes mean the same to Java.
-    each = "|".join(re.escape(name) for name in names) or r"(?!)"
+    each = "|".join(map(re.escape, forms)) or r"(?!)"
     return rf"(?<![A-Za-z0-9])(?:{each})(?![A-Za-z0-9])"
+
+
+def _forms(name: str) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
 def load_request(path: str | Path, *, sha256: str | None = None) -> Request:

@@ -6,12 +6,13 @@ with a reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, WORD_CHARACTERS, JsonValues
 from speechlake.feedback.source import JSON_LINES, parquet_rows
 from speechlake.feedback.spec import SPARK_TYPES, STORED, Import, Source
+from speechlake.feedback.verdicts import ANSWERS, VERDICTS
 from speechlake.manifests.contract import Source as Lines
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ REASONS: Mapping[str, str] = {
     "AMBIGUOUS_ID": "Several utterances of the corpus have the source_id.",
     "OTHER_CORPUS": "The utterance belongs to another corpus than the one that is named.",
     "CONTENT_UNKNOWN": "The audio was never read, so that nobody can say which content a value was made for.",
+    "UNKNOWN_VERDICT": f"The verdict of a review is none of {', '.join(each.name for each in VERDICTS)}.",
+    "BAD_POPULATION": "The population that an answer of a review stands for is not above 0.",
     "ERASED": "The utterance was erased on request; nothing of the row is kept.",
     "DUPLICATE": "Several rows say different things of the utterance: none is taken.",
 }
@@ -118,6 +121,7 @@ def _on(spec: Import) -> Column:
 def _why_refused(spec: Import) -> Column:
     from pyspark.sql import functions as F
 
+    names = [verdict.name for verdict in VERDICTS]
     checks = {
         "NO_ID": F.col("given").isNull() | (F.col("given") == ""),
         "UNKNOWN_UTTERANCE": F.col("utterance_id").isNull(),
@@ -125,7 +129,18 @@ def _why_refused(spec: Import) -> Column:
         "AMBIGUOUS_ID": F.col("several") > 1,
         "CONTENT_UNKNOWN": F.col("content_sha256").isNull() & F.lit(bool(spec.columns)),
     }
+    if set(ANSWERS) <= set(spec.columns):
+        checks |= {
+            "UNKNOWN_VERDICT": _is_said("verdict", lambda value: ~value["word"].isin(names)),
+            "BAD_POPULATION": _is_said("population", lambda value: value["number"] <= 0),
+        }
     return F.coalesce("reason", *(F.when(condition, F.lit(name)) for name, condition in checks.items()))
+
+
+def _is_said(field: str, wrong: Callable[[Column], Column]) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.exists("said", lambda value: (value["field"] == field) & wrong(value))
 
 
 def _detail(reason: Column) -> Column:

@@ -27,6 +27,8 @@ VERDICTS: tuple[Verdict, ...] = (
     Verdict("wrong_speaker", "s", "wrong speaker"),
     Verdict(SKIPPED, "x", "skip"),
 )
+# Answers of somebody who heard the clip.
+HEARD: tuple[str, ...] = tuple(verdict.name for verdict in VERDICTS if verdict.name != SKIPPED)
 
 # What a page of `review` writes per utterance beside its id, and `import-signals --review` reads. `asked` is what
 # the rule asked when its clips were drawn: with another limit it is another question. `stratum` and `population`

@@ -39,7 +39,7 @@ def _lines(side: str, fixed: FixedSet) -> list[str]:
     if not isinstance(fixed, FoundSet):
         return []
     try:
-        text = Path(fixed.file).read_text(encoding="utf-8")
+        text = Path(fixed.file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"lists.{side}: {fixed.file} cannot be read: {error}") from error
     lines = (line.strip() for line in text.splitlines())

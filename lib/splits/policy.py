@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, invalid, load
+from speechlake.config import Section, invalid, loads, text_of
 from speechlake.ids import canonical_json
 from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
 from speechlake.splits.policy_links import (
@@ -220,8 +220,14 @@ class Policy(Section):
 
 def load_policy(path: str | Path) -> Policy:
     """The policy in a YAML file; ConfigError names the file, the field, and the nearest valid name."""
-    policy = load(path, Policy)
-    return policy.model_copy(update={"lists": policy.lists.beside(Path(path))})
+    return read_policy(path)[0]
+
+
+def read_policy(path: str | Path) -> tuple[Policy, str]:
+    """The same, and its YAML, of one reading: a pipe gives it once, and a file may change in between."""
+    text = text_of(path)
+    policy = loads(text, str(path), Policy, by_hand=True)
+    return policy.model_copy(update={"lists": policy.lists.beside(Path(path))}), text
 
 
 __all__ = [
@@ -235,4 +241,5 @@ __all__ = [
     "Side",
     "SignalRule",
     "load_policy",
+    "read_policy",
 ]

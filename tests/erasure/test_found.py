@@ -10,13 +10,14 @@ import pytest
 from erasure_story import request
 from erasure_tools import SALT, Frames, buried
 
-from speechlake.erasure.found import Found, found_by, is_remembered, meant, missing
+from speechlake.erasure.found import Found, alike, found_by, is_remembered, meant, missing
 from speechlake.erasure.hashes import planned
 from speechlake.erasure.links import lost_keys
 from speechlake.erasure.mentions import mentions
 from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
 from speechlake.ids import make_id, recording_id
+from speechlake.jobs import erase_speakers
 from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, REPEATS, SEGMENTATIONS, UTTERANCES
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ SAID: Mapping[str, tuple[str, str, str | None, str, str | None]] = {
     "a1": ("calls", "both", "ns:anna", "all.jsonl", "shared"),
     "z3": ("news", "rn", "ns:zoe", "news.jsonl", None),
     "o1": ("other", "ro", "other:zoe", "zoe.jsonl", None),
+}
+# One name in two forms of its accent, with a space and in capitals, and other names.
+COMPOSED, PARTED = "ns:Jos\u00e9", "ns:Jose\u0301"
+SPELLED = {
+    "j1": ("calls", COMPOSED),
+    "j2": ("news", PARTED),
+    "j3": ("calls", "ns: JOS\u00c9 "),
+    "j4": ("calls", "ns:Jose"),
+    "j5": ("other", f"other:{COMPOSED[3:]}"),
 }
 # The segment of a whole file without a speaker, in a recording of its own.
 CUT = {"s1": ("calls", "rs", None, "all.jsonl", None), "whole": ("calls", "rs", None, "all.jsonl", None)}
@@ -140,6 +150,30 @@ def test_what_is_not_there_is_named_and_an_unknown_corpus_or_namespace_too(lake:
         meant(lake, request(erase=[{"speaker": "zoe", "namespace": "calls"}]))
     with pytest.raises(UsageError, match="corpus 'nothing'"):
         meant(lake, request(erase=[{"corpus": "nothing"}]))
+
+
+def test_names_that_are_written_otherwise_are_told_and_stay(lake: Any, rows: Rows) -> None:
+    spelled = [(u, {"corpus": corpus, "speaker_id": name}) for u, (corpus, name) in SPELLED.items()]
+    there = Frames(lake.spark, {**lake.frames, "utterances": rows(UTTERANCES, *spelled)})
+    said = {"speaker": COMPOSED[3:], "namespace": "ns"}
+    asked = request(erase=[said])
+    assert alike(there, meant(there, asked)) == [f"speaker {name}" for name in ("ns: JOS\u00c9 ", PARTED)]
+    with found(there, said) as going:
+        assert ids(going.utterances, "utterance_id") == {"j1"}
+        told = mentions(there, asked, meant(there, asked), going)
+    assert f"speaker {PARTED} stays: the request writes it otherwise, and may mean it." in told
+
+
+def test_a_source_id_that_is_written_otherwise_is_told_in_its_own_corpus(lake: Any) -> None:
+    asked = request(erase=[{"source_id": "SOURCE z1", "corpus": "calls"}])
+    assert alike(lake, meant(lake, asked)) == ["source_id calls:source z1"]
+    with (
+        pytest.raises(UsageError, match="Written otherwise it holds: source_id calls:source z1"),
+        erase_speakers._asked(lake, asked),
+    ):
+        pass
+    elsewhere = request(erase=[{"source_id": "SOURCE z1", "corpus": "news"}])
+    assert alike(lake, meant(lake, elsewhere)) == []
 
 
 def test_places_that_stay_and_hold_the_name_are_told(lake: Any) -> None:

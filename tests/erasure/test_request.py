@@ -101,3 +101,11 @@ def test_names_are_looked_for_as_whole_words() -> None:
     assert has_word('{"sources":["/data/17.jsonl"]}', "17")
     assert has_word("the talks of Zoe.", "zoe")
     assert not has_word("2017 and 171", "17")
+
+
+def test_names_are_looked_for_in_both_forms_of_their_accents() -> None:
+    composed, parted = "Jos\u00e9", "Jose\u0301"
+    for text in (composed, parted):
+        for name in (composed, parted):
+            assert has_word(f"talks/{text}.wav", name)
+    assert not has_word("Jose", composed)

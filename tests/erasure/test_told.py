@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +12,12 @@ import pytest
 
 from speechlake.erasure import report
 from speechlake.errors import UsageError
+from speechlake.jobs import erase_speakers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+NOWHERE: Any = None
 ASKED: Any = {
     "reference": "r",
     "requested_by": "Zoë",
@@ -59,6 +62,26 @@ def test_a_place_where_no_report_can_be_written_is_refused_at_the_start_and_anot
             report.require_place(place, lake)
     report.require_place(tmp_path / "new" / "r.md", lake)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_report_does_not_take_the_place_of_the_json_beside_it(tmp_path: Path) -> None:
+    lake: Any = SimpleNamespace(root=str(tmp_path / "lake"), is_local=True)
+    (tmp_path / "link.md").symlink_to("link.json")
+    for name in ("r.json", "link.md"):
+        with pytest.raises(UsageError, match="is the file of the JSON"):
+            report.require_place(tmp_path / name, lake)
+    report.require_place(tmp_path / "json", lake)
+
+
+@pytest.mark.parametrize("asked", ["r.json", "r.md", "../{folder}/r.md"])
+def test_a_report_does_not_take_the_place_of_its_request(tmp_path: Path, asked: str) -> None:
+    request = tmp_path / asked.format(folder=tmp_path.name)
+    with pytest.raises(UsageError, match="is the file of the --request"):
+        erase_speakers._call(
+            NOWHERE, argparse.Namespace(report=tmp_path / "r.md", request=request, sha256=None)
+        )
+    report.require_apart(tmp_path / "r.md", tmp_path / "r.yaml")
+    report.require_apart(None, request)
 
 
 @pytest.mark.parametrize("state", [report.UNDER_WAY, report.DONE])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from speechlake.feedback.precision import rule_precision
+from speechlake.feedback.precision import reviews, rule_precision
+from speechlake.schemas import EXTRACTORS, PROFILES, SIGNALS_IMPORTED
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -87,3 +89,36 @@ def test_answers_about_another_limit_are_told_apart(spark):
     assert [(row.asked, row.reviewed, row.precision) for row in told] == [
         (None, 1, 0.0), ("at_least 1", 1, 0.0), ("at_least 2", 1, 1.0)
     ]  # fmt: skip
+
+
+def test_only_verdicts_that_are_known_and_populations_above_nothing_are_answers(rows):
+    answers = {
+        "u1": ("good", 9.0),
+        "u2": ("bad_text", None),
+        "u3": ("skip", 9.0),
+        "u4": ("bad audio", 9.0),
+        "u5": ("?", None),
+        "u6": ("bad_audio", 0.0),
+    }
+    columns = ("verdict", "rule", "decision", "population")
+    values = [
+        (utterance, {"fingerprint": column, "content_sha256": "c"} | value)
+        for utterance, (verdict, population) in answers.items()
+        for column, value in {
+            "verdict": {"word": verdict},
+            "rule": {"word": "length"},
+            "decision": {"word": "removed"},
+            "population": {"number": population},
+        }.items()
+    ]
+    extractors = [
+        (column, {"name": f"imported.review_length.{column}", "version": "1"}) for column in columns
+    ]
+    frames = {
+        "extractors": rows(EXTRACTORS, *extractors),
+        "profiles": rows(PROFILES, *[(n, {"fingerprint": column}) for n, column in enumerate(columns)]),
+        "signals_imported": rows(SIGNALS_IMPORTED, *values),
+    }
+    lake: Any = SimpleNamespace(read=frames.__getitem__)
+    found = reviews(lake).collect()
+    assert {(row.utterance_id, row.verdict) for row in found} == {("u1", "good"), ("u2", "bad_text")}

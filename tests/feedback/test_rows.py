@@ -16,6 +16,7 @@ from speechlake.feedback.json_values import ROWS_DDL
 from speechlake.feedback.rows import bound, counts, source_rows
 from speechlake.feedback.source import found_source
 from speechlake.feedback.spec import Import, ValueColumn
+from speechlake.feedback.verdicts import ANSWERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -113,6 +114,37 @@ def test_the_corpus_of_an_import_stands_in_where_rows_name_none(spark, utterance
 def test_texts_alone_ask_for_no_content(spark, utterances):
     text = Import("asr", text="loss", kind="human")
     assert ends(spark, utterances, text, ("u3", None, 1.0)) == [("u3", "accepted", "u3")]
+
+
+def test_an_answer_of_a_review_has_a_verdict_that_is_known_and_stands_for_somebody(spark, utterances):
+    answers = {
+        "u1": ("good", 9.0),
+        "u2": ("skip", None),
+        "u4": ("bad audio", 9.0),
+        "u5": ("Bad_audio", None),
+        "u6": ("bad_audio", 0.0),
+    }
+    rows = [
+        (
+            given,
+            None,
+            [("verdict", None, None, verdict)] + [("population", n, None, None)] * (n is not None),
+            *(None,) * 3,
+        )
+        for given, (verdict, n) in answers.items()
+    ]
+    frame = spark.createDataFrame(rows, ROWS_DDL)
+    found = bound(frame, utterances, Import("review_length", columns=ANSWERS)).collect()
+    assert {row.given: row.reason or row.outcome for row in found} == {
+        "u1": "accepted",
+        "u2": "accepted",
+        "u4": "UNKNOWN_VERDICT",
+        "u5": "UNKNOWN_VERDICT",
+        "u6": "BAD_POPULATION",
+    }
+    # To another import a column of this name is a word like any other.
+    other = Import("other", columns=(ValueColumn("verdict", "verdict", "string"),))
+    assert {row.outcome for row in bound(frame, utterances, other).collect()} == {"accepted"}
 
 
 def test_outcomes_and_reasons_are_counted(spark):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from speechlake.config import loads
 from speechlake.erasure.releases import policy_of
 from speechlake.errors import ConfigError
 from speechlake.splits.columns import NAMES
-from speechlake.splits.policy import Policy, SignalRule, load_policy
+from speechlake.splits.policy import Policy, SignalRule, load_policy, read_policy
 from speechlake.splits.policy_values import Quantile
 
 FORMS = ("verbatim", "lower", "normalised")
@@ -281,6 +282,14 @@ def test_a_list_whose_content_is_pinned_to_another_digest_is_refused(load, tmp_p
         load(f"name: n\nlists: {{test: {{file: ids.txt, sha256: '00'}}}}\n{SPLITS}")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_id_of_a_list(load, tmp_path):
+    from speechlake.splits.lists import listed_ids
+
+    (tmp_path / "test.txt").write_text("u1\nu2\n", encoding="utf-8-sig")
+    policy = load(f"name: n\nlists: {{test: test.txt}}\n{SPLITS}")
+    assert listed_ids(policy) == {"u1": "test", "u2": "test"}
+
+
 def test_an_id_on_two_lists_is_refused(load, tmp_path):
     from speechlake.splits.lists import listed_ids
 
@@ -313,6 +322,16 @@ def test_on_and_no_are_words_here_and_not_booleans(load):
     )
     assert policy.use["whisper"][0].languages == ("no",)
     assert policy.keep[0].on == ("train",)
+
+
+def test_a_policy_and_its_text_come_of_one_reading_so_that_a_pipe_gives_both():
+    text = "name: n\n" + SPLITS
+    reading, writing = os.pipe()
+    with open(reading):
+        with open(writing, "w", encoding="utf-8") as written:
+            written.write(text)
+        policy, said = read_policy(f"/dev/fd/{reading}")
+    assert (policy.name, said) == ("n", text)
 
 
 def test_a_file_that_is_absent_is_a_configuration_error():

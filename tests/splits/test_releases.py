@@ -18,7 +18,7 @@ from speechlake.jobs import build_splits, diff_releases, extract_signals, verify
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
-from speechlake.splits.policy import Policy, load_policy
+from speechlake.splits.policy import Policy, read_policy
 from speechlake.terminal import console
 
 if TYPE_CHECKING:
@@ -170,14 +170,14 @@ def test_lists_of_evaluation_sets_are_asked_again_by_what_the_release_read(kept)
         "name: listed\ntext: {prefer: [manifest]}\nlists: {test: test.txt}\nsplits: {scheme: listed, salt: 3}\n"
     )
     ids.write_text("# chosen by hand\nu2\nu3\n")
-    build_splits.run(kept.lake, load_policy(policy), policy.read_text(), release="r-listed", progress=QUIET)
+    build_splits.run(kept.lake, *read_policy(policy), release="r-listed", progress=QUIET)
     rows = tables(kept.lake, ["fixed_sets"])["fixed_sets"]
     assert {(row["utterance_id"], row["side"], row["file"]) for row in rows} == {
         (kept.ids[name], "test", str(ids)) for name in ("u2", "u3")
     }
     # Lost by hand, they are put back by the same command.
     DeltaTable.forPath(kept.lake.spark, kept.lake.path("fixed_sets")).delete("side = 'test'")
-    build_splits.run(kept.lake, load_policy(policy), policy.read_text(), release="r-listed", progress=QUIET)
+    build_splits.run(kept.lake, *read_policy(policy), release="r-listed", progress=QUIET)
     assert tables(kept.lake, ["fixed_sets"])["fixed_sets"] == rows
     told, done = kept.verify("r-listed", sample=0)
     assert "list of test: 2 utterances, list unchanged" in told
