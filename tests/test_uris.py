@@ -57,6 +57,9 @@ def test_a_scheme_that_nobody_knows_is_an_os_error() -> None:
     [
         "s3://KEYID:hush@bucket/lake",
         "s3a://KEYID@bucket/lake",
+        "s3://KEYID:hu/sh@bucket/lake",
+        "S3A://KEYID:hush/lake",
+        "gs://KEYID:hush",
         "hdfs://user:hush@host/lake",
         "abfss://container:hush@account.dfs.core.windows.net/lake",
         "s3://bucket/lake?access_key=KEYID&secret_key=hush",
@@ -78,6 +81,7 @@ def test_a_uri_with_credentials_is_refused_and_not_repeated(uri: str) -> None:
         "s3://bucket/a@b:c/what?.wav",
         "abfss://container@account.dfs.core.windows.net/lake",
         "hdfs://user@host/lake",
+        "hdfs://host:8020/lake",
         "s3://bucket/x?token",
     ],
 )
