@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, load, problems
-from speechlake.errors import ConfigError
+from speechlake.errors import ConfigError, UsageError
 from speechlake.manifests.places import local_path, local_uri
-from speechlake.uris import refuse_credentials
+from speechlake.uris import require_place
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -68,9 +68,12 @@ class Corpus(Section):
 
     @field_validator("sources", "roots")
     @classmethod
-    def _without_credentials(cls, value: Any) -> Any:
+    def _places(cls, value: Any) -> Any:
         for uri in value.values() if isinstance(value, dict) else value:
-            refuse_credentials(uri, "a source or root")
+            try:
+                require_place(uri, "a source or root")
+            except UsageError as error:
+                raise PydanticCustomError("place", f"{error.message}. {error.hint}") from None
         return value
 
     def with_known(self, known: Any | None) -> Corpus:

@@ -21,7 +21,7 @@ from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
 from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
-from speechlake.uris import refuse_credentials
+from speechlake.uris import require_place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -53,7 +53,7 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     UsageError where there is nothing, it cannot be told what it is, or a column is not there or of a type that
     cannot be imported.
     """
-    refuse_credentials(uri, "SOURCE")
+    require_place(uri, "SOURCE")
     place = local_uri(local_path(uri)) if is_local(uri) else uri
     entry = _entry(place)
     if said == "delta" or (said == "auto" and entry.is_folder and _entry_or_none(f"{place}/_delta_log")):
