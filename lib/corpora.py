@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, load, problems
+from speechlake.config import Section, invalid, load, problems
 from speechlake.errors import ConfigError, UsageError
 from speechlake.manifests.places import local_path, local_uri
+from speechlake.manifests.roles import NAMED_ROLES
 from speechlake.uris import require_place
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -65,6 +66,14 @@ class Corpus(Section):
         if value is not None and tag is None:
             raise PydanticCustomError("language", f"{value!r} is no language that is known here")
         return tag
+
+    @field_validator("columns")
+    @classmethod
+    def _known_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        for role in value:
+            if role not in NAMED_ROLES:
+                raise invalid("role", role, NAMED_ROLES)
+        return value
 
     @field_validator("sources", "roots")
     @classmethod
