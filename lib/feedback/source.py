@@ -69,8 +69,7 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
         head = _head(uris)
         types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
-    for each, _ in uris:
-        _require_parquet(each)
+    _require_alike([(each, _parquet_types(each, [spec.key, "corpus", *spec.fields])) for each, _ in uris])
     schema = parquet_rows(spark, place, [each for each, _ in uris]).schema
     return Source(place, "parquet", sha256, tuple(uris), types=_types(schema, spec, place))
 
@@ -161,14 +160,14 @@ def _kind(place: str, names: Sequence[str]) -> str:
     raise UsageError(f"SOURCE {place} {what}", hint="Say which: --format parquet, jsonl or delta.")
 
 
-def _require_parquet(uri: str) -> None:
-    """UsageError for a file whose end is not that of a Parquet file: Spark looks at the first one only."""
+def _parquet_types(uri: str, names: Sequence[str]) -> dict[str, str]:
+    """Types of those columns of a file that are called one of `names`; UsageError where it is no Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with open_binary(uri) as stream:
-            pq.read_metadata(stream)
+            schema = pq.read_metadata(stream).schema.to_arrow_schema()
     except pa.ArrowException as error:
         raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
     except OSError as error:
@@ -176,6 +175,26 @@ def _require_parquet(uri: str) -> None:
         if "thrift" in str(error):
             raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
         raise _unseen(uri, error) from error
+    types = {field.name: field.type for field in schema if field.name in names}
+    # What Arrow alone tells apart: strings of short and long columns, and those of a dictionary.
+    plain = {n: t.value_type if pa.types.is_dictionary(t) else t for n, t in types.items()}
+    return {n: re.sub("^(large_string|string_view)$", "string", str(t)) for n, t in plain.items()}
+
+
+def _require_alike(files: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    """UsageError where files differ in a column: Spark takes the schema of one for all, and reads nulls of a column
+    that others lack. `files` are pairs (URI, types of its columns)."""
+    first: dict[str, tuple[str, str]] = {}
+    for uri, types in files:
+        for name, kind in types.items():
+            first.setdefault(name, (uri, kind))
+    for uri, types in files:
+        for name, (other, kind) in first.items():
+            if types.get(name) != kind:
+                raise UsageError(
+                    f"SOURCE {uri}: column {name!r} is {types.get(name, 'not there')}, in {other} it is {kind}",
+                    hint="One import takes files with the same columns.",
+                )
 
 
 def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:

@@ -200,6 +200,32 @@ def test_a_file_that_is_no_parquet_is_named(spark, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ({"utterance_id": ["u2"], "los": [1.0]}, "column 'loss' is not there, in .*a.parquet it is double"),
+        ({"utterance_id": ["u2"], "loss": ["1"]}, "column 'loss' is string, in .*a.parquet it is double"),
+        ({"utterance_id": [2], "loss": [1.0]}, "column 'utterance_id' is int64, in .*a.parquet it is string"),
+    ],
+)
+def test_parquet_files_that_differ_in_what_is_imported_are_refused(
+    spark: SparkSession, tmp_path: Path, second: dict[str, list[Any]], told: str
+) -> None:
+    parquet(tmp_path / "a.parquet", "u1")
+    pq.write_table(pa.table(second), tmp_path / "b.parquet")
+    with pytest.raises(UsageError, match=rf"b\.parquet: {told}"):
+        found_source(spark, LOSS, str(tmp_path))
+
+
+def test_strings_are_strings_however_arrow_holds_them(tmp_path: Path) -> None:
+    """Else files of pandas would differ from those of Spark."""
+    words, types = pa.array(["x", "y"]), []
+    for form in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        pq.write_table(pa.table({"word": words.cast(form), "other": words}), tmp_path / "a.parquet")
+        types.append(sources._parquet_types(str(tmp_path / "a.parquet"), ["word"]))
+    assert types == [{"word": "string"}] * 3
+
+
+@pytest.mark.parametrize(
     ("uri", "error", "told"),
     [
         ("s3://b/a.parquet", OSError("AWS Error NETWORK_CONNECTION: curlCode: 28, timed out"), NoStore),
@@ -214,7 +240,8 @@ def test_a_store_that_does_not_answer_is_neither_a_mistake_nor_a_file_that_is_no
     def refuse(*_: Any, **__: Any) -> None:
         raise error
 
-    for name, ask in (("entry_of", sources._entry), ("open_binary", sources._require_parquet)):
+    asked = (("entry_of", sources._entry), ("open_binary", lambda uri: sources._parquet_types(uri, [])))
+    for name, ask in asked:
         monkeypatch.setattr(sources, name, refuse)
         with pytest.raises(told, match="cannot be looked at"):
             ask(uri)
