@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
 from speechlake.errors import NoStore, SpeechlakeError, UsageError
-from speechlake.feedback.json_values import types_seen
+from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.spec import Import, Source, sentence
+from speechlake.feedback.verdicts import MAY_LACK
 from speechlake.files import Files
 from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
@@ -67,6 +68,7 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     sha256 = _digest(spark, [name for name, _ in chosen] if entry.is_folder else [""], uris)
     if kind == "jsonl":
         head = _head(uris)
+        _require_names(spark, spec, place, uris, head)
         types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
     _require_alike([(each, _parquet_types(each, [spec.key, "corpus", *spec.fields])) for each, _ in uris])
@@ -179,6 +181,26 @@ def _parquet_types(uri: str, names: Sequence[str]) -> dict[str, str]:
     # What Arrow alone tells apart: strings of short and long columns, and those of a dictionary.
     plain = {n: t.value_type if pa.types.is_dictionary(t) else t for n, t in types.items()}
     return {n: re.sub("^(large_string|string_view)$", "string", str(t)) for n, t in plain.items()}
+
+
+def _require_names(
+    spark: SparkSession, spec: Import, place: str, uris: Sequence[tuple[str, int]], head: Sequence[bytes]
+) -> None:
+    """UsageError for a column that no line names: nothing would be current of it, and what was no more.
+
+    All lines are read only where the first do not name it.
+    """
+    from speechlake.manifests.lines_source import read_lines
+
+    known, may_lack = names_seen(head), {column.field for column in MAY_LACK.intersection(spec.columns)}
+    lacking = frozenset(spec.fields) - known - may_lack
+    if lacking and known:
+        lines = read_lines(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris])
+        rows = lines.mapInArrow(JsonNames(lacking).batches, "name string").distinct().collect()
+        for name in sorted(lacking - {row.name for row in rows}):
+            raise UsageError(
+                f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, sorted(known)))
+            )
 
 
 def _require_alike(files: Sequence[tuple[str, Mapping[str, str]]]) -> None:

@@ -16,6 +16,7 @@ from speechlake.feedback.json_values import ROWS_DDL
 from speechlake.feedback.rows import bound, counts, source_rows
 from speechlake.feedback.source import found_source
 from speechlake.feedback.spec import Import, ValueColumn
+from speechlake.feedback.verdicts import ANSWERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -197,6 +198,32 @@ def test_a_file_that_is_no_parquet_is_named(spark, tmp_path):
     (tmp_path / "b.parquet").write_text("no")
     with pytest.raises(UsageError, match=r"b\.parquet: this is no Parquet file"):
         found_source(spark, LOSS, str(tmp_path))
+
+
+def test_a_column_that_no_json_line_names_is_refused_and_one_of_the_last_line_is_not(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the import would take rows without a value, and what was imported before would be current no more."""
+    monkeypatch.setattr(sources, "LINES_LOOKED_AT", 1)
+    path = tmp_path / "losses.jsonl"
+    line = '{"utterance_id": "u1", "los": 1.0}\n'
+    path.write_text(f"{line}no JSON\n")
+    with pytest.raises(UsageError, match=r"losses.jsonl has no column 'loss'\n.*Did you mean 'los'"):
+        found_source(spark, LOSS, str(path))
+    path.write_text(line + '{"utterance_id": "u2", "loss": null}\n')
+    assert found_source(spark, LOSS, str(path)).types == {}
+
+
+def test_answers_of_a_review_need_a_verdict_and_may_lack_the_rest(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"utterance_id": "u1", "verdict": "good", "rule": "length"}\n')
+    spec = Import("review_length", columns=ANSWERS)
+    assert found_source(spark, spec, str(path)).types == {"verdict": "string", "rule": "string"}
+    path.write_text('{"utterance_id": "u1", "rule": "length"}\n')
+    with pytest.raises(UsageError, match="has no column 'verdict'"):
+        found_source(spark, spec, str(path))
 
 
 @pytest.mark.parametrize(
