@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 NAME = "sql"
 ROWS = 100
+# Spark's commands that only tell something.
+_TELLS = re.compile(r"(?:Show|Describe|Explain)\w*")
+# What is no query either, though Spark does not call it a command.
+_NO_QUERY = re.compile(r"Insert\w+|\w+Statement|Call|UnresolvedExecuteImmediate")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -41,11 +46,12 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = False) -> Report:
-    """Print the first `limit` rows that `query` yields, and say where there are more; UsageError where Spark
-    refuses it."""
+    """Print the first `limit` rows that `query` yields, and say where there are more; UsageError where it is no
+    query, or Spark refuses it."""
     from pyspark.errors import PySparkException
 
     most = ROWS if limit is None and not as_csv else limit
+    _require_query(lake, query)
     views = register_views(lake, query)
     # A query names views; files by path (`parquet.`/etc``) are not for it.
     lake.spark.conf.set("spark.sql.runSQLOnFiles", "false")
@@ -65,6 +71,33 @@ def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = Fals
         return Report(NAME, counts={"rows": there})
     logs.say(f"only the first {most} rows are printed; --limit N prints more")
     return Report(NAME, counts={"rows": most, "more_rows": True}, next_step="--limit N shows more")
+
+
+def _require_query(lake: Lake, query: str) -> None:
+    """UsageError for a statement that changes something: through a view it would reach its table without a lock."""
+    from py4j.java_gateway import is_instance_of
+    from pyspark.errors import ParseException
+
+    gateway = lake.spark.sparkContext._gateway
+    command = "org.apache.spark.sql.catalyst.plans.logical.Command"
+    try:
+        plan = lake.spark._jsparkSession.sessionState().sqlParser().parsePlan(query)
+    except ParseException:
+        return  # Spark says it again when it is to run it
+    if _TELLS.fullmatch(plan.getClass().getSimpleName()):
+        return
+    # What is inserted stands below its WITH, and several times below one FROM.
+    pending = [plan]
+    while pending:
+        node = pending.pop()
+        name = str(node.getClass().getSimpleName())
+        if is_instance_of(gateway, node, command) or _NO_QUERY.fullmatch(name):
+            raise UsageError(
+                f"sql takes one query and changes nothing, and this is {name}: {' '.join(query.split())[:100]}",
+                hint="Queries begin with SELECT, WITH, FROM, VALUES or TABLE; SHOW, DESCRIBE and EXPLAIN are taken too.",
+            )
+        below = node.children()
+        pending += [below.apply(n) for n in range(below.size())]
 
 
 def _show(frame: DataFrame, most: int | None) -> int:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, load, problems
-from speechlake.errors import ConfigError
+from speechlake.config import Section, invalid, load, problems
+from speechlake.errors import ConfigError, UsageError
 from speechlake.manifests.places import local_path, local_uri
-from speechlake.uris import refuse_credentials
+from speechlake.manifests.roles import NAMED_ROLES
+from speechlake.uris import require_place
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
@@ -66,11 +67,22 @@ class Corpus(Section):
             raise PydanticCustomError("language", f"{value!r} is no language that is known here")
         return tag
 
+    @field_validator("columns")
+    @classmethod
+    def _known_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        for role in value:
+            if role not in NAMED_ROLES:
+                raise invalid("role", role, NAMED_ROLES)
+        return value
+
     @field_validator("sources", "roots")
     @classmethod
-    def _without_credentials(cls, value: Any) -> Any:
+    def _places(cls, value: Any) -> Any:
         for uri in value.values() if isinstance(value, dict) else value:
-            refuse_credentials(uri, "a source or root")
+            try:
+                require_place(uri, "a source or root")
+            except UsageError as error:
+                raise PydanticCustomError("place", f"{error.message}. {error.hint}") from None
         return value
 
     def with_known(self, known: Any | None) -> Corpus:

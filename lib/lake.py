@@ -19,7 +19,7 @@ from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.files import Files
 from speechlake.lake_version import check_version, mark_new
 from speechlake.schemas import TABLES, Table
-from speechlake.uris import refuse_credentials
+from speechlake.uris import require_place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -44,7 +44,7 @@ class Lake:
     """The tables under `root`, a folder or a URI that Spark can write to.
 
     Reading and writing a lake of another version than this code's is a LakeMismatch, unless `any_version`.
-    UsageError for a root that names no folder.
+    UsageError for a root that names no folder, or not the one that is meant.
     """
 
     def __init__(self, spark: SparkSession, root: str | Path, *, any_version: bool = False) -> None:
@@ -53,9 +53,9 @@ class Lake:
             raise UsageError(
                 f"the lake {str(root)!r} names no folder", hint="Check --lake, and SPEECHLAKE_LAKE."
             )
+        require_place(text, "the lake")
         self.spark = spark
         self.files = Files(spark)
-        refuse_credentials(text, "the lake")
         self.root = self.files.spelt(text) if "://" in text else str(Path(text).expanduser().absolute())
         self.is_local = self.files.is_local(self.root)
         if not self.is_local:

@@ -19,10 +19,31 @@ from speechlake.errors import UsageError
 ARROW_SCHEMES: Final[Mapping[str, str]] = {"s3a": "s3", "s3n": "s3"}
 # In these a name before the host is part of the place: the container of a storage account, a user of HDFS.
 _NAMED_BEFORE_HOST: Final = frozenset({"abfs", "abfss", "wasb", "wasbs", "hdfs", "viewfs"})
+# In these nothing but a password follows a colon: a slash in it ends what looks like the host.
+_WITHOUT_PORTS: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs"})
+_ONE_SLASH: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 _PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
 _KEY_IN_QUERY: Final = re.compile(
     r"(?i)(?:^|&)(?:[^=&]*(?:access_?key|secret|token|password|credential|signature)[^=&]*|sig)="
 )
+
+
+def require_place(uri: str, what: str) -> None:
+    """UsageError where `uri` would silently be a place in the present folder, or holds credentials.
+
+    That is one that is empty, or whose scheme has one slash: `s3a:/bucket/lake`. It is not repeated.
+    """
+    if not uri.strip():
+        raise UsageError(f"{what} is empty", hint="The present folder is '.'.")
+    found = _ONE_SLASH.match(uri)
+    if found is not None:
+        scheme = found[1]
+        meant = "/… alone, or file:///…" if scheme.lower() == "file" else f"{scheme}://…"
+        raise UsageError(
+            f"{what} begins with {found[0]!r}, which is neither a path nor a URI",
+            hint=f"Write {meant}; a folder of that name is ./{found[0]}….",
+        )
+    refuse_credentials(uri, what)
 
 
 def refuse_credentials(uri: str, what: str) -> None:
@@ -33,6 +54,7 @@ def refuse_credentials(uri: str, what: str) -> None:
     scheme, authority, _, query = found.groups()
     user, at, _ = authority.rpartition("@")
     in_authority = at and (":" in user or scheme.lower() not in _NAMED_BEFORE_HOST)
+    in_authority = in_authority or (":" in authority and scheme.lower() in _WITHOUT_PORTS)
     if in_authority or (query and _KEY_IN_QUERY.search(query)):
         raise UsageError(
             f"{what}, a {scheme}:// URI, holds credentials, which would end up in tables and logs.",

@@ -190,10 +190,14 @@ def test_a_lake_without_a_name_is_not_the_present_folder(root):
         (["--audio-root", "x=/a", "--audio-root", "x=/b"], "names 'x' twice: '/a' and '/b'"),
         (["--column", "text=a", "--column", "text=b"], "names 'text' twice: 'a' and 'b'"),
         (["--column", "text"], "--column 'text': expected NAME=VALUE"),
+        (["--column", "speaker_id=spk"], "columns: unknown role 'speaker_id'; did you mean 'speaker'?"),
     ],
-    ids=["two roots without a name", "a root twice", "a column twice", "a column without a name"],
+    ids=[
+        *("two roots without a name", "a root twice", "a column twice", "a column without a name"),
+        "a role that there is not",
+    ],
 )
-def test_a_name_that_is_given_twice_or_not_at_all_is_refused(said, told):
+def test_a_name_that_is_given_twice_or_not_at_all_or_unknown_is_refused(said, told):
     parsed = ingest_manifests.arguments().parse_args(["--lake", "l", "--corpus", "c", "m.jsonl", *said])
     with pytest.raises(UsageError, match=told):
         ingest_manifests.corpus_of(parsed)

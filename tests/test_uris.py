@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from speechlake import uris
-from speechlake.corpora import make_corpus
-from speechlake.errors import UsageError
-from speechlake.uris import arrow_place, refuse_credentials, written_ns
+from speechlake.corpora import load_corpora, make_corpus
+from speechlake.errors import ConfigError, UsageError
+from speechlake.feedback.source import found_source
+from speechlake.feedback.spec import Import, ValueColumn
+from speechlake.lake import Lake
+from speechlake.uris import arrow_place, refuse_credentials, require_place, written_ns
 
 
 @pytest.fixture
@@ -57,6 +61,9 @@ def test_a_scheme_that_nobody_knows_is_an_os_error() -> None:
     [
         "s3://KEYID:hush@bucket/lake",
         "s3a://KEYID@bucket/lake",
+        "s3://KEYID:hu/sh@bucket/lake",
+        "S3A://KEYID:hush/lake",
+        "gs://KEYID:hush",
         "hdfs://user:hush@host/lake",
         "abfss://container:hush@account.dfs.core.windows.net/lake",
         "s3://bucket/lake?access_key=KEYID&secret_key=hush",
@@ -78,6 +85,7 @@ def test_a_uri_with_credentials_is_refused_and_not_repeated(uri: str) -> None:
         "s3://bucket/a@b:c/what?.wav",
         "abfss://container@account.dfs.core.windows.net/lake",
         "hdfs://user@host/lake",
+        "hdfs://host:8020/lake",
         "s3://bucket/x?token",
     ],
 )
@@ -93,6 +101,46 @@ def test_a_corpus_with_credentials_in_its_places_is_refused(place: dict[str, Any
     with pytest.raises(UsageError, match="holds credentials") as caught:
         make_corpus(**{"name": "c", "sources": ["m.jsonl"], **place})
     assert "hush" not in str(caught.value)
+
+
+NOWHERE = [
+    # place, what is told of it
+    ("", "is empty"),
+    (" ", "is empty"),
+    ("s3a:/KEYID:hush@bucket/lake", "Write s3a://"),
+    ("file:/srv/lake", "Write /… alone, or file:///…"),
+    ("file:/", "Write /… alone, or file:///…"),
+]
+
+
+@pytest.mark.parametrize(("uri", "told"), NOWHERE)
+def test_a_place_that_would_silently_lie_in_the_present_folder_is_refused(uri: str, told: str) -> None:
+    for place in ({"sources": [uri]}, {"sources": ["m"], "roots": {"audio": uri}}):
+        with pytest.raises(ConfigError, match=f"a source or root .*{told}") as caught:
+            make_corpus(**{"name": "c", **place})
+        assert "hush" not in str(caught.value)
+    nothing: Any = None
+    with pytest.raises(UsageError, match=told):
+        found_source(nothing, Import("asr", columns=(ValueColumn("loss", "loss"),)), uri)
+
+
+@pytest.mark.parametrize("root", ["s3a:/bucket/lake", "file:/srv/lake"])
+def test_a_lake_whose_scheme_has_one_slash_is_no_folder_here(root: str) -> None:
+    nothing: Any = None
+    with pytest.raises(UsageError, match="the lake begins with"):
+        Lake(nothing, root)
+
+
+def test_a_file_of_corpora_with_an_empty_place_is_named_with_its_field(tmp_path: Path) -> None:
+    file = tmp_path / "corpora.yaml"
+    file.write_text('corpora: [{name: c, sources: [""]}]')
+    with pytest.raises(ConfigError, match=r"corpora.yaml: corpora\[0\].sources: a source or root is empty"):
+        load_corpora(file)
+
+
+@pytest.mark.parametrize("uri", [".", "a/b", "./s3a:/x", "/data/file:/x", "file:///srv/lake"])
+def test_a_place_that_is_a_path_or_a_uri_is_taken(uri: str) -> None:
+    require_place(uri, "the lake")
 
 
 @pytest.mark.parametrize(

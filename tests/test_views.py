@@ -333,6 +333,54 @@ def test_a_wrong_query_is_the_users_mistake_and_names_the_views(full, query):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update utterances set language = 'xx'",
+        "merge into utterances u using (select 'u1' k) o on u.utterance_id = o.k when matched then delete",
+        "with u as (select * from utterances) insert into utterances select * from u",
+        "from utterances insert into utterances select * insert into utterances select *",
+        "insert overwrite directory '{folder}' using csv select 1",
+        "create table parquet.`{folder}` as select 1",
+        "create or replace temp view utterances as select 1",
+        "drop view utterances",
+        "execute immediate 'delete from utterances'",
+        "restore table utterances to version as of 0",
+        "set spark.sql.runSQLOnFiles = true",
+        "vacuum utterances",
+    ],
+)
+def test_a_statement_that_changes_something_is_refused(full, tmp_path, statement):
+    with pytest.raises(UsageError, match="sql takes one query") as error:
+        sql.run(full, statement.format(folder=tmp_path / "written"))
+    assert error.value.exit_code == 2
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.slow
+def test_a_delete_leaves_the_rows_where_they_are(full):
+    before = full.versions()
+    with pytest.raises(UsageError, match="DeleteFromTable"):
+        sql.run(full, "delete from utterances where utterance_id = 'u1'")
+    assert full.versions() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "query",
+    [
+        "show columns in utterances",
+        "describe utterances",
+        "explain select * from utterances",
+        "with u as (select utterance_id from utterances) select * from u union (values 'u9')",
+        "from utterances select count(*)",
+    ],
+)
+def test_what_only_tells_something_is_taken(full, query):
+    assert sql.run(full, query).counts["rows"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["text", "csv", "parquet", "delta", "json", "binaryFile"])
 def test_a_query_reads_no_file_by_its_path(full, tmp_path, form):
     secret = tmp_path / "secret"

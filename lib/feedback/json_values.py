@@ -6,7 +6,7 @@ Own code around `strict_json`, for the same reasons as manifests. Pure; travels 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,6 +77,34 @@ class JsonValues:
     def _wanted(self) -> list[tuple[str, str]]:
         kinds = {column.field: str(column.type) for column in self.spec.columns}
         return [(field, kinds.get(field, "string")) for field in self.spec.fields]
+
+
+@dataclass(frozen=True)
+class JsonNames:
+    """Tells which of `fields` any line names."""
+
+    fields: frozenset[str]
+
+    def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Rows of `lines_source.LINES_DDL` -> rows (name), each name once per batch."""
+        import pyarrow as pa
+
+        for batch in batches:
+            found = names_seen(raw for raw in batch.column("raw").to_pylist() if raw is not None)
+            yield pa.RecordBatch.from_pydict(
+                {"name": sorted(found & self.fields)}, pa.schema({"name": pa.string()})
+            )
+
+
+def names_seen(lines: Iterable[bytes]) -> set[str]:
+    """Every name that a line has, whatever its value; lines that are wrong tell nothing."""
+    found: set[str] = set()
+    for raw in lines:
+        try:
+            found.update(parse_object(raw.removeprefix(BYTE_ORDER_MARK)))
+        except Refusal:
+            continue
+    return found
 
 
 def types_seen(lines: Sequence[bytes], fields: Sequence[str]) -> dict[str, str | None]:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
 from speechlake.errors import NoStore, SpeechlakeError, UsageError
-from speechlake.feedback.json_values import types_seen
+from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.spec import Import, Source, sentence
+from speechlake.feedback.verdicts import MAY_LACK
 from speechlake.files import Files
 from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
 from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
-from speechlake.uris import refuse_credentials
+from speechlake.uris import require_place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -53,7 +54,7 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     UsageError where there is nothing, it cannot be told what it is, or a column is not there or of a type that
     cannot be imported.
     """
-    refuse_credentials(uri, "SOURCE")
+    require_place(uri, "SOURCE")
     place = local_uri(local_path(uri)) if is_local(uri) else uri
     entry = _entry(place)
     if said == "delta" or (said == "auto" and entry.is_folder and _entry_or_none(f"{place}/_delta_log")):
@@ -67,10 +68,10 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     sha256 = _digest(spark, [name for name, _ in chosen] if entry.is_folder else [""], uris)
     if kind == "jsonl":
         head = _head(uris)
+        _require_names(spark, spec, place, uris, head)
         types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
-    for each, _ in uris:
-        _require_parquet(each)
+    _require_alike([(each, _parquet_types(each, [spec.key, "corpus", *spec.fields])) for each, _ in uris])
     schema = parquet_rows(spark, place, [each for each, _ in uris]).schema
     return Source(place, "parquet", sha256, tuple(uris), types=_types(schema, spec, place))
 
@@ -161,14 +162,14 @@ def _kind(place: str, names: Sequence[str]) -> str:
     raise UsageError(f"SOURCE {place} {what}", hint="Say which: --format parquet, jsonl or delta.")
 
 
-def _require_parquet(uri: str) -> None:
-    """UsageError for a file whose end is not that of a Parquet file: Spark looks at the first one only."""
+def _parquet_types(uri: str, names: Sequence[str]) -> dict[str, str]:
+    """Types of those columns of a file that are called one of `names`; UsageError where it is no Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with open_binary(uri) as stream:
-            pq.read_metadata(stream)
+            schema = pq.read_metadata(stream).schema.to_arrow_schema()
     except pa.ArrowException as error:
         raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
     except OSError as error:
@@ -176,6 +177,46 @@ def _require_parquet(uri: str) -> None:
         if "thrift" in str(error):
             raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
         raise _unseen(uri, error) from error
+    types = {field.name: field.type for field in schema if field.name in names}
+    # What Arrow alone tells apart: strings of short and long columns, and those of a dictionary.
+    plain = {n: t.value_type if pa.types.is_dictionary(t) else t for n, t in types.items()}
+    return {n: re.sub("^(large_string|string_view)$", "string", str(t)) for n, t in plain.items()}
+
+
+def _require_names(
+    spark: SparkSession, spec: Import, place: str, uris: Sequence[tuple[str, int]], head: Sequence[bytes]
+) -> None:
+    """UsageError for a column that no line names: nothing would be current of it, and what was no more.
+
+    All lines are read only where the first do not name it.
+    """
+    from speechlake.manifests.lines_source import read_lines
+
+    known, may_lack = names_seen(head), {column.field for column in MAY_LACK.intersection(spec.columns)}
+    lacking = frozenset(spec.fields) - known - may_lack
+    if lacking and known:
+        lines = read_lines(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris])
+        rows = lines.mapInArrow(JsonNames(lacking).batches, "name string").distinct().collect()
+        for name in sorted(lacking - {row.name for row in rows}):
+            raise UsageError(
+                f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, sorted(known)))
+            )
+
+
+def _require_alike(files: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    """UsageError where files differ in a column: Spark takes the schema of one for all, and reads nulls of a column
+    that others lack. `files` are pairs (URI, types of its columns)."""
+    first: dict[str, tuple[str, str]] = {}
+    for uri, types in files:
+        for name, kind in types.items():
+            first.setdefault(name, (uri, kind))
+    for uri, types in files:
+        for name, (other, kind) in first.items():
+            if types.get(name) != kind:
+                raise UsageError(
+                    f"SOURCE {uri}: column {name!r} is {types.get(name, 'not there')}, in {other} it is {kind}",
+                    hint="One import takes files with the same columns.",
+                )
 
 
 def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:

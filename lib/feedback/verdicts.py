@@ -41,3 +41,5 @@ ANSWERS: tuple[ValueColumn, ...] = (
     ValueColumn("population", "population", "number"),
     *(ValueColumn(name, name, "string") for name in ("value", "reviewer", "at")),
 )
+# Answers of older pages do not name all of the rest.
+MAY_LACK: frozenset[ValueColumn] = frozenset(column for column in ANSWERS if column.name != "verdict")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from speechlake.errors import UsageError
 from speechlake.ids import canonical_json, make_id
+from speechlake.manifests.roles import NAMED_ROLES
 
 PARSER_VERSION: Final = "2"
 """Raised by hand whenever a line may yield something else than before."""
@@ -25,7 +26,7 @@ class ParseOptions:
     `language`: canonical default for lines that name none. `ids`: `source` adds the line's own id to
     `utterance_id`. `channels`: mix, auto (the line's, else mix), each (the line's, else every one of the
     file, which `channels.with_each_channel` makes of the line) or a number from 0. `columns`: pairs (role, field name)
-    that overrule the recognised names; roles are those of `roles.ROLES`, `text` among them.
+    that overrule the recognised names; roles are those of `roles.NAMED_ROLES`.
     `suffix`: of audio that a line names without one (`.flac`). `relative_to`: what a relative
     reference is relative to; auto is the convention of the format. `quoting` of tables with a
     header: auto is CSV quoting for commas and semicolons, none for tabs and bars.
@@ -47,6 +48,8 @@ class ParseOptions:
         named = self.channels in ("mix", "auto", EACH)
         if not named and not (self.channels.isascii() and self.channels.isdigit()):
             raise UsageError(f"channels {self.channels!r}: expected mix, auto, each or a number from 0")
+        for role, _ in self.columns:
+            _one_of("columns: role", role, NAMED_ROLES)
         object.__setattr__(self, "columns", tuple(sorted((role, name) for role, name in self.columns)))
 
     def as_json(self) -> str:

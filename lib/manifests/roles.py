@@ -12,7 +12,6 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
-from speechlake.errors import UsageError
 from speechlake.manifests.record import MAIN_TEXT, Record, Refusal
 from speechlake.manifests.strict_json import canonical
 from speechlake.manifests.values import channel_of, count_of, is_placeholder, name_of, seconds_of, string_of
@@ -34,6 +33,8 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "sample_rate": ("sample_rate", "sampling_rate", "audio_sample_rate", "sample_rate_hz", "sr"),
     "channels": ("num_channels", "n_channels", "channels"),
 }
+# What `columns` of a corpus may name.
+NAMED_ROLES: Final[tuple[str, ...]] = (*ROLES, "text")
 TEXTS: Final = ("text", "transcript", "transcription", "sentence", "txt", "wrd", "normalized_text")
 
 _IS_TEXT: Final = re.compile(r"text_.+|.+_text|.+_transcript|.+_transcription|transcript_.+")
@@ -67,13 +68,8 @@ class Layout:
 
 @lru_cache(maxsize=1024)
 def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) -> Layout:
-    """Who plays which role among `names`; `columns` (role, name) come first, and each must be known."""
+    """Who plays which role among `names`; `columns` (role, name) come first; roles are of `NAMED_ROLES`."""
     chosen = dict(columns)
-    unknown = sorted(set(chosen) - {*ROLES, "text"})
-    if unknown:
-        raise UsageError(
-            f"columns name unknown roles {unknown}", hint=f"Roles: {', '.join([*ROLES, 'text'])}."
-        )
     taken = {names.index(name): role for role, name in chosen.items() if name in names}
     lower = [name.strip().lower() for name in names]
     # SpeechBrain's `start` with `stop` counts samples, not seconds.

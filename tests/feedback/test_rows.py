@@ -231,6 +231,58 @@ def test_a_file_that_is_no_parquet_is_named(spark, tmp_path):
         found_source(spark, LOSS, str(tmp_path))
 
 
+def test_a_column_that_no_json_line_names_is_refused_and_one_of_the_last_line_is_not(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the import would take rows without a value, and what was imported before would be current no more."""
+    monkeypatch.setattr(sources, "LINES_LOOKED_AT", 1)
+    path = tmp_path / "losses.jsonl"
+    line = '{"utterance_id": "u1", "los": 1.0}\n'
+    path.write_text(f"{line}no JSON\n")
+    with pytest.raises(UsageError, match=r"losses.jsonl has no column 'loss'\n.*Did you mean 'los'"):
+        found_source(spark, LOSS, str(path))
+    path.write_text(line + '{"utterance_id": "u2", "loss": null}\n')
+    assert found_source(spark, LOSS, str(path)).types == {}
+
+
+def test_answers_of_a_review_need_a_verdict_and_may_lack_the_rest(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"utterance_id": "u1", "verdict": "good", "rule": "length"}\n')
+    spec = Import("review_length", columns=ANSWERS)
+    assert found_source(spark, spec, str(path)).types == {"verdict": "string", "rule": "string"}
+    path.write_text('{"utterance_id": "u1", "rule": "length"}\n')
+    with pytest.raises(UsageError, match="has no column 'verdict'"):
+        found_source(spark, spec, str(path))
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ({"utterance_id": ["u2"], "los": [1.0]}, "column 'loss' is not there, in .*a.parquet it is double"),
+        ({"utterance_id": ["u2"], "loss": ["1"]}, "column 'loss' is string, in .*a.parquet it is double"),
+        ({"utterance_id": [2], "loss": [1.0]}, "column 'utterance_id' is int64, in .*a.parquet it is string"),
+    ],
+)
+def test_parquet_files_that_differ_in_what_is_imported_are_refused(
+    spark: SparkSession, tmp_path: Path, second: dict[str, list[Any]], told: str
+) -> None:
+    parquet(tmp_path / "a.parquet", "u1")
+    pq.write_table(pa.table(second), tmp_path / "b.parquet")
+    with pytest.raises(UsageError, match=rf"b\.parquet: {told}"):
+        found_source(spark, LOSS, str(tmp_path))
+
+
+def test_strings_are_strings_however_arrow_holds_them(tmp_path: Path) -> None:
+    """Else files of pandas would differ from those of Spark."""
+    words, types = pa.array(["x", "y"]), []
+    for form in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        pq.write_table(pa.table({"word": words.cast(form), "other": words}), tmp_path / "a.parquet")
+        types.append(sources._parquet_types(str(tmp_path / "a.parquet"), ["word"]))
+    assert types == [{"word": "string"}] * 3
+
+
 @pytest.mark.parametrize(
     ("uri", "error", "told"),
     [
@@ -246,7 +298,8 @@ def test_a_store_that_does_not_answer_is_neither_a_mistake_nor_a_file_that_is_no
     def refuse(*_: Any, **__: Any) -> None:
         raise error
 
-    for name, ask in (("entry_of", sources._entry), ("open_binary", sources._require_parquet)):
+    asked = (("entry_of", sources._entry), ("open_binary", lambda uri: sources._parquet_types(uri, [])))
+    for name, ask in asked:
         monkeypatch.setattr(sources, name, refuse)
         with pytest.raises(told, match="cannot be looked at"):
             ask(uri)
