@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from erasure_story import request
 
 from speechlake.erasure import report
 from speechlake.errors import UsageError
@@ -73,15 +74,21 @@ def test_a_report_does_not_take_the_place_of_the_json_beside_it(tmp_path: Path) 
     report.require_place(tmp_path / "json", lake)
 
 
+def test_the_terminal_is_told_how_much_is_left_to_look_at_and_no_name() -> None:
+    said: list[str] = []
+    progress: Any = SimpleNamespace(say=said.append)
+    for account in (None, ASKED, {**ASKED, "mentions": ["speaker ns:zoe stays", "corpus zoe"]}):
+        erase_speakers._say_what_is_left(request(), account, progress)
+    assert said == ["p-17: 2 left to look at, which --report tells"]
+
+
 @pytest.mark.parametrize("asked", ["r.json", "r.md", "../{folder}/r.md"])
 def test_a_report_does_not_take_the_place_of_its_request(tmp_path: Path, asked: str) -> None:
-    request = tmp_path / asked.format(folder=tmp_path.name)
+    file = tmp_path / asked.format(folder=tmp_path.name)
     with pytest.raises(UsageError, match="is the file of the --request"):
-        erase_speakers._call(
-            NOWHERE, argparse.Namespace(report=tmp_path / "r.md", request=request, sha256=None)
-        )
+        erase_speakers._call(NOWHERE, argparse.Namespace(report=tmp_path / "r.md", request=file, sha256=None))
     report.require_apart(tmp_path / "r.md", tmp_path / "r.yaml")
-    report.require_apart(None, request)
+    report.require_apart(None, file)
 
 
 @pytest.mark.parametrize("state", [report.UNDER_WAY, report.DONE])
