@@ -38,7 +38,7 @@ _PATTERN: Final = re.compile(r"[\[\]{}*?\\]")
 
 
 def as_is(uri: str) -> str:
-    """`uri` as Spark's readers of files are given it, so that nothing in it is a pattern. Delta takes it unchanged."""
+    """`uri` for Spark's readers of files, so that nothing in it is a pattern; Delta takes it unchanged."""
     return _PATTERN.sub(r"\\\g<0>", uri)
 
 

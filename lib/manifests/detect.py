@@ -44,7 +44,7 @@ _Read = tuple[Head, str | None, int]
 
 
 class _Called(NamedTuple):
-    """A file that is called like a manifest: `name` in lower case without `.gz`, its size where the walk tells it."""
+    """A file that is called like a manifest: `name` in lower case without `.gz`, size where the walk tells it."""
 
     name: bytes
     uri: str
