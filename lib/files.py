@@ -33,6 +33,14 @@ PASSING: Final = re.compile(
     r"\b50\d (?:Internal|Bad|Gateway)|\", 50\d, [A-Z]+,"
 )
 
+# What Spark's readers of files take for a pattern, unless a backslash stands before it; its writers do not.
+_PATTERN: Final = re.compile(r"[\[\]{}*?\\]")
+
+
+def as_is(uri: str) -> str:
+    """`uri` for Spark's readers of files, so that nothing in it is a pattern; Delta takes it unchanged."""
+    return _PATTERN.sub(r"\\\g<0>", uri)
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake import __version__, faults
 from speechlake.errors import Overtaken
-from speechlake.files import Files
+from speechlake.files import Files, as_is
 from speechlake.schemas.contract import CONTRACT
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Staging:
 
     def read(self, stage: Stage) -> DataFrame:
         """The staged rows, all of them; Overtaken where another driver has begun to delete the stage."""
-        frame = self._spark.read.parquet(stage.path)
+        frame = self._spark.read.parquet(as_is(stage.path))
         # The files were listed by now, and a deletion begins with the note.
         self._require_note(stage.path)
         return frame

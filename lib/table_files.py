@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.commits import conflicts, session_settings
 from speechlake.errors import Conflict, SpeechlakeError
+from speechlake.files import as_is
 from speechlake.schemas import TABLES
 from speechlake.sql_text import literal
 
@@ -77,7 +78,7 @@ def listed_files(lake: Lake, name: str) -> DataFrame:
 
     # Only places and sizes are read: Spark lists the folder in parallel.
     reader = lake.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    return reader.load(lake.path(name)).select(
+    return reader.load(as_is(lake.path(name))).select(
         F.element_at(F.split("path", "/"), -1).alias("file"),
         F.col("length").alias("bytes"),
         F.unix_millis("modificationTime").alias("modified_ms"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -44,13 +45,15 @@ class Feed:
         self._settled = False
         self._pipe, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            os.set_blocking(theirs, True)
-            fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-            request = json.dumps({**vars(limits), "stream": vars(start)}).encode()
-            child.request(request, (fd, theirs), self._left_s)
-        finally:
-            os.close(theirs)
-        try:
+            try:
+                os.set_blocking(theirs, True)
+                # Linux allows a user 64 MiB in all pipes together; what is refused is only speed.
+                with contextlib.suppress(OSError):
+                    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+                request = json.dumps({**vars(limits), "stream": vars(start)}).encode()
+                child.request(request, (fd, theirs), self._left_s)
+            finally:
+                os.close(theirs)
             self.told = _believed(self._message(), limits)
         except BaseException:
             os.close(self._pipe)
@@ -78,9 +81,14 @@ class Feed:
         except (KeyError, TypeError, ValueError) as error:
             raise Lost("DECODER_CRASHED", f"answered nonsense: {error}") from error
 
-    def close(self) -> bool:
-        """Close the pipe, which stops a child that still writes; True when the child is ready for more."""
+    def close(self, *, lost: bool = False) -> bool:
+        """Close the pipe, which stops a child that still writes; True when the child is ready for more.
+
+        `lost`: it is not, and nobody waits for it.
+        """
         os.close(self._pipe)
+        if lost:
+            return False
         if not self._settled:
             try:
                 self.child.answer(_NOTICE_S)

@@ -119,12 +119,15 @@ class Stream:
             except (Lost, AudioError) as error:
                 self._give_back(child, isinstance(error, AudioError) and error.code not in TRY_AGAIN)
                 self._refuse_third(error)
+            except BaseException:
+                self._give_back(child, False)
+                raise
 
     def _retry(self, error: Lost | AudioError, start: Start) -> None:
         """Go on with another child, once, where another may do better; AudioError otherwise."""
         feed, self._feed = self._feed, None
         assert feed is not None
-        usable = feed.close() if isinstance(error, AudioError) else False
+        usable = feed.close(lost=isinstance(error, Lost))
         self._give_back(feed.child, usable and error.code not in TRY_AGAIN)
         self._refuse_third(error)
         self._feed = self._opened(start)

@@ -16,7 +16,7 @@ from speechlake.errors import NoStore, SpeechlakeError, UsageError
 from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.spec import Import, Source, sentence
 from speechlake.feedback.verdicts import MAY_LACK
-from speechlake.files import Files
+from speechlake.files import Files, as_is
 from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
@@ -37,8 +37,6 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
 JSON_LINES = "nemo"
 # Lines from which the type of a column is told that nobody names.
 LINES_LOOKED_AT = 1000
-# What Spark takes for a pattern in a path, unless a backslash stands before it.
-_PATTERN = re.compile(r"[\[\]{}*?\\]")
 # What no other try mends: by its class, or as Arrow's file systems say it.
 FOR_GOOD = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
 _REFUSED = re.compile(
@@ -87,7 +85,7 @@ def parquet_rows(spark: SparkSession, uri: str, files: Sequence[str]) -> DataFra
     else:
         # Looking for columns in these names, Spark would leave out files whose folders are called otherwise.
         reader = spark.read.option("recursiveFileLookup", "true")
-    return reader.parquet(*(_PATTERN.sub(r"\\\g<0>", Files(spark).spelt(file)) for file in files))
+    return reader.parquet(*(as_is(Files(spark).spelt(file)) for file in files))
 
 
 def with_types(spec: Import, source: Source) -> Import:

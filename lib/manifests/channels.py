@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from speechlake.files import as_is
 from speechlake.ids import utterance_id
 from speechlake.manifests.listed import is_listed
 from speechlake.manifests.options import EACH
@@ -112,7 +113,7 @@ def each_channel(
 
 def _written(frame: DataFrame, path: str) -> DataFrame:
     frame.write.mode("overwrite").parquet(path)
-    return frame.sparkSession.read.schema(frame.schema).parquet(path)
+    return frame.sparkSession.read.schema(frame.schema).parquet(as_is(path))
 
 
 def heard_files(lines: DataFrame, listing: DataFrame, roots: Mapping[str, str]) -> DataFrame:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import BinaryIO, Final, cast
+from itertools import islice
+from typing import BinaryIO, Final, NamedTuple, cast
 
 from speechlake.errors import UsageError
 from speechlake.manifests.contract import BYTE_ORDER_MARK, Format, Head, Source, is_blank
@@ -34,7 +37,18 @@ from speechlake.manifests.strict_json import MAX_LINE_BYTES
 MANIFEST_SUFFIXES: Final = tuple({suffix.encode() for kind in FORMATS.values() for suffix in kind.suffixes})
 HEAD_LINES: Final = 20
 HEAD_BYTES: Final = 1 << 16
+# A store answers after 100 ms, whoever else asks: one after another, 200,000 manifests are hours.
+HEADS_AT_ONCE: Final = 16
 Unrecognised = Callable[[str], str | None]
+_Read = tuple[Head, str | None, int]
+
+
+class _Called(NamedTuple):
+    """A file that is called like a manifest: `name` in lower case without `.gz`, size where the walk tells it."""
+
+    name: bytes
+    uri: str
+    size_bytes: int | None
 
 
 def detect(
@@ -87,7 +101,7 @@ def _detect(path_or_uri: str, uri: str, wanted: Format | None, unrecognised: Unr
     raise _nothing(path_or_uri, wanted)
 
 
-def read_head(uri: str) -> tuple[Head, str | None, int]:
+def read_head(uri: str) -> _Read:
     """(head, first line that is not blank or None where it is not UTF-8, offset of the byte after it)."""
     name = uri.rsplit("/", 1)[-1].removesuffix(".gz")
     with open_binary(uri) as raw:
@@ -132,19 +146,42 @@ def _file(uri: str, size_bytes: int, wanted: Format | None, unrecognised: Unreco
 
 
 def _in_folder(uri: str, wanted: Format | None, unrecognised: Unrecognised) -> Iterator[Source]:
-    for path, _ in walk(uri):
-        name = path.lower().removesuffix(b".gz")
-        if not name.endswith(MANIFEST_SUFFIXES):
-            continue
-        found = joined(uri, path)
-        head, first, after = read_head(found)
+    for found, (head, first, after) in _heads(uri):
         kind = _recognised(head)
-        if kind is None and (wanted is None or name.endswith(_suffixes(wanted))):
+        if kind is None and (wanted is None or found.name.endswith(_suffixes(wanted))):
             is_meant = wanted is not None and _may_be(wanted, head, first)
-            kind = wanted if is_meant else _format(unrecognised(found))
+            kind = wanted if is_meant else _format(unrecognised(found.uri))
         if kind is not None and wanted in (None, kind):
-            size = entry_of(found)
-            yield _source(found, (size and size.size_bytes) or 0, kind, first, after)
+            # Stores tell sizes with the names; here, a look at one file costs little.
+            size = found if found.size_bytes is not None else entry_of(found.uri)
+            yield _source(found.uri, (size and size.size_bytes) or 0, kind, first, after)
+
+
+def _heads(uri: str) -> Iterator[tuple[_Called, _Read]]:
+    """Every file beneath `uri` that is called like a manifest, with its head, in order.
+
+    Some are read ahead; what walk or reading raises comes in its turn all the same.
+    """
+    with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
+        submitted = _submitted(pool, uri)
+        waiting = deque(islice(submitted, HEADS_AT_ONCE))
+        while waiting:
+            called, head = waiting.popleft()
+            yield called, head.result()
+            waiting.extend(islice(submitted, 1))
+
+
+def _submitted(pool: ThreadPoolExecutor, uri: str) -> Iterator[tuple[_Called, Future[_Read]]]:
+    try:
+        for path, entry in walk(uri):
+            name = path.lower().removesuffix(b".gz")
+            if name.endswith(MANIFEST_SUFFIXES):
+                found = joined(uri, path)
+                yield _Called(name, found, entry.size_bytes), pool.submit(read_head, found)
+    except OSError as error:
+        failed: Future[_Read] = Future()
+        failed.set_exception(error)
+        yield _Called(b"", uri, None), failed
 
 
 def _may_be(wanted: Format, head: Head, first: str | None) -> bool:

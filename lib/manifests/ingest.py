@@ -11,6 +11,7 @@ from speechlake import faults
 from speechlake.corpora import Corpus
 from speechlake.erasure.honoured import manifests_left, refuse_erased, with_erased
 from speechlake.errors import SpeechlakeError, TooManyRejected
+from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.manifests.channels import Heard, as_heard, each_channel, marked_failed, relisted_manifests
@@ -247,7 +248,7 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     roots = {root["name"]: root["uri"] for root in row["roots"]}
     list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
     faults.point("after:listing")
-    return hold.lake.spark.read.schema(LISTING_DDL).parquet(path)
+    return hold.lake.spark.read.schema(LISTING_DDL).parquet(as_is(path))
 
 
 def _count_listing(listing: DataFrame, result: IngestResult) -> None:

@@ -13,7 +13,8 @@ from speechlake.manifests.contract import Context, Format, Head, decoded, is_bla
 from speechlake.manifests.record import MAIN_TEXT, Record, Refusal, Refused
 
 _ID = re.compile(r"(?P<session>(?P<speaker>[^\s/-]+)-[^\s/-]+)-[^\s/-]+")
-_LINE = re.compile(rb"\S*\d\S*(?:[ \t].*)?")
+# The first digit, and no other: an id of many digits would be tried from each of them.
+_LINE = re.compile(rb"[^\s\d]*\d\S*(?:[ \t].*)?")
 
 
 def parse(raw: bytes, context: Context) -> Record | Refused | None:
@@ -21,9 +22,11 @@ def parse(raw: bytes, context: Context) -> Record | Refused | None:
     if is_blank(raw):
         return None
     try:
-        name, *rest = decoded(raw).split(maxsplit=1)
+        name, *rest = decoded(raw).split(maxsplit=1) or [""]
     except Refusal as refusal:
         return refusal.refused
+    if not name:
+        return None  # white space other than ASCII's
     if "/" in name:
         return Refused("BAD_REFERENCE", f"an id with a slash: {name}")
     parts = _ID.fullmatch(name)

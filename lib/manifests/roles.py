@@ -89,8 +89,9 @@ def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) ->
     # pandas writes its index into a column without a name; nothing is dropped for that.
     called = [name or f"column_{n}" for n, name in enumerate(names)]
     rest = [n for n in range(len(names)) if n not in taken]
-    sure = [n for n in rest if lower[n] in TEXTS]
-    perhaps = [n for n in rest if n not in sure and _is_text(lower[n])]
+    # Mappings for their order: a hostile line names 100,000 fields.
+    sure = dict.fromkeys(n for n in rest if lower[n] in TEXTS)
+    perhaps = dict.fromkeys(n for n in rest if n not in sure and _is_text(lower[n]))
     texts = [(f"{MAIN_TEXT}:{called[n]}", n) for n in sure]
     return Layout(
         width=len(names),

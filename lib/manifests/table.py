@@ -23,7 +23,8 @@ from speechlake.manifests.values import Cell
 csv.field_size_limit(MAX_LINE_BYTES)  # the reader's cap on lines is the cap on fields
 
 CSV_DELIMITERS = (",", ";", "|")
-_COLUMN_NAME = re.compile(r'\s*"?[\w .:/#()-]{0,60}"?\s*')
+# White space around it is stripped before: between two repeats it would be shared out in every way there is.
+_COLUMN_NAME = re.compile(r'"?[\w .:/#()-]{0,60}"?')
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def recognises(head: Head, *, delimiters: tuple[str, ...]) -> bool:
         found = columns(first, ParseOptions("any"), delimiters=delimiters)
     except Refusal:
         return False
-    return found.layout.width > 1 and all(map(_COLUMN_NAME.fullmatch, first.split(found.delimiter)))
+    names = map(str.strip, first.split(found.delimiter))
+    return found.layout.width > 1 and all(map(_COLUMN_NAME.fullmatch, names))
 
 
 CSV = Format(

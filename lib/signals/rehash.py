@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.manifests.roots import roots_of
 from speechlake.progress import Progress
@@ -54,7 +55,7 @@ def hash_relisted(hold: Hold, progress: Progress) -> int:
     slot = F.pmod(F.xxhash64("recording_id"), F.lit(SLOTS))
     listed = found.select(*PLACE, "size_bytes").withColumn("slot", slot).sortWithinPartitions("slot")
     listed.write.mode("overwrite").parquet(path)
-    plan = hold.lake.spark.read.parquet(path)
+    plan = hold.lake.spark.read.parquet(as_is(path))
     size = F.sum(F.coalesce("byte_length", "size_bytes", F.lit(0)))
     # One row, whatever the number of recordings.
     [sums] = plan.agg(F.count("*").alias("n"), size.alias("bytes")).collect()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from speechlake import faults
 from speechlake.errors import ChunkFailed
+from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.manifests.roots import roots_of
@@ -56,7 +57,7 @@ def stage_plan(hold: Hold, rows: DataFrame) -> DataFrame | None:
     path = hold.staging.scratch("plan", hold.run_id)
     rows.write.mode("overwrite").parquet(path)
     faults.point("after:plan")
-    plan = hold.lake.spark.read.parquet(path)
+    plan = hold.lake.spark.read.parquet(as_is(path))
     return None if plan.isEmpty() else plan
 
 

@@ -133,19 +133,25 @@ def superseded_hashes(upkeep: Upkeep) -> Iterator[Work]:
     counted = superseded(lake).groupBy("corpus").agg(F.count("*").alias("rows")).orderBy("corpus").collect()
 
     def delete(corpus: str, hold: Hold) -> Mapping[str, int]:
-        rows = superseded(lake).where(F.col("corpus") == corpus)
+        rows = superseded(lake, corpus)
         return {"hashes_deleted": hold.merge("content_hashes", rows, corpus=corpus, delete=True)}
 
     for row in counted:
         yield Work("hashes", row.corpus, {"hashes_deleted": row.rows}, partial(delete, row.corpus))
 
 
-def superseded(lake: Lake) -> DataFrame:
-    """(corpus, recording_id, listing_key) of rows of `content_hashes` that no view and no plan reads."""
+def superseded(lake: Lake, corpus: str | None = None) -> DataFrame:
+    """(corpus, recording_id, listing_key) of rows of `content_hashes` that no view and no plan reads.
+
+    Those of `corpus`, or of all.
+    """
     from pyspark.sql import functions as F
 
-    hashes = lake.read("content_hashes").select("corpus", "recording_id", "listing_key")
-    present = lake.read("recordings").where("state = 'present'").select("recording_id", "listing_key")
+    # Said of each table: through the joins, which know no corpus, it would reach one of three reads.
+    here = F.lit(True) if corpus is None else F.col("corpus") == corpus
+    hashes = lake.read("content_hashes").where(here).select("corpus", "recording_id", "listing_key")
+    there = lake.read("recordings").where(here & (F.col("state") == "present"))
+    present = there.select("recording_id", "listing_key")
     known = hashes.select("recording_id", "listing_key").join(
         present, on=["recording_id", "listing_key"], how="left_semi"
     )

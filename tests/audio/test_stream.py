@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,8 @@ from audio_examples import (
 from speechlake.audio.decoder import Decoder
 from speechlake.audio.errors import AudioError
 from speechlake.audio.limits import STREAM_LIMITS, Limits
+from speechlake.audio.pipe_sink import Start
+from speechlake.audio.process import Lost
 from speechlake.audio.stream import Stream
 
 LONG = speechlike(20.0, channels=2)
@@ -108,7 +112,6 @@ def test_a_stream_is_what_decode_gives_from_any_start_on(decoder: Decoder, name:
 
 
 def test_a_start_in_milliseconds_is_the_frame_of_the_same_milliseconds_of_an_interval() -> None:
-    from speechlake.audio.pipe_sink import Start
     from speechlake.audio.signal import cut
 
     ramp = np.arange(44_100, dtype=np.float32)
@@ -270,6 +273,50 @@ def test_no_descriptor_is_left_open(decoder: Decoder) -> None:
             pass
     assert open_descriptors(os.getpid()) == before
     assert open_descriptors(decoder.child_pid) < 16
+
+
+def test_a_pipe_that_may_not_grow_gives_the_same_samples(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(fd: int, what: int, value: int) -> int:
+        raise PermissionError(errno.EPERM, "the user has 64 MiB in pipes")
+
+    monkeypatch.setattr("speechlake.audio.feed.fcntl.fcntl", refused)
+    with streamed(decoder, FILES["wav"]) as stream:
+        got = whole(stream)
+    monkeypatch.undo()
+    assert np.array_equal(got, decode_bytes(decoder, FILES["wav"]).samples)
+
+
+@pytest.mark.parametrize("error", [Lost("DECODER_TIME_OUT", "no answer"), OSError(errno.EMFILE, "full")])
+def test_a_stream_that_cannot_begin_gives_its_child_back_and_leaves_no_descriptor(error: Exception) -> None:
+    class Refusing:
+        def request(self, *_: object) -> None:
+            raise error
+
+    lent: list[Any] = []
+    back: list[tuple[Any, bool]] = []
+
+    def lend() -> Any:
+        lent.append(Refusing())
+        return lent[-1]
+
+    fd = os.memfd_create("test")
+    before = open_descriptors(os.getpid())
+    with pytest.raises((AudioError, OSError)):
+        Stream(fd, Limits(), Start(), lend, lambda child, usable: back.append((child, usable)))
+    assert open_descriptors(os.getpid()) == before
+    assert back == [(child, False) for child in lent]
+    os.close(fd)
+
+
+def test_a_child_that_is_lost_midway_leaves_no_descriptor(fragile: Decoder) -> None:
+    decode_bytes(fragile, FILES["wav"])
+    before = open_descriptors(os.getpid())
+    for _ in range(2):
+        with streamed(fragile, b"HALF" + b" " + WAV[5:]) as stream:
+            whole(stream)
+    assert open_descriptors(os.getpid()) == before
 
 
 @pytest.mark.slow

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from speechlake.errors import UsageError
-from speechlake.manifests.detect import detect
+from speechlake.manifests.detect import HEADS_AT_ONCE, detect, read_head
+from speechlake.manifests.places import Entry, entry_of, walk
 
 NEMO = b'{"audio_filepath": "a.wav", "duration": 1.5}\n'
 CV = b"client_id\tpath\tsentence\nc\ta.mp3\tHi\n"
@@ -176,3 +179,69 @@ def test_whoever_knows_an_unrecognised_file_may_name_its_format(tmp_path: Path) 
     for place in (tmp_path, tmp_path / "u16.jsonl"):
         (found,) = detect(str(place), "auto", lambda uri: "nemo")
         assert (found.uri, found.format) == (str(tmp_path / "u16.jsonl"), "nemo")
+
+
+def test_heads_of_a_folder_are_read_several_at_once_and_told_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{n:02}.json" for n in range(2 * HEADS_AT_ONCE)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"hello there\n")
+    (tmp_path / "z.jsonl").write_bytes(NEMO)
+    all_at_once = threading.Barrier(HEADS_AT_ONCE, timeout=20)
+    read: list[str] = []
+    told: list[str] = []
+    ahead: list[int] = []
+
+    def together(uri: str) -> object:
+        read.append(uri)
+        if not uri.endswith(".jsonl"):
+            all_at_once.wait()
+        return read_head(uri)
+
+    def unrecognised(uri: str) -> None:
+        ahead.append(len(read) - len(told))
+        told.append(uri)
+
+    monkeypatch.setattr(f"{detect.__module__}.read_head", together)
+    assert [s.uri for s in detect(str(tmp_path), "auto", unrecognised)] == [str(tmp_path / "z.jsonl")]
+    assert told == [str(tmp_path / name) for name in names]
+    assert max(ahead) <= HEADS_AT_ONCE
+
+
+def test_a_size_that_the_walk_tells_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jsonl").write_bytes(NEMO)
+    asked: list[str] = []
+
+    def entry(uri: str) -> Entry | None:
+        asked.append(uri)
+        return entry_of(uri)
+
+    monkeypatch.setattr(f"{detect.__module__}.walk", lambda uri: walk(uri, measured=True))
+    monkeypatch.setattr(f"{detect.__module__}.entry_of", entry)
+    (found,) = detect(str(tmp_path))
+    assert found.size_bytes == len(NEMO)
+    assert asked == [str(tmp_path)]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_after_what_lies_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.json").write_bytes(b"hello there\n")
+
+    def broken(uri: str) -> Iterator[tuple[bytes, Entry]]:
+        yield from walk(uri)
+        raise PermissionError("b is closed")
+
+    monkeypatch.setattr(f"{detect.__module__}.walk", broken)
+    told: list[str] = []
+    with pytest.raises(UsageError, match="b is closed"):
+        detect(str(tmp_path), "auto", told.append)
+    assert told == [str(tmp_path / "a.json")]
+    (tmp_path / "a.json").unlink()
+    os.mkfifo(tmp_path / "pipe.json")
+    monkeypatch.setattr(f"{detect.__module__}.walk", lambda uri: [(b"pipe.json", Entry(b"pipe.json", False))])
+    with pytest.raises(UsageError, match="not a regular file"):
+        detect(str(tmp_path))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechlake.errors import UsageError
-from speechlake.manifests.contract import Context, Source
+from speechlake.manifests.contract import Context, Head, Source
 from speechlake.manifests.formats import FORMATS, format_named
 from speechlake.manifests.options import ParseOptions
 from speechlake.manifests.record import REASONS, Record, Refused
@@ -314,6 +314,59 @@ def test_a_folder_lists_names_as_they_are() -> None:
 @pytest.mark.parametrize("raw", [b"", b"  ", b"\t \r"])
 def test_blank_lines_are_not_counted(name: str, raw: bytes) -> None:
     assert FORMATS[name].parse(raw, context(name, CV)) is None
+
+
+@pytest.mark.parametrize("raw", ["\u3000".encode(), "\u00a0 \u00a0".encode(), "\u2028".encode()])
+def test_librispeech_takes_white_space_other_than_ascii_for_a_blank_line(raw: bytes) -> None:
+    assert FORMATS["librispeech"].parse(raw, context("librispeech")) is None
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "line"),
+    [
+        ("csv", "x.csv", b"wav," + b" " * 200_000 + b"!"),
+        ("csv", "x.csv", b'wav,"' + b" " * 200_000 + b'"'),
+        ("csv", "x.csv", b"wav" + b",text" * 200_000),
+        ("librispeech", "x.trans.txt", b"1" * 200_000 + b"\x0b"),
+    ],
+)
+def test_a_long_line_is_not_recognised_in_a_number_of_steps_that_grows_with_its_square(
+    format: str, name: str, line: bytes
+) -> None:
+    assert not FORMATS[format].recognises(Head(name, (line,)))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"wav, text ", True),
+        (b' "wav" , "a text" ', True),
+        (b'wav," text "', True),
+        ("wav,\u00a0text\u00a0".encode(), True),
+        (b"wav,a" + b" " * 58 + b"b", True),
+        (b"wav,a" + b" " * 59 + b"b", False),
+        (b"wav,it's", False),
+    ],
+)
+def test_names_of_columns_are_plain_and_white_space_around_them_is_nothing(
+    line: bytes, expected: bool
+) -> None:
+    assert FORMATS["csv"].recognises(Head("x.csv", (line,))) is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"1-2-0000 HELLO", True),
+        (b"utt7", True),
+        (b"a1b2\tHELLO", True),
+        (b" 1-2-0000 HELLO", False),
+        (b"HELLO 1", False),
+        (b"utt7\x0bHELLO", False),
+    ],
+)
+def test_librispeech_is_recognised_by_an_id_with_a_digit(line: bytes, expected: bool) -> None:
+    assert FORMATS["librispeech"].recognises(Head("x.trans.txt", (line,))) is expected
 
 
 @given(st.sampled_from(sorted(FORMATS)), st.binary(max_size=120))
