@@ -27,12 +27,12 @@ _ROWS_PER_BATCH = 65_536
 
 
 def checkpointed(name: str, frame: DataFrame) -> DataFrame:
-    """The simplest `Staged`: rows stay on disks of executors, on two of them where there are several."""
+    """The simplest `Staged`: rows stay on executors, on two of them where there are several."""
     from pyspark.storagelevel import StorageLevel
 
-    context = frame.sparkSession.sparkContext
-    local = (context.master or "").startswith("local[")
-    return frame.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY if local else StorageLevel.DISK_ONLY_2)
+    if frame.sparkSession.sparkContext._jsc.sc().isLocal():
+        return frame.localCheckpoint()
+    return frame.localCheckpoint(storageLevel=StorageLevel.MEMORY_AND_DISK_2)
 
 
 def components(
