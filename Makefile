@@ -20,6 +20,9 @@ JAVA := if [ -e build/java ]; then export JAVA_HOME="$(CURDIR)/build/java"; fi;
 SHORT := export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC" \
 	SPEECHLAKE_SPARK_CONF="spark.sql.codegen.wholeStage=false;spark.sql.codegen.factoryMode=NO_CODEGEN";
 PYTEST = $(JAVA) $(SHORT) $(PYTHON_HERE) -m pytest
+# Two at once, each with a session of Spark: most of a test waits for the one thread of a driver. Whole files, because
+# the jobs of a story run once for all tests of its file; in their order, because the longest have few tests.
+TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 # Apart from all other tests: Airflow's environment cannot hold a real Spark.
 AIRFLOW_PYTEST = .venv-airflow/bin/python -m pytest -c tests/airflow/pytest.ini --rootdir tests/airflow
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
@@ -49,7 +52,7 @@ demo: speech ## curate small corpora of real speech from manifests to a release,
 
 test: setup-torch speech ## the tests (under 20 minutes after set-up)
 	@echo '==> running the tests, but those marked long'
-	@$(PYTEST) -m 'not long' $(ARGS)
+	@$(PYTEST) $(TWO_AT_ONCE) -m 'not long' $(ARGS)
 
 test-fast: speech ## the tests that take seconds (under 3 minutes)
 	@echo '==> running the tests, but those marked slow, long or torch'
