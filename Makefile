@@ -50,7 +50,7 @@ demo: speech ## curate small corpora of real speech from manifests to a release,
 	@echo '==> demo: checking what the lake holds'
 	@$(PYTHON_HERE) demo/check.py $(LAKE)
 
-test: setup-torch speech ## the tests (under 20 minutes after set-up)
+test: setup-torch speech ## the tests (24 minutes after set-up on two hyperthreads)
 	@echo '==> running the tests, but those marked long'
 	@$(PYTEST) $(TWO_AT_ONCE) -m 'not long' $(ARGS)
 
