@@ -8,7 +8,7 @@ corpus as a literal, because concurrent merges of two corpora conflict otherwise
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ PROPERTIES = {
     "delta.enableChangeDataFeed": "false",
     "delta.columnMapping.mode": "none",
 }
-# So many commits are read one by one; of more, Spark reads the history.
+# So many commits are read one by one; of further ones, Spark reads the history.
 READ_SINGLY = 20
 
 
@@ -166,29 +166,30 @@ class Lake:
         path = f"{self.path(name)}/_delta_log/{version:020d}.json"
         return self.files.read_text(path) if self.files.exists(path) else ""
 
-    def notes(self, name: str, since: int) -> list[Note]:
+    def notes(self, name: str, since: int) -> Iterator[Note]:
         """(operation, what a job wrote beside it) of each commit after version `since`, newest first.
 
-        Nulls where Delta cleaned the log. Read once: the jobs of a thousand corpora ask for the same commits.
+        Nulls where Delta cleaned the log. Read when it is asked for, because whoever waits for a commit mostly waits
+        for one of the last; and once, because the jobs of a thousand corpora ask for the same.
         """
         newest = self.snapshot(name)
         table, now = str(newest.metadata().id()), int(newest.version())
         if name not in self._notes or self._notes[name][0] != table:
             self._notes[name] = (table, {})
-        known = self._notes[name][1]
-        if lacking := [version for version in range(since + 1, now + 1) if version not in known]:
-            found = self._commits(name, lacking, now)
-            known |= {version: found.get(version, (None, None)) for version in lacking}
-        return [known[version] for version in range(now, since, -1)]
-
-    def _commits(self, name: str, versions: Sequence[int], now: int) -> dict[int, Note]:
-        if len(versions) > READ_SINGLY:
-            # A few more, because others may commit meanwhile.
-            rows = self.history(name, now - versions[0] + 1 + READ_SINGLY)
-            told = rows.select("version", "operation", "userMetadata").collect()
-            return {row.version: (row.operation, row.userMetadata) for row in told}
-        infos = {version: commit_info(self.commit(name, version)) for version in versions}
-        return {v: (info.get("operation"), info.get("userMetadata")) for v, info in infos.items()}
+        known, singly = self._notes[name][1], 0
+        for version in range(now, since, -1):
+            if version not in known and singly < READ_SINGLY:
+                info = commit_info(self.commit(name, version))
+                known[version] = (info.get("operation"), info.get("userMetadata"))
+                singly += 1
+            elif version not in known:
+                # A few more, because others may commit meanwhile.
+                rows = self.history(name, now - since + READ_SINGLY).select(
+                    "version", "operation", "userMetadata"
+                )
+                told = {row.version: (row.operation, row.userMetadata) for row in rows.collect()}
+                known |= {v: known.get(v) or told.get(v, (None, None)) for v in range(since + 1, version + 1)}
+            yield known[version]
 
     @contextmanager
     def hold(self, job: str, scope: str, run_id: str, *, wait_s: float = 0) -> Iterator[Hold]:
