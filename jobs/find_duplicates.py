@@ -101,7 +101,7 @@ def _commit(hold: Hold, stage: Stage) -> int:
     found, lake = hold.staging.read(stage).select(*DUPLICATES.column_names), hold.lake
     known = lake.read("duplicates")
     written = 0
-    # Mostly a few of thousands: what is in both and differs, or is in one alone.
+    # Mostly a few of thousands: those of which a row differs now, or is gone.
     touched = known.exceptAll(found).select("corpus").distinct().collect()
     for corpus in sorted(row.corpus for row in touched):
         here, mine = (rows.where(F.col("corpus") == corpus) for rows in (known, found))

@@ -138,9 +138,21 @@ def test_a_file_of_corpora_with_an_empty_place_is_named_with_its_field(tmp_path:
         load_corpora(file)
 
 
-@pytest.mark.parametrize("uri", [".", "a/b", "./s3a:/x", "/data/file:/x", "file:///srv/lake"])
-def test_a_place_that_is_a_path_or_a_uri_is_taken(uri: str) -> None:
+PLACES = [
+    # place, where that is
+    (".", Path.cwd()),
+    ("a/b", Path("a/b").absolute()),
+    ("./s3a:/x", Path("s3a:/x").absolute()),
+    ("/data/file:/x", Path("/data/file:/x")),
+    ("file:///srv/lake", Path("/srv/lake")),
+]
+
+
+@pytest.mark.parametrize(("uri", "folder"), PLACES)
+def test_a_place_that_is_a_path_or_a_uri_is_taken(uri: str, folder: Path) -> None:
     require_place(uri, "the lake")
+    (source,) = make_corpus(name="c", sources=[uri]).sources
+    assert Path(source.removeprefix("file://")) == folder
 
 
 @pytest.mark.parametrize(
