@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from speechlake.splits.operators import by_language
 from speechlake.splits.rules import HEARD
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.signals.catalogue import Profile
-from speechlake.splits.assignment import MS_PER_HOUR
 from speechlake.splits.candidates import candidates, english_only, profile_of
 from speechlake.splits.judging import judged, problems, sides_of
 from speechlake.splits.pins import pinned, quantiles, taken, with_numbers
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

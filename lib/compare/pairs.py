@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from speechlake.signals.plan import inputs_hash
 from speechlake.text import flags
 from speechlake.text.alignment import Counts
-from speechlake.text.languages import primary_of
 from speechlake.text.score import normaliser_of
+from speechlake.text.subtags import primary_of
 from speechlake.views import extractor_inputs, located_utterances, main_transcript
 
 if TYPE_CHECKING:

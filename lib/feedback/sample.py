@@ -19,7 +19,7 @@ from speechlake.splits.judging import set_aside
 from speechlake.splits.keys import id_of
 from speechlake.splits.pins import pinned, taken, with_numbers
 from speechlake.splits.rules import FAIL, PASS, with_verdicts
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 from speechlake.views import main_transcript
 
 if TYPE_CHECKING:

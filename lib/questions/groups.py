@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.questions.hours import hours_of
-from speechlake.splits.assignment import MS_PER_HOUR
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speechlake.splits.assignment import MS_PER_HOUR
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

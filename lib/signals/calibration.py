@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.schemas import CALIBRATIONS
 from speechlake.signals.catalogue import judged
 from speechlake.signals.whisper import Whisper
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -11,7 +11,7 @@ from speechlake.ids import canonical_json
 from speechlake.schemas import PROFILES, TABLES
 from speechlake.signals.extractor import Identity
 from speechlake.signals.plan import Wanted
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.joins import with_matching
 from speechlake.signals.extractor import Extractor, Identity
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -14,12 +14,11 @@ from speechlake.splits.keepers import counted_as
 from speechlake.splits.keys import id_of
 from speechlake.splits.memory import RANKS, fits, rank_of, side_of, speaker_missing, why_not_there
 from speechlake.splits.policy import EVALUATION, Policy, Side
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-MS_PER_HOUR = 3_600_000
 
 
 def with_side(known: DataFrame, groups: DataFrame, policy: Policy) -> DataFrame:

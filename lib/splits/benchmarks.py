@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.assignment import MS_PER_HOUR
 from speechlake.splits.groups import BOILERPLATE
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.assignment import MS_PER_HOUR
 from speechlake.splits.keys import id_of
 from speechlake.splits.operators import number_text
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_balance import Cap
 from speechlake.splits.rules import failure
 from speechlake.text.flags import plain
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -14,7 +14,7 @@ from speechlake.splits.columns import Plain
 from speechlake.splits.operators import NUMERIC, OPERATORS, Condition, number_text
 from speechlake.splits.policy_rules import Check
 from speechlake.splits.signals import Signal
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

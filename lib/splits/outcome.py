@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.schemas import DECISIONS, SPLITS
-from speechlake.splits.assignment import MS_PER_HOUR, stratum
+from speechlake.splits.assignment import stratum
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS
+from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

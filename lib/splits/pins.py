@@ -20,7 +20,7 @@ from speechlake.splits.policy import ErrorRate, Policy
 from speechlake.splits.policy_rules import AnyRule, Check, checks_of, with_checks
 from speechlake.splits.policy_values import Quantile
 from speechlake.splits.rules import override_of, scored_rate, with_derived
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

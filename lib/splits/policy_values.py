@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import BY_HAND, Section, invalid
-from speechlake.text.languages import canonical, primary
+from speechlake.text.languages import canonical
+from speechlake.text.subtags import primary
 
 Side = Literal["train", "dev", "test"]
 SIDES: tuple[Side, ...] = ("train", "dev", "test")

@@ -29,7 +29,8 @@ from speechlake.splits.policy import AnyRule, ErrorRate, Policy, SameLanguage
 from speechlake.splits.policy_rules import AnyOf, checks_of
 from speechlake.splits.signals import derived_columns
 from speechlake.splits.text import is_blank
-from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING, primary_of
+from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

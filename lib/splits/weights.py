@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_balance import Weights
-from speechlake.text.languages import primary_of
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -1,7 +1,7 @@
 """Languages: one canonical BCP 47 tag for the many spellings that manifests and models use.
 
 `language_raw` stays verbatim in the lake; `language` is `canonical(language_raw)`. Comparisons use the
-primary subtag (`primary`), with what cannot be told apart by ear (`HEARD_AS`) taken together.
+primary subtag (`subtags.primary`), with what cannot be told apart by ear (`HEARD_AS`) taken together.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import langcodes
 
 from speechlake.errors import UsageError
 from speechlake.text.language_names import NAMES
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
+from speechlake.text.subtags import primary
 
 # Written without spaces between words: the error rate counts characters.
 CHARACTER_LANGUAGES: frozenset[str] = frozenset({"zh", "yue", "ja", "th", "lo", "km", "my", "bo"})
@@ -123,18 +120,6 @@ def _is_known(tag: langcodes.Language) -> bool:
     if language.startswith("x-") or "qaa" <= language <= "qtz":
         return False
     return tag.is_valid() or tag.to_tag() in NAMES
-
-
-def primary(tag: str | None) -> str | None:
-    """The primary subtag of a canonical tag (zh of zh-Hant-TW); null of null."""
-    return tag.split("-", 1)[0].lower() if tag else None
-
-
-def primary_of(language: Column) -> Column:
-    """The same of a column of canonical tags."""
-    from pyspark.sql import functions as F
-
-    return F.substring_index(F.lower(language), "-", 1)
 
 
 def language_of(said: str) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from speechlake.text.characters import APOSTROPHE, Respelling, cleaned
-from speechlake.text.languages import primary
+from speechlake.text.subtags import primary
 
 # What stands in brackets was not said: [laughter], <unk>, (coughs). Whisper's normalisers drop the same.
 _BRACKETED = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\([^()]*\)")

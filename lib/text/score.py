@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from speechlake.schemas import SCORES
-from speechlake.text.languages import primary_of
 from speechlake.text.normalisers import DEFAULT_NORMALISER, NORMALISER_BY_PRIMARY
+from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.schemas import SCORES
 from speechlake.text.alignment import Counts, edit_counts, error_rate
-from speechlake.text.languages import CHARACTER_LANGUAGES, primary
+from speechlake.text.languages import CHARACTER_LANGUAGES
 from speechlake.text.normalisers import normaliser_for
+from speechlake.text.subtags import primary
 
 if TYPE_CHECKING:
     import pandas as pd

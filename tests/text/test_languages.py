@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from speechlake.errors import UsageError
 from speechlake.text import languages
 from speechlake.text.language_names import NAMES
-from speechlake.text.languages import canonical, language_of, primary, to_whisper
+from speechlake.text.languages import canonical, language_of, to_whisper
+from speechlake.text.subtags import primary
 
 SPELLINGS = [
     # BCP 47, POSIX locales, any case and separator
