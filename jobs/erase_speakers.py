@@ -33,7 +33,7 @@ from speechlake.jobs import build_splits
 from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.progress import Progress
-from speechlake.questions import release_named
+from speechlake.questions import is_published, release_named
 from speechlake.staging import Stage
 
 NAME = "erase-speakers"
@@ -191,7 +191,7 @@ def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.A
 def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str | None:
     """Publish what the release's policy yields now, everyone else on their side, unless an interrupted run did; why
     not, or None."""
-    if held.successor is not None and release_named(lake, held.successor):
+    if held.successor is not None and is_published(lake, held.successor):
         return None
     release = release_named(lake, held.release) or {}
     policy = policy_of(release)

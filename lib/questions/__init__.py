@@ -13,7 +13,14 @@ from speechlake.questions.manifests import (
     quarantine_examples,
     quarantine_reasons,
 )
-from speechlake.questions.releases import by_split, published, reasons_of, release_named, splits_of
+from speechlake.questions.releases import (
+    by_split,
+    is_published,
+    published,
+    reasons_of,
+    release_named,
+    splits_of,
+)
 
 __all__ = [
     "READ_OF_NOW",
@@ -23,6 +30,7 @@ __all__ = [
     "current_quarantine",
     "extraction_cost",
     "extraction_runs",
+    "is_published",
     "lines_read",
     "newest_manifest_versions",
     "price_by_release",

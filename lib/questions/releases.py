@@ -62,6 +62,13 @@ def release_named(lake: Lake, name: str | None) -> dict[str, object] | None:
     )
 
 
+def is_published(lake: Lake, name: str) -> bool:
+    """Whether there is a release of that name."""
+    from pyspark.sql import functions as F
+
+    return not lake.read("releases").where(F.col("release") == name).isEmpty()
+
+
 def splits_of(lake: Lake, build: str) -> DataFrame:
     """Rows of `splits` of one build."""
     from pyspark.sql import functions as F

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -13,52 +13,56 @@ from lake_tools import QUIET
 
 from speechlake import logs
 from speechlake.erasure.alone import alone
+from speechlake.erasure.releases import Held
 from speechlake.errors import Busy, ConfigError, Conflict, DiskFull, LeakFound, Overtaken
 from speechlake.jobs import erase_speakers
+from speechlake.lake import Lake
 
 # Whose lines the log says they are.
 OWN = {"job": "erase-speakers", "scope": "lake", "run_id": "e"}
-HELD = {"release": "r1", "build_id": "b", "splits": 1, "decisions": 0, "successor": "r1.e1", "newest": True}
 
 
 def followed(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, releases: Sequence[str] = ("r1",)
+    monkeypatch: pytest.MonkeyPatch, lake: Lake, error: Exception, *, successor: str = "first.e1"
 ) -> tuple[Any, list[str]]:
-    there = {name: {"policy": "p"} for name in releases}
-    monkeypatch.setattr(erase_speakers, "release_named", lambda lake, name: there.get(name))
+    """What is told of release `first`, whose successor cannot be built because of `error`."""
     monkeypatch.setattr(erase_speakers, "policy_of", Mock())
     monkeypatch.setattr(erase_speakers.build_splits, "run", Mock(side_effect=error))
-    hold: Any = Mock(**OWN)
-    stage: Any = SimpleNamespace(note={"releases": [HELD]})
+    hold: Any = Mock(**OWN, lake=lake)
+    held = Held("first", "build of first", splits=1, decisions=0, successor=successor, newest=True)
+    stage: Any = SimpleNamespace(note={"releases": [asdict(held)]})
     try:
         return hold, erase_speakers._followed(hold, [stage], 0, QUIET, lambda step: None)
     except type(error):
         return hold, ["raised"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [Busy("b"), Conflict("c"), Overtaken("o"), DiskFull("d")])
 def test_what_may_pass_is_raised_and_the_stage_stays(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, sample: Lake, error: Exception
 ) -> None:
-    hold, told = followed(monkeypatch, error)
+    hold, told = followed(monkeypatch, sample, error)
     assert told == ["raised"]
     assert not hold.staging.delete.called
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [LeakFound("it leaks"), ConfigError("no such side")])
 def test_a_successor_that_can_never_be_cut_is_told_and_the_stage_goes(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, sample: Lake, error: Exception
 ) -> None:
-    hold, [told] = followed(monkeypatch, error)
-    assert told.startswith("release r1 has no successor")
+    hold, [told] = followed(monkeypatch, sample, error)
+    assert told.startswith("release first has no successor")
     assert hold.staging.delete.called
 
 
+@pytest.mark.slow
 def test_a_successor_that_an_interrupted_run_cut_is_there_and_the_log_is_the_erasures_again(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, sample: Lake
 ) -> None:
     logs.note_run("build-splits", "main", "another")
-    hold, told = followed(monkeypatch, LeakFound("never asked"), ["r1", "r1.e1"])
+    hold, told = followed(monkeypatch, sample, LeakFound("never asked"), successor="second")
     assert told == []
     assert logs._run == OWN
     assert hold.staging.delete.called
