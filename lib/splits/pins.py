@@ -118,9 +118,9 @@ def taken(candidates: DataFrame, policy: Policy, known: Numbers) -> dict[str, fl
     """`known`, and numbers for the quantiles of the policy that it lacks, read off the candidates.
 
     Of rows that are not set aside and have a finite value; for a limit that an override changes, of the rows
-    that follow it. Quantiles are exact for values rounded to five
-    digits, and so the same in any order and any number of partitions; rounding bounds what one task holds
-    to some 90,000 values per power of ten. The cost is one more reading of the candidates, and none where
+    that follow it. Quantiles are exact for values rounded to five digits, away from what they exclude, and so
+    the same in any order and any number of partitions; rounding bounds what one task holds to some 90,000
+    values per power of ten. The cost is one more reading of the candidates, and none where
     everything is known; `per: language` reads them in every build, for languages that are new.
     """
     asked = quantiles(policy)
@@ -183,8 +183,18 @@ def _percentile(asked: Asked) -> Column:
         finite = finite & ~F.coalesce(F.col("primary").isin(list(asked.named)), F.lit(False))
     if asked.override is not None:
         finite = finite & F.col("override").eqNullSafe(F.lit(asked.override))
-    rounded = F.format_string("%.4e", value).cast("double")
-    return F.percentile(F.when(finite, rounded), asked.quantile)
+    return F.percentile(F.when(finite, _outward(value, asked.operator)), asked.quantile)
+
+
+def _outward(value: Column, operator: str) -> Column:
+    """`value` to five digits, up for at_most and down for at_least: a row whose value is the quantile itself passes."""
+    written = F.format_string("%.4e", value)
+    near, exponent = written.try_cast("double"), F.substring_index(written, "e", -1).try_cast("int")
+    last_digit = F.pow(F.lit(10.0), exponent - 4)
+    beyond, there = (
+        (near < value, near + last_digit) if operator == "at_most" else (near > value, near - last_digit)
+    )
+    return F.when(beyond, F.format_string("%.4e", there).try_cast("double")).otherwise(near)
 
 
 def _is_known(asked: Asked, known: Numbers) -> bool:

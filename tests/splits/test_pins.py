@@ -54,6 +54,27 @@ def test_quantile_is_read_off_the_rows_of_its_languages(spark, limit, numbers, a
     assert with_numbers(said, found).keep[0].asked == asked
 
 
+@pytest.mark.parametrize(
+    ("operator", "value", "number"),
+    [
+        ("at_most", 1 / 3, 0.33334),
+        ("at_least", 1 / 3, 0.33333),
+        ("at_most", 2 / 3, 0.66667),
+        ("at_least", 2 / 3, 0.66666),
+        ("at_most", -2 / 3, -0.66666),
+        ("at_least", -1 / 3, -0.33334),
+        ("at_most", 0.99999999, 1.0),
+        ("at_most", 0.3, 0.3),
+        ("at_least", 12345.0, 12345.0),
+        ("at_most", 0.0, 0.0),
+    ],
+)
+def test_a_row_whose_value_is_the_quantile_passes(spark, operator, value, number):
+    said = policy(keep=[{"rule": "r", "signal": RATIO, operator: {"quantile": 0.5}}])
+    same = candidates(spark, *(candidate(f"u{n}", audio_clipped_ratio=value) for n in range(3)))
+    assert list(taken(same, said, {}).values()) == [number]
+
+
 def test_pinned_numbers_stay_whatever_the_rows_say(spark):
     said = asking({"quantile": 0.9, "per": "language"})
     assert taken(rows(spark), said, {EN: 0.123, "other": 7.0}) == {EN: 0.123, FR: 0.9, "other": 7.0}
@@ -68,6 +89,7 @@ def test_order_and_partitions_change_no_number(spark):
 def test_quantiles_are_found_in_conditions_overrides_and_error_rates():
     low = {"quantile": 0.1}
     said = policy(
+        text={"prefer": ["manifest"]},
         keep=[
             {
                 "rule": "a",
