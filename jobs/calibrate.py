@@ -23,7 +23,14 @@ from speechlake.jobs import extract_signals, score_transcripts
 from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.progress import Progress
-from speechlake.signals.calibration import Verdict, sampled, to_try, verdict, write_verdicts
+from speechlake.signals.calibration import (
+    Verdict,
+    in_cut_windows,
+    sampled,
+    to_try,
+    verdict,
+    write_verdicts,
+)
 from speechlake.signals.choice import is_of_profile, resources, whisper_of
 from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
@@ -97,7 +104,8 @@ def run(
 
 def _verdicts(lake: Lake, full: str, cut: str, chosen: DataFrame) -> list[Verdict]:
     """A verdict per language of the sample."""
-    both = pairs(lake, full, cut).join(chosen, on="utterance_id", how="left_semi").persist()
+    short = in_cut_windows(lake, cut, chosen)
+    both = pairs(lake, full, cut).join(short, on="utterance_id", how="left_semi").persist()
     try:
         changed = {row["name"]: row.asDict() for row in texts(both).collect()}
         compared = paired_by(both.where("comparable"), "name")

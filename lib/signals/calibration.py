@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.schemas import CALIBRATIONS
 from speechlake.signals.catalogue import judged
 from speechlake.signals.whisper import Whisper
+from speechlake.signals.whisper_windows import LONGEST_CUT_S
 from speechlake.text.subtags import primary_of
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ def calibrated_languages(lake: Lake, fingerprint: str) -> frozenset[str]:
 def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFrame:
     """(utterance_id) of up to `clips` current utterances per language with a text of a person, by a hash.
 
-    The sample of a language stays the same while its utterances do. The driver holds clips x languages ids.
+    Longer ones than a cut window holds are heard alike both ways, and say nothing; those of unknown length are
+    taken, and left out by `in_cut_windows` once they are heard. The sample of a language stays the same while its utterances do. The driver holds clips x languages ids.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
 
     texts = lake.read("transcripts").where("retired_in IS NULL AND kind != 'machine'").select("utterance_id")
-    current = lake.read("utterances").where("retired_in IS NULL AND language IS NOT NULL")
+    interval = (F.col("end_ms") - F.col("start_ms")) / 1000
+    is_short = F.coalesce(interval, "declared_duration_s", F.lit(0.0)) <= LONGEST_CUT_S
+    current = lake.read("utterances").where("retired_in IS NULL AND language IS NOT NULL").where(is_short)
     spoken = current.select("utterance_id", primary_of(F.col("language")).alias("language")).join(
         texts.distinct(), on="utterance_id", how="left_semi"
     )
@@ -76,6 +80,15 @@ def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFram
     ]
     schema = StructType([StructField("utterance_id", StringType(), nullable=False)])
     return lake.spark.createDataFrame([(one,) for one in found], schema)
+
+
+def in_cut_windows(lake: Lake, cut: str, chosen: DataFrame) -> DataFrame:
+    """Those of `chosen` (utterance_id) that `cut` did not hear in a full window, by the length of their audio."""
+    from pyspark.sql import functions as F
+
+    length_s = F.try_divide(F.col("tokens"), F.col("tokens_per_second"))
+    long = lake.read("signals_whisper").where((F.col("fingerprint") == cut) & (length_s > LONGEST_CUT_S))
+    return chosen.join(long.select("utterance_id"), on="utterance_id", how="left_anti")
 
 
 def verdict(language: str, paired: Paired, changed: Mapping[str, Any]) -> Verdict:

@@ -19,6 +19,8 @@ FULL_S = 30.0
 # (104 clips, tiny.en); below 10 s windows run away.
 MARGIN_S = 3.0
 CUT_WINDOWS_S = (10.0, 12.0, 15.0, 18.0, 21.0, 25.0, FULL_S)
+# Of a clip that a window shorter than the full one holds.
+LONGEST_CUT_S = CUT_WINDOWS_S[-2] - MARGIN_S
 
 # Longer clips are cut in their quietest moment between these two lengths.
 SHORTEST_PART_S = 15.0

@@ -22,9 +22,10 @@ from speechlake.schemas import (
     PROFILES,
     RECORDINGS,
     SIGNALS_WHISPER,
+    TRANSCRIPTS,
     UTTERANCES,
 )
-from speechlake.signals.calibration import calibrated_languages, verdict
+from speechlake.signals.calibration import calibrated_languages, in_cut_windows, sampled, verdict
 from speechlake.signals.choice import is_of_profile, wanted_by_profile, wanted_whisper, whisper_of
 from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import Wanted, unmeasured
@@ -204,6 +205,34 @@ def test_the_outlook_says_what_would_run_and_runs_nothing(
     assert report.counts["predicted_price"] is None  # nothing like it ran here
     assert "at a guess" in capsys.readouterr().out
     assert judged.versions() == before
+
+
+def test_what_is_heard_in_a_full_window_either_way_is_no_evidence(lake: Lake, rows: Any) -> None:
+    lengths = {"short": (0, 22_000), "long": (0, 22_001), "told": (0, None), "guessed": (0, None)}
+    declared = {"told": 30.0, "guessed": None}
+    with lake.hold("fill", "c", "r") as hold:
+
+        def put(table: Any, *literal: tuple[Any, dict[str, Any]]) -> None:
+            hold.append_missing(table.name, rows(table, *literal))
+
+        said = {"corpus": "c", "language": "de"}
+        put(
+            UTTERANCES,
+            *(
+                (u, {**said, "start_ms": a, "end_ms": b, "declared_duration_s": declared.get(u)})
+                for u, (a, b) in lengths.items()
+            ),
+        )
+        put(TRANSCRIPTS, *((u, {"corpus": "c", "kind": "human", "source": "manifest"}) for u in lengths))
+        heard = {"corpus": "c", "fingerprint": CUT_FP, "tokens_per_second": 2.0}
+        put(
+            SIGNALS_WHISPER,
+            ("short", {**heard, "tokens": 44}),
+            ("guessed", {**heard, "tokens": 46}),  # 23 s
+        )
+    chosen = sampled(lake, None, 10)
+    assert {row.utterance_id for row in chosen.collect()} == {"short", "guessed"}
+    assert [row.utterance_id for row in in_cut_windows(lake, CUT_FP, chosen).collect()] == ["short"]
 
 
 def test_translations_are_not_calibrated(judged: Lake) -> None:
