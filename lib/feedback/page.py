@@ -52,7 +52,7 @@ def with_sounds(
 ) -> Iterator[Item]:
     """The rows with their sounds, until the page has `max_mb`; `roots` are the roots of each corpus.
 
-    Rows are in the order of a hash, so that what is left out at the end is as random as what is there.
+    Strata take turns in the rows, so that what is left out at the end is as much of one as of another.
     """
     left = max_mb * 1e6
     for row in rows:

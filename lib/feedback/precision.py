@@ -76,7 +76,7 @@ def rule_precision(reviews: DataFrame) -> DataFrame:
 
     `reviewed`, `removed_heard` and `kept_heard` count answers. `precision` is the share of what the rule
     removes that is bad, `low` and `high` its 95 % interval; `kept_bad` is the share of what it keeps that is
-    bad all the same. Null where nothing of that side was heard.
+    bad all the same. Null where nothing of that side was heard; strata that nobody heard have no part in them.
     """
     from pyspark.sql import functions as F
 

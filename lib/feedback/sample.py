@@ -128,7 +128,9 @@ def quotas(strata: list[Stratum], per_language: int) -> dict[Stratum, int]:
 def drawn(decided: DataFrame, wanted: Mapping[Stratum, int], *, rule: str, seed: int) -> DataFrame:
     """The first of each stratum in the order of a hash of seed, rule and utterance, with `draw`, that hash.
 
-    The same rows for the same seed, whatever their order and partitions.
+    `turn`, 0 to 1, is how far down its stratum's part of the draw a row stands: by it the page takes turns among
+    the strata, and cut anywhere holds as much of one as of another. The same rows for the same seed, whatever
+    their order and partitions.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.window import Window
@@ -144,12 +146,12 @@ def drawn(decided: DataFrame, wanted: Mapping[Stratum, int], *, rule: str, seed:
     ddl = ", ".join(f"{name} string" for name in (*STRATUM, "stratum")) + ", population bigint, quota int"
     limits = decided.sparkSession.createDataFrame(said, ddl)
     joined = ranked.join(F.broadcast(limits), on=list(STRATUM), how="inner")
-    return joined.where(F.col("rank") <= F.col("quota")).drop("rank", "quota")
+    chosen = joined.where(F.col("rank") <= F.col("quota"))
+    return chosen.withColumn("turn", (F.col("rank") - 0.5) / F.col("quota")).drop("rank", "quota")
 
 
 def sample(lake: Lake, policy: Policy, rule: str, *, per_language: int, seed: int) -> list[dict[str, Any]]:
-    """The drawn utterances as plain rows, in the order of their hash, which mixes the strata."""
-
+    """The drawn utterances as plain rows, the strata taking turns."""
     decided = decided_by(lake, policy, rule).select(*SHOWN, *STRATUM).persist()
     try:
         strata = strata_of(decided)
@@ -158,7 +160,8 @@ def sample(lake: Lake, policy: Policy, rule: str, *, per_language: int, seed: in
                 f"rule {rule!r} passes and fails nothing in {lake.root}: there is nothing to listen to",
                 hint="`speechlake report` shows for how many rows it is not applicable.",
             )
-        rows = drawn(decided, quotas(strata, per_language), rule=rule, seed=seed).orderBy("draw").collect()
+        wanted = quotas(strata, per_language)
+        rows = drawn(decided, wanted, rule=rule, seed=seed).orderBy("turn", "draw").collect()
     finally:
         decided.unpersist()
     return [row.asDict(recursive=True) for row in rows]

@@ -94,3 +94,15 @@ def test_what_is_drawn_tells_its_stratum_and_how_many_that_has(spark):
         .count()
     )
     assert sorted(map(tuple, found.collect())) == [("en/kept/random", 7, 3), ("en/removed/margin", 1, 1)]
+
+
+def test_a_page_that_is_cut_in_the_middle_holds_as_much_of_a_small_stratum_as_of_a_large_one(spark):
+    rows = [(f"u{n}", "en", "kept", "random") for n in range(400)]
+    rows += [(f"v{n}", "cy", "removed", "margin") for n in range(20)]
+    ddl = "utterance_id string, stratum_language string, decision string, sample string"
+    frame = spark.createDataFrame(rows, ddl)
+    ordered = (
+        drawn(frame, quotas(strata_of(frame), 20), rule="length", seed=0).orderBy("turn", "draw").collect()
+    )
+    assert [row.stratum_language for row in ordered].count("cy") == 20
+    assert [row.stratum_language for row in ordered[:20]].count("cy") == 10
