@@ -27,7 +27,14 @@ from speechlake.splits.policy_links import (
     Splits,
 )
 from speechlake.splits.policy_overrides import Override, whole_overrides
-from speechlake.splits.policy_rules import AnyRule, ErrorRate, SameLanguage, SignalRule, rule_meaning
+from speechlake.splits.policy_rules import (
+    AnyRule,
+    ErrorRate,
+    SameLanguage,
+    SignalRule,
+    checks_of,
+    rule_meaning,
+)
 from speechlake.splits.policy_values import EVALUATION, SIDES, Languages, Side, Sides, as_tuple, plain
 from speechlake.splits.signals import EXTRACTORS
 
@@ -172,6 +179,19 @@ class Policy(Section):
             raise PydanticCustomError(
                 "links", "links.text needs a section 'text', which says what the text is"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _texts_to_judge(self) -> Policy:
+        # Without one no row has a text, and the rule would let everything through.
+        for rule in self.rules() if self.text is None else ():
+            read = {check.measured.name for check in checks_of(rule)}
+            if isinstance(rule, ErrorRate) or any(
+                name.startswith("text.") or name in ("text", "text_kind", "text_source") for name in read
+            ):
+                raise PydanticCustomError(
+                    "keep", f"rule {rule.rule!r} needs a section 'text', which says what the text is"
+                )
         return self
 
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from speechlake.splits.rules import with_verdicts
 from speechlake.splits.text import choose_text
 
 POLICY = policy(
+    text={"prefer": ["manifest"]},
     keep=[
         {"rule": "decodes", "signal": "audio.error", "is": None},
         {"rule": "length", "signal": "audio.duration_s", "between": {"ja": [0.2, 5], "default": [0.4, 30]}},
