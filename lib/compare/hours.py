@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from speechlake.signals import catalogue
 from speechlake.signals.catalogue import Profile
 from speechlake.splits.candidates import candidates, english_only, profile_of
 from speechlake.splits.judging import judged, problems, sides_of
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
     from speechlake.splits.policy import Policy
 
 
-def in_place(said: Profile, rivals: Sequence[str], fingerprint: str) -> Profile:
+def in_place(said: Profile, rivals: Collection[str], fingerprint: str) -> Profile:
     """A profile with `fingerprint` wherever one of `rivals` stands for whisper; everywhere, where neither does."""
     now = list(said.get("whisper", ()))
     fits = any(one in rivals for _, one in now)
     then = [(languages, fingerprint if one in rivals else one) for languages, one in now]
     return {**said, "whisper": then if fits else [(None, fingerprint)]}
+
+
+def in_any_window(lake: Lake, *fingerprints: str) -> set[str]:
+    """The fingerprints, and the same models in other windows, which the profile may name for some languages."""
+    calibrated = [{cut, full} for cut, (full, _) in catalogue.judged(lake).items()]
+    return {*fingerprints}.union(*(pair for pair in calibrated if pair & {*fingerprints}))
 
 
 def judged_by_both(lake: Lake, policy: Policy, old: str, new: str, measured: DataFrame) -> DataFrame:
@@ -38,10 +45,10 @@ def judged_by_both(lake: Lake, policy: Policy, old: str, new: str, measured: Dat
     if quantiles(policy):
         known = pinned(lake, policy.splits.scheme)
         policy = with_numbers(policy, taken(candidates(lake, policy), policy, known))
-    said, english = profile_of(lake, policy), english_only(lake)
+    said, english, rivals = profile_of(lake, policy), english_only(lake), in_any_window(lake, old, new)
 
     def reasons(fingerprint: str, side: str) -> DataFrame:
-        rows = candidates(lake, policy, in_place(said, (old, new), fingerprint))
+        rows = candidates(lake, policy, in_place(said, rivals, fingerprint))
         rows = judged(rows.join(measured, on="utterance_id", how="left_semi"), policy, english)
         against = problems(policy, sides_of(["train"]))
         first = F.when(F.size(against) > 0, against[0]["reason"])

@@ -9,7 +9,13 @@ import pytest
 from lake_tools import QUIET
 
 from speechlake.compare import answers
-from speechlake.compare.hours import hours_by_language, hours_by_reason, in_place, judged_by_both
+from speechlake.compare.hours import (
+    hours_by_language,
+    hours_by_reason,
+    in_any_window,
+    in_place,
+    judged_by_both,
+)
 from speechlake.compare.pairs import _is_comparable, pairs
 from speechlake.errors import UsageError
 from speechlake.ids import text_sha256
@@ -25,6 +31,7 @@ from speechlake.schemas import (
     TRANSCRIPTS,
     UTTERANCES,
 )
+from speechlake.signals import catalogue
 from speechlake.splits.policy import Policy
 from speechlake.terminal import console
 
@@ -269,3 +276,14 @@ def test_a_model_takes_the_place_of_its_rival_and_of_no_other():
     assert in_place(said, (OLD, NEW), OLD) == said
     # where neither is current, each is judged as if it were for all
     assert in_place({"whisper": [english]}, (OLD, NEW), NEW) == {"whisper": [(None, NEW)]}
+
+
+def test_a_model_takes_its_rivals_place_in_whichever_window_that_hears_a_language(monkeypatch):
+    pairs = {"cut": (OLD, frozenset({"en"})), "other-cut": ("other", frozenset())}
+    monkeypatch.setattr(catalogue, "judged", lambda lake: pairs)
+    rivals = in_any_window(None, OLD, NEW)
+    assert rivals == {OLD, "cut", NEW}
+    english = frozenset({"en"})
+    assert in_place({"whisper": [(english, "cut"), (None, OLD)]}, rivals, NEW) == {
+        "whisper": [(english, NEW), (None, NEW)]
+    }
