@@ -232,9 +232,16 @@ def _delta(spark: SparkSession, spec: Import, place: str) -> Source:
 
     if not DeltaTable.isDeltaTable(spark, place):
         raise UsageError(f"SOURCE {place} is not a Delta table")
-    version = int(DeltaTable.forPath(spark, place).history(1).select("version").collect()[0].version)
+    table = DeltaTable.forPath(spark, place)
+    version = int(table.history(1).select("version").collect()[0].version)
     frame = spark.read.format("delta").option("versionAsOf", version).load(place)
     names = sorted(name.rsplit("/", 1)[-1] for name in frame.inputFiles())
+    if (
+        table.detail().select("properties").collect()[0].properties.get("delta.enableDeletionVectors")
+        == "true"
+    ):
+        # Rows may go while their file stays.
+        names.append(f"version {version}")
     types = _types(frame.schema, spec, place)
     return Source(place, "delta", _sha256(names), version=version, types=types)
 

@@ -303,3 +303,15 @@ def test_a_store_that_does_not_answer_is_neither_a_mistake_nor_a_file_that_is_no
         monkeypatch.setattr(sources, name, refuse)
         with pytest.raises(told, match="cannot be looked at"):
             ask(uri)
+
+
+@pytest.mark.slow
+def test_a_row_that_goes_while_its_file_stays_makes_another_source(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    place = f"{tmp_path}/losses"
+    frame = spark.createDataFrame([("u1", 1.0), ("u2", 2.0)], "utterance_id string, loss double").coalesce(1)
+    frame.write.format("delta").option("delta.enableDeletionVectors", "true").save(place)
+    before = found_source(spark, LOSS, place)
+    spark.sql(f"DELETE FROM delta.`{place}` WHERE loss > 1")
+    assert found_source(spark, LOSS, place).sha256 != before.sha256
