@@ -23,6 +23,7 @@ from speechlake.compare.pairs import pairs
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.questions.hours import units_of
 from speechlake.signals.promote import Choice, chosen
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console, percent, show, show_frame
@@ -82,17 +83,17 @@ def _refuse_nothing_shared(lake: Lake, a: Choice, b: Choice, texts: Mapping[str,
 
 def _errors(out: Console, both: DataFrame) -> dict[str, Any]:
     """Print error rates by language and in total; the total's figures."""
+    from pyspark.sql import functions as F
+
     scored = both.where("comparable")
-    units = {
-        row.name: row.unit
-        for row in scored.groupBy("name").agg({"a_unit": "max"}).toDF("name", "unit").collect()
-    }
+    by_name = scored.groupBy("name").agg(units_of(F.col("a_unit")).alias("unit"))
+    units = {row.name: row.unit for row in by_name.collect()}
     found = paired_by(scored, "name")
     if not found:
         out.print("Nothing that both heard has a score: error rates are not known.")
         return {"compared": 0}
     rows = [_rates(name, units[name], said) for name, said in found.items() if name]
-    kinds = sorted(set(units.values()))
+    kinds = sorted({kind for unit in units.values() for kind in unit.split(" and ")})
     rows.append(_rates(TOTAL, " and ".join(kinds), found[""]))
     columns = ["language", "unit", "clips", "changed", "a", "b", "b - a", "95 % from", "to", "P(b better)"]
     show(out, "Error rate", [*columns, "substitutions", "deletions", "insertions"], rows)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from speechlake import __version__, questions
+from speechlake.config import loads
 from speechlake.feedback.precision import has_reviews, reviews, rule_precision
 from speechlake.manifests.roots import all_roots
 from speechlake.page import release_charts as charts
@@ -86,7 +87,7 @@ def _of_rows(
     return {
         "corpora": corpora(found, models, CORPORA_SHOWN),
         "funnel": funnel(found["funnel"], [row["rule"] for row in release["rules"]]),
-        "rules": rules(release["rules"], found["not_applicable"], _reviewed(lake, policy)),
+        "rules": rules(release["rules"], found["not_applicable"], _reviewed(lake, release, policy)),
         "charts": charts.charts(found, policy),
         "examples": examples_of(
             nearest, [r["rule"] for r in release["rules"]], texts, all_roots(lake), models
@@ -141,14 +142,16 @@ def _of_tables(lake: Lake, release: Mapping[str, Any], price: float | None) -> d
     }
 
 
-def _reviewed(lake: Lake, policy: Policy | None) -> Rows:
+def _reviewed(lake: Lake, release: Mapping[str, Any], policy: Policy | None) -> Rows:
     """How often each rule is right with the limits of this policy, by the reviews that were imported so far.
 
     Answers that do not tell their limits come first, so that others count where there are some.
     """
     if policy is None or not has_reviews(lake):
         return []
-    asked = {rule.rule: policy.asked_by(rule.rule) for rule in policy.keep}
+    # As it was written: answers name a quantile, and not the number that it was pinned to.
+    written = loads(str(release["policy"]), f"release {release['release']}", type(policy))
+    asked = {rule.rule: written.asked_by(rule.rule) for rule in written.keep}
     found = collected(rule_precision(reviews(lake)))
     return [row for row in found if row["asked"] in (None, asked.get(row["rule"]))]
 

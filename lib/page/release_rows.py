@@ -64,6 +64,7 @@ def _part(
         "top_speaker": voices.get("top_speaker"),
         "known": voices.get("known"),
         "native": _native(more["rates"]),
+        "more_rates": more["rates"].get("different", 0) - len(more["rates"].get("rates") or []),
         "bandwidth_hz": more["bandwidths"].get("bandwidth_hz"),
         "not_applicable": _ratio(row["hours_not_applicable"], row["hours"]),
     }
@@ -84,10 +85,10 @@ def _errors(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _native(rates: Mapping[str, Any]) -> list[tuple[int, float | None]]:
-    """(rate in Hz, share of the hours of those that are told), the commonest first."""
-    told = rates.get("rates") or []
-    whole = sum(rate["hours"] for rate in told)
-    return [(rate["sample_rate_hz"], _ratio(rate["hours"], whole)) for rate in told]
+    """(rate in Hz, share of all hours whose rate is known), the commonest first."""
+    return [
+        (rate["sample_rate_hz"], _ratio(rate["hours"], rates["hours"])) for rate in rates.get("rates") or []
+    ]
 
 
 def funnel(rows: Rows, rule_names: Sequence[str]) -> Rows:

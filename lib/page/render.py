@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -72,6 +73,10 @@ def _template(name: str) -> str:
     return (files("speechlake.page") / TEMPLATES / name).read_text(encoding="utf-8")
 
 
+# No zeros before the first digit: those make a name of it, such as 007.
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
 def hours(value: float | None) -> str:
     """Hours with as many digits as say something: 1,234 h, 12.3 h, 0.05 h; shorter ones in minutes or seconds."""
     if value is None:
@@ -100,12 +105,14 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def number(value: str | None) -> str | None:
-    """What a rule saw: a number with four digits that say something, any other text as it is."""
-    try:
-        return value if value is None else f"{float(value):.4g}"
-    except ValueError:
+def number(value: str | None, threshold: str | None = None) -> str | None:
+    """What a rule saw: a number with four digits that say something, or as many more as tell it from a limit that
+    `threshold` names; any other text as it is."""
+    if value is None or not _NUMBER.fullmatch(value):
         return value
+    limits = {float(limit) for limit in _NUMBER.findall(threshold or "")} - {float(value)}
+    written = (f"{float(value):.{digits}g}" for digits in range(4, 17))
+    return next((text for text in written if float(text) not in limits), value)
 
 
 def asked(threshold: str | None) -> str | None:

@@ -30,6 +30,13 @@ def hours_of(ms: Column, condition: Column | None = None) -> Column:
     return F.coalesce(F.sum(counted), F.lit(0)) / MS_PER_HOUR
 
 
+def units_of(unit: Column) -> Column:
+    """What rates of a group count: `word`, `char`, or both where a language is not known; null where nothing is scored."""
+    from pyspark.sql import functions as F
+
+    return F.nullif(F.array_join(F.array_sort(F.collect_set(unit)), " and "), F.lit(""))
+
+
 def audio_errors(now: DataFrame) -> DataFrame:
     """Per state or error of the audio: utterances of `utterances_now` that could not be measured."""
     from pyspark.sql import functions as F
@@ -79,11 +86,12 @@ def by_corpus_and_language(now: DataFrame, build_rows: DataFrame | None) -> Data
             F.sum(hours).alias("hours"),
             F.count_if("kept").alias("clips_kept"),
             F.sum(F.when(F.col("kept"), hours).otherwise(0.0)).alias("hours_kept"),
-            F.max("score_unit").alias("unit"),
+            units_of(F.col("score_unit")).alias("unit"),
             F.try_divide(wrong, spoken).alias("error_rate"),
             *rates.values(),
             F.try_divide(
-                F.sum(F.when(F.coalesce("score_wer", "score_cer").isNull(), hours)), F.sum(hours)
+                F.sum(F.when(F.coalesce("score_wer", "score_cer").isNull(), hours).otherwise(0.0)),
+                F.sum(hours),
             ).alias("unjudged"),
         )
         .orderBy("corpus", "language")

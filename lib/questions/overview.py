@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.questions.decided import UNITS
-from speechlake.questions.hours import hours_of
+from speechlake.questions.hours import hours_of, units_of
 from speechlake.splits.rules import NOT_APPLICABLE
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def hours_and_errors(rows: DataFrame) -> DataFrame:
             hours_of(F.col("ms")).alias("hours"),
             F.count_if("kept").alias("clips_kept"),
             hours_of(F.col("ms"), F.col("kept")).alias("hours_kept"),
-            F.max("unit").alias("unit"),
+            units_of(F.col("unit")).alias("unit"),
             *(F.sum(kind).alias(kind) for kind in UNITS),
             hours_of(F.col("ms"), scored).alias("hours_scored"),
             F.array_sort(F.collect_set("judge")).alias("judges"),
@@ -71,14 +71,16 @@ def voices(rows: DataFrame) -> DataFrame:
 
 
 def native_rates(rows: DataFrame) -> DataFrame:
-    """`rates`: the commonest native sample rates as (sample_rate_hz, hours), by hours, with their number."""
+    """`rates`: the commonest native sample rates as (sample_rate_hz, hours), by hours; `hours` and number of all."""
     by_rate = (
         rows.where("listed AND sample_rate_hz IS NOT NULL")
         .groupBy(*KEY, "sample_rate_hz")
         .agg(hours_of(F.col("ms")).alias("hours"))
     )
     commonest = F.max_by(F.struct("sample_rate_hz", "hours"), F.struct("hours", "sample_rate_hz"), RATES_TOLD)
-    return by_rate.groupBy(*KEY).agg(commonest.alias("rates"), F.count("*").alias("different"))
+    return by_rate.groupBy(*KEY).agg(
+        commonest.alias("rates"), F.sum("hours").alias("hours"), F.count("*").alias("different")
+    )
 
 
 def bandwidths(rows: DataFrame) -> DataFrame:

@@ -56,6 +56,8 @@ def test_each_corpus_and_language_has_what_was_found_of_it():
                         {"sample_rate_hz": 8000, "hours": 9.0},
                         {"sample_rate_hz": 16000, "hours": 1.0},
                     ],
+                    "hours": 12.0,
+                    "different": 4,
                 }
             ],
             bandwidths=[{**key, "bandwidth_hz": 3750.0}],
@@ -74,7 +76,8 @@ def test_each_corpus_and_language_has_what_was_found_of_it():
     assert [errors[k] for k in ("rate", "substitutions", "deletions", "insertions")] == [0.2, 0.06, 0.04, 0.1]
     assert (part["judged_by"], part["scored_share"]) == ([("whisper-base", "f1")], 0.8)
     assert (part["speakers"], part["top_speaker"]) == (3, 0.5)
-    assert (part["native"], part["bandwidth_hz"]) == ([(8000, 0.9), (16000, 0.1)], 3750.0)
+    assert (part["native"], part["bandwidth_hz"]) == ([(8000, 9 / 12), (16000, 1 / 12)], 3750.0)
+    assert part["more_rates"] == 2
 
 
 def test_what_is_not_known_of_a_corpus_is_null_rather_than_nothing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from speechlake.errors import UsageError
-from speechlake.page.render import count, hours, page_path, rendered, share, write_page
+from speechlake.page.render import count, hours, number, page_path, rendered, share, write_page
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,17 @@ def test_hours_have_the_digits_that_say_something(value, shown):
 )  # fmt: skip
 def test_a_share_is_nothing_or_all_only_where_it_is(value, shown):
     assert share(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "shown"),
+    [
+        ("30.000512", "0.4 .. 30", "30.001"), ("0.30004", "<= 0.3", "0.30004"), ("0.3", "<= 0.3", "0.3"), ("12.345678", "<= 30", "12.35"),
+        ("0.300000", "<= 0.3", "0.3"), ("007", None, "007"), ("de", "en", "de"), ("true", "false", "true"), (None, None, None),
+    ],
+)  # fmt: skip
+def test_a_number_is_told_from_the_limit_it_misses(value, threshold, shown):
+    assert number(value, threshold) == shown
 
 
 def test_counts_have_their_thousands_set_apart():

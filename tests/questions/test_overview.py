@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from decided_rows import frame, row, told, verdict
 
 from speechlake.questions.overview import bandwidths, first_reasons, hours_and_errors, native_rates, voices
@@ -72,6 +73,7 @@ def test_the_commonest_native_rates_are_told_by_hours(spark):
     (found,) = native_rates(frame(spark, *rows, row("x", None, duration_s=None))).collect()
     assert [rate.sample_rate_hz for rate in found.rates] == [16000, 8000, 44100]
     assert found.different == 4
+    assert found.hours == pytest.approx(7.7 / 3600, abs=1e-6)
 
 
 def test_half_of_the_hours_have_less_than_the_bandwidth_told(spark):
