@@ -224,6 +224,10 @@ spark = (
     .config("spark.hadoop.javax.jdo.option.ConnectionURL", metastore)
     .config("spark.sql.warehouse.dir", warehouse)
     .config("spark.ui.enabled", "false")
+    # Twenty plans of the whole view over a few rows: compiling them would take minutes.
+    .config("spark.sql.shuffle.partitions", "1")
+    .config("spark.sql.codegen.wholeStage", "false")
+    .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     .enableHiveSupport()
     .getOrCreate()
 )
