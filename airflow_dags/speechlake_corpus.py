@@ -131,8 +131,8 @@ with DAG(
         python_callable=corpora_of,
         op_kwargs={"file": CORPORA, "only": "{{ params.corpora | tojson }}"},
         expect_airflow=False,
-        # A file that is wrong is wrong again.
-        retries=0,
+        # A file that is wrong is wrong again; a Python that was killed, or storage that hung, is not.
+        retries=1,
     )
     each = corpus.expand_kwargs(corpora.output)
     duplicates = submit(
