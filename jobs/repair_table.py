@@ -1,4 +1,4 @@
-"""Repair table: files that a table's log names and that are not there are forgotten, so that it can be read again.
+"""Repair table: files that a table's log names and that are gone or cut short are forgotten, so that it can be read again.
 
 For a file that was removed by hand, or lost, and of which there is no copy. Its rows are gone; what jobs parse,
 measure or compute, the same commands make again. Rows of releases they make again only while the same policy
@@ -44,7 +44,7 @@ def run(
             if missing and not plan:
                 forget_files(hold, name, set(missing))
             for file in missing:
-                progress.say(f"{name}: {file} is not there" + ("" if plan else ", and forgotten"))
+                progress.say(f"{name}: {file} is gone or cut short" + ("" if plan else ", and forgotten"))
             counts |= {name: len(missing)} if missing else {}
         if counts and not plan:
             this.counts = {"files_missing": sum(counts.values())}

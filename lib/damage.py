@@ -56,8 +56,8 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
         )
     return TableDamaged(
         f"table {table!r} in {lake.root} cannot be read at version {_version(lake, table)}: {file} is gone or damaged",
-        hint=f"Put the file back from a copy, or let the table forget it: speechlake repair-table --lake "
-        f"{lake.root} {table}; {PAGE} says what the next runs make again.",
+        hint=f"Put the file back from a copy. Where there is none, move it away if it is there, and let the table "
+        f"forget it: speechlake repair-table --lake {lake.root} {table}; {PAGE} says what the next runs make again.",
     )
 
 

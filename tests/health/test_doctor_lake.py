@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from sample_lake import write_rows
 
 from speechlake.health import examined
@@ -143,6 +145,20 @@ def test_a_data_file_that_was_removed_by_hand_is_told_with_table_and_version(spa
     found = files(Patient(str(tmp_path)))
     assert found.state == "mend"
     assert found.found.startswith("corpora at version 0 lacks 1 of 1 files")
+
+
+def test_a_data_file_that_is_cut_short_is_told(tmp_path):
+    write_deltalake(
+        tmp_path / "corpora",
+        pa.table({"corpus": ["calls", "books"], "role": ["training"] * 2}),
+        partition_by=["corpus"],
+    )
+    assert files(Patient(str(tmp_path))).state == "fine"
+    file = next((tmp_path / "corpora").rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1])
+    found = files(Patient(str(tmp_path)))
+    assert found.state == "mend"
+    assert found.found.startswith("corpora at version 0 lacks 1 of 2 files, or parts of them")
 
 
 def test_a_log_that_cannot_be_read_is_told(tmp_path):
