@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,28 @@ from urllib.parse import unquote
 
 from speechlake.health.finding import Finding, Patient, fine, look, mend, together
 from speechlake.lake import PROPERTIES
+from speechlake.lake_version import FOLDER, mismatch, newest
 from speechlake.schemas import TABLES, Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 OTHER_VERSION = "Install the version of speechlake that wrote this lake, or open another lake."
+
+
+def version(patient: Patient) -> Finding:
+    """Whether this code may read and write a lake of that version; every job asks the same."""
+    from speechlake.manifests.places import entries
+
+    root = str(patient.folder or patient.lake).rstrip("/")
+    try:
+        found = newest(os.fsdecode(entry.name) for entry in entries(f"{root}/{FOLDER}"))
+    except FileNotFoundError:
+        found = None
+    wrong = mismatch(root, found)
+    if wrong is not None:
+        return mend("version", wrong.message, wrong.hint or "")
+    return fine("version", "none is noted" if found is None else f"contract version {found}")
 
 
 def tables(patient: Patient) -> Finding:
