@@ -11,13 +11,14 @@ measure only. Any run may be started at any time: what is done is not done again
 
 | it says | do |
 | --- | --- |
-| ended with 2 | mend the file or argument that is named, then *Clear* the task |
-| ended with 3 in `ingest` | too many lines were refused: `speechlake sql` over `quarantine` shows them; mend the manifest, or raise `max_reject` in `corpora.yaml` |
+| ended with 2 | mend the file or argument that is named, then *Clear* the task; in `corpora.yaml`: see below |
+| ended with 3 in `ingest` | too many lines were refused: `speechlake sql` over `quarantine` shows them; mend the manifest and *Clear*, or raise `max_reject` in `corpora.yaml` |
 | ended with 3 in `build_splits` | the gate or a limit of the policy refused: nothing was published; see docs/policies.md |
 | ended with 4 | another run holds the corpus: `speechlake status` and `ps` show it; retries follow by themselves |
 | ended with 5, or a signal | storage, memory, a kill: retries follow; after the last, *Clear* the task once the cause is gone |
 
-*Clear* with *downstream* runs the rest too. Nothing has to be cleaned up before.
+*Clear* with *downstream* runs the rest too. Nothing has to be cleaned up before. All tasks of a run go by what
+`corpora` read at its start: after a change of `corpora.yaml`, *Clear* `corpora` with *downstream*, or trigger a new run.
 
 **Needs**: Variables `speechlake_lake`, `speechlake_corpora`, `speechlake_policy`; connection `speechlake_spark`;
 pools `spark_driver`, `gpu`. Announces assets `speechlake_measured` and `speechlake_released`.
@@ -130,8 +131,8 @@ with DAG(
         python_callable=corpora_of,
         op_kwargs={"file": CORPORA, "only": "{{ params.corpora | tojson }}"},
         expect_airflow=False,
-        # A file that is wrong is wrong again.
-        retries=0,
+        # A file that is wrong is wrong again; a Python that was killed, or storage that hung, is not.
+        retries=1,
     )
     each = corpus.expand_kwargs(corpora.output)
     duplicates = submit(

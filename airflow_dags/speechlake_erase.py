@@ -7,6 +7,7 @@ whether the file is still the one that was planned, `erase` erases.
 2. *Trigger* with its path. After `plan`, the run waits: *Required Actions* shows what would be erased.
 3. *Approve*, or *Reject*: then the rest is skipped, and nothing was touched. After 14 days without an answer the run
    fails, and nothing was touched.
+   Other requests do not wait for the answer.
 4. `<request>.report.md`, beside the request, tells the plan until then; at the end it is the answer for the person
    who asked. A plan made again leaves the answer as it is.
 
@@ -76,7 +77,12 @@ with DAG(
     "speechlake_erase",
     schedule=None,
     params={"request": Param(type="string", pattern="^/", description="Absolute path of the request file.")},
-    **common(__doc__, late_after=ANSWER_WITHIN + timedelta(days=1)),
+    **common(
+        __doc__,
+        late_after=ANSWER_WITHIN + timedelta(days=1),
+        # One request does not wait for the answer to another; their erasures do, one by one.
+        max_active_runs=16,
+    ),
 ):
     # Every try reads the file anew: it reads what was approved, or ends.
     erasure = ("--lake", LAKE, "--request", REQUEST, "--sha256", NOTED, REPORT)
@@ -92,5 +98,12 @@ with DAG(
             retries=0,
         ),
         unchanged(REQUEST, planned),
-        submit("erase-speakers", *erasure, *WAIT, task_id="erase", outlets=[ERASED]),
+        submit(
+            "erase-speakers",
+            *erasure,
+            *WAIT,
+            task_id="erase",
+            outlets=[ERASED],
+            max_active_tis_per_dag=1,
+        ),
     )

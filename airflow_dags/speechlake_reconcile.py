@@ -10,7 +10,9 @@ being there, say, is complete where its tables are: no table tells of that, the 
 **When it fails**:
 
 * `status` ended with 2: the lake or `corpora.yaml` is not where the Variables say;
-* `start` says that a DAG is paused: unpause `speechlake_corpus`, and *Clear* the task.
+* `start` says that a DAG is paused: unpause `speechlake_corpus`, and *Clear* the task;
+* the run that it started failed: *Clear* what failed in that run of `speechlake_corpus`, or trigger a new one. To
+  clear `start` does nothing: it finds the run that is there.
 
 A corpus that turns up here every day fails every night: see the runs of `speechlake_corpus` whose id begins with
 `reconcile`.

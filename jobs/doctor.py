@@ -1,8 +1,9 @@
 """Doctor: is this machine, and a lake, in order, and what is to be mended?
 
 One line per check: Python, Java, Spark, Delta's jars, packages, memory, disk, devices, models by their
-sha256, clock; with a lake also its tables against their contracts, their files, locks, and what kills left.
-Starts no Spark, writes nothing, and works where Java is missing. Ends with 2 where anything is to be mended.
+sha256, clock; with a lake also its version, its tables against their contracts, their files, locks, and what
+kills left. Starts no Spark, writes nothing, and works where Java is missing. Ends with 2 where anything is to be
+mended.
 
     spark-submit jobs/doctor.py --lake s3a://corpus/lake
 """

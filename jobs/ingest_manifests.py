@@ -24,6 +24,8 @@ from speechlake.manifests.ingest import IngestResult, ingest
 from speechlake.progress import Progress
 
 NAME = "ingest-manifests"
+# What a corpus may be without.
+OPTIONAL = ("licence", "language", "speaker_namespace")
 WRITES = ("corpora", "recordings", "utterances", "transcripts", "repeats", "quarantine", "manifests")
 
 
@@ -39,9 +41,9 @@ def arguments() -> argparse.ArgumentParser:
         metavar="[NAME=]URI",
         help="where the audio lies; repeatable",
     )
-    made.add_argument("--licence", help="licence identifier, e.g. CC-BY-4.0")
-    made.add_argument("--language", help="default language of lines that name none")
-    made.add_argument("--speaker-namespace", help="prefix of speaker ids; default the corpus")
+    made.add_argument("--licence", help="licence identifier, e.g. CC-BY-4.0; '' takes it back")
+    made.add_argument("--language", help="default language of lines that name none; '' takes it back")
+    made.add_argument("--speaker-namespace", help="prefix of speaker ids; default the corpus, as is ''")
     made.add_argument(
         "--single-speaker",
         action=argparse.BooleanOptionalAction,
@@ -56,7 +58,9 @@ def arguments() -> argparse.ArgumentParser:
         help="source: source_id is part of the id; default interval for a new corpus",
     )
     made.add_argument(
-        "--text-tag", action="append", help="what the texts are, e.g. read, prompts; repeatable"
+        "--text-tag",
+        action="append",
+        help="what the texts are, e.g. read, prompts; repeatable; '' alone takes all back",
     )
     made.add_argument("--role", choices=("training", "evaluation"), help="default training for a new corpus")
     made.add_argument("--max-reject", type=float, default=0.05, help="share of lines that may be refused")
@@ -87,6 +91,11 @@ def arguments() -> argparse.ArgumentParser:
 def corpus_of(parsed: argparse.Namespace) -> Corpus:
     """The corpus that the arguments declare; UsageError where they contradict each other."""
     said = {name: getattr(parsed, "text_tag" if name == "text_tags" else name) for name in KEPT}
+    said = {name: value for name, value in said.items() if value is not None}
+    # An empty one takes back what the lake remembers, as null does in `corpora.yaml`.
+    said |= {name: None for name in OPTIONAL if said.get(name) == ""}
+    if said.get("text_tags") == [""]:
+        said["text_tags"] = []
     return make_corpus(
         name=parsed.corpus,
         sources=tuple(parsed.source),
@@ -97,7 +106,7 @@ def corpus_of(parsed: argparse.Namespace) -> Corpus:
         suffix=parsed.suffix,
         relative_to=parsed.relative_to,
         quoting=parsed.quoting,
-        **{name: value for name, value in said.items() if value is not None},
+        **said,
     )
 
 

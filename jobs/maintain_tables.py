@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from speechlake import job
 from speechlake.commits import conflicts
+from speechlake.damage import damage_of
 from speechlake.errors import Conflict, SpeechlakeError, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
@@ -37,6 +38,8 @@ RETENTION_S = 7.0 * UNITS_S["d"]
 # Readers hold no locks; on object stores nor do jobs.
 LEAST_LOCAL_S = 1.0 * UNITS_S["h"]
 LEAST_ELSEWHERE_S = 1.0 * UNITS_S["d"]
+# Exit codes of what no other try mends.
+PERMANENT = (2, 3)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -61,7 +64,19 @@ class _Done:
     counts: Counter[str] = field(default_factory=Counter)
     tables: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     left: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    # (what failed, in words for whoever must mend it; None where there are none).
+    failed: list[tuple[str, SpeechlakeError | None]] = field(default_factory=list)
+
+    def refusal(self) -> SpeechlakeError | None:
+        """What the command ends with; an error that a person must mend only where no other try helps any of them."""
+        if not self.failed:
+            return None
+        told = f"upkeep of {', '.join(sorted({about for about, _ in self.failed}))} failed, all else is done"
+        permanent = [error for _, error in self.failed if error is not None and error.exit_code in PERMANENT]
+        if len(permanent) < len(self.failed):
+            hint = "Look at what was said of it above; `speechlake verify-release` checks a release."
+            return SpeechlakeError(told, hint=hint)
+        return type(permanent[0])(f"{told}: {permanent[0].message}", hint=permanent[0].hint)
 
 
 def run(lake: Lake, *, retention_s: float = RETENTION_S, wait_s: float = 0.0, progress: Progress) -> Report:
@@ -78,19 +93,14 @@ def run(lake: Lake, *, retention_s: float = RETENTION_S, wait_s: float = 0.0, pr
                 _work_off(hold, table_step(upkeep, name), done, progress, table=name)
         worked = any(done.counts.values())
         this.counts = {name: n for name, n in sorted(done.counts.items()) if n}
+        refusal = done.refusal()
         if worked:
-            this.finish(hold, "SpeechlakeError" if done.failed else "done")
+            this.finish(hold, type(refusal).__name__ if refusal else "done")
     left = [*upkeep.left, *done.left]
     for reason in left:
         progress.say(reason)
     unchanged = len(names) - len(done.tables)
     counts = {**this.counts, "left": len(left), "unchanged": unchanged, "tables": dict(done.tables)}
-    refusal = None
-    if done.failed:
-        refusal = SpeechlakeError(
-            f"upkeep of {', '.join(sorted(set(done.failed)))} failed, all else is done",
-            hint="Look at what was said of it above; `speechlake verify-release` checks a release.",
-        )
     if not (worked or done.failed):
         progress.say("nothing to do")
     outcome = "failed" if done.failed else "done" if worked else "nothing to do"
@@ -111,11 +121,14 @@ def _work_off(
             progress.say(told)
             if table:
                 done.tables[table].append(f"{work.step}: {_told(counts)}")
-    except others_write as error:
-        done.left.append(f"{about} is left to the next upkeep: {str(error).splitlines()[0]}")
     except Exception as error:
-        progress.say(f"{about}: {type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}")
-        done.failed.append(about)
+        ours = error if isinstance(error, SpeechlakeError) else damage_of(hold.lake, error)
+        if isinstance(ours or error, others_write):
+            done.left.append(f"{about} is left to the next upkeep: {str(ours or error).splitlines()[0]}")
+            return
+        said = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+        progress.say(f"{about}: {ours or said}")
+        done.failed.append((about, ours))
         if table:
             done.tables[table].append("failed")
 

@@ -1,4 +1,4 @@
-"""Repair table: files that a table's log names and that are not there are forgotten, so that it can be read again.
+"""Repair table: files that a table's log names and that are gone or cut short are forgotten, so that it can be read again.
 
 For a file that was removed by hand, or lost, and of which there is no copy. Its rows are gone; what jobs parse,
 measure or compute, the same commands make again. Rows of releases they make again only while the same policy
@@ -14,11 +14,14 @@ import sys
 from collections.abc import Sequence
 
 from speechlake import job
+from speechlake.config import near
+from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.lost_files import forget_files, lost_files
 from speechlake.progress import Progress
+from speechlake.schemas import TABLES
 
 NAME = "repair-table"
 
@@ -35,7 +38,9 @@ def arguments() -> argparse.ArgumentParser:
 def run(
     lake: Lake, tables: Sequence[str], *, plan: bool = False, wait_s: float = 0.0, progress: Progress
 ) -> Report:
-    """Forget the missing files of `tables`, or of all, and count them by table."""
+    """Forget the missing files of `tables`, or of all, and count them by table; UsageError for one that is none."""
+    for name in tables:
+        _require(lake, name)
     counts: dict[str, int] = {}
     this = Run(NAME, "lake", {"tables": sorted(tables)})
     with lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
@@ -44,14 +49,25 @@ def run(
             if missing and not plan:
                 forget_files(hold, name, set(missing))
             for file in missing:
-                progress.say(f"{name}: {file} is not there" + ("" if plan else ", and forgotten"))
+                progress.say(f"{name}: {file} is gone or cut short" + ("" if plan else ", and forgotten"))
             counts |= {name: len(missing)} if missing else {}
         if counts and not plan:
             this.counts = {"files_missing": sum(counts.values())}
             this.finish(hold)
-    outcome = "done" if counts and not plan else "nothing to do"
-    following = f"the commands that write {', '.join(counts)}, once more" if counts else None
+    outcome = "nothing to do" if not counts else "planned" if plan else "done"
+    following = None
+    if counts:
+        same = f"speechlake repair-table --lake {lake.root} {' '.join(counts)}"
+        following = same if plan else f"the commands that write {', '.join(counts)}, once more"
     return Report(NAME, outcome, this.run_id, {"files_missing": counts}, following)
+
+
+def _require(lake: Lake, name: str) -> None:
+    if name not in TABLES:
+        hint = near(name, TABLES)
+        raise UsageError(f"there is no table {name!r}", hint=hint[0].upper() + hint[1:])
+    if not lake.exists(name):
+        raise UsageError(f"table {name!r} was never written in {lake.root}", hint="Check --lake.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

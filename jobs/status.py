@@ -3,7 +3,7 @@
 Current is what the profile names, as in views and policies, and what runs by default. Whether an utterance
 lacks a measurement is the plan's own question, so that what stands here is what `extract-signals` would do.
 The last line lists as `incomplete` each corpus that lacks anything of what runs by default, or of --extractor: missing,
-stale or to be tried again; as `refused` each with a manifest that was refused. Both are of --corpora and of the
+stale or to be tried again; or all of whose audio is missing; as `refused` each with a manifest that was refused. Both are of --corpora and of the
 sources named there where that is given, else of the lake, without what was erased. Reads tables only; needs no model and no audio.
 
     spark-submit --py-files dist/speechlake.zip jobs/status.py --lake s3a://corpus/lake --corpora corpora.yaml
@@ -79,8 +79,10 @@ class Standing:
         )
 
     def is_complete(self, named: Sequence[str]) -> bool:
-        """False where nothing was ever accepted, or anything is missing, stale or to be tried again."""
+        """False where nothing was ever accepted, no audio is there, or anything is missing, stale or to be tried again."""
         if self.ingested is None or self.ingested["manifests"] <= self.ingested["refused"]:
+            return False
+        if 0 < self.ingested["recordings"] == self.ingested["audio_missing"]:
             return False
         return not any(self.open_of(row, named) for row in self.extractors)
 

@@ -36,7 +36,7 @@ def disk_full(said: str) -> DiskFull | None:
 def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
     """TableDamaged or DiskFull, where that is what `error` comes down to; None for anything else.
 
-    Conflict where the file is gone and the newest version of its table does without it.
+    Conflict where the file is gone and the newest version of its table does without it, or the log read anew.
     """
     said = "\n".join(_told(error))
     full = disk_full(said)
@@ -56,8 +56,8 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
         )
     return TableDamaged(
         f"table {table!r} in {lake.root} cannot be read at version {_version(lake, table)}: {file} is gone or damaged",
-        hint=f"Put the file back from a copy, or let the table forget it: speechlake repair-table --lake "
-        f"{lake.root} {table}; {PAGE} says what the next runs make again.",
+        hint=f"Put the file back from a copy. Where there is none, move it away if it is there, and let the table "
+        f"forget it: speechlake repair-table --lake {lake.root} {table}; {PAGE} says what the next runs make again.",
     )
 
 
@@ -85,12 +85,19 @@ def causes_in_java(error: Exception) -> Iterator[Any]:
 
 
 def _is_let_go(lake: Lake, table: str, file: str) -> bool:
-    """True for a data file that the table's newest version does not name: others wrote it anew, and upkeep deleted it."""
+    """True for a file that the table's newest version does without: others wrote it anew, and upkeep deleted it, or an
+    erasure began the log anew."""
     from speechlake.table_files import stored_files
 
-    if file.startswith("_"):
-        return False
     try:
+        if file.startswith("_delta_log/"):
+            # What this process remembers of the log names the file.
+            jvm: Any = lake.spark._jvm
+            jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+            stored_files(lake, table).count()
+            return True
+        if file.startswith("_"):
+            return False
         # Names of data files hold nothing that a filter's text could take for its end.
         return stored_files(lake, table).where(f"file = '{file.rpartition('/')[2]}'").isEmpty()
     except Exception:  # the log itself is what is damaged

@@ -20,6 +20,7 @@
     +-- ChunkFailed                 5  nearly all clips failed: worth trying again once device or store works
     +-- NoSpark                     5  worth trying again once the cluster answers
     +-- NoStore                     5  worth trying again once the store answers
+    +-- NoHub                       5  worth trying again once the hub of models answers
 
 Every message names the table, key, file or field, what was found, what was expected, what to do.
 """
@@ -119,6 +120,10 @@ class NoSpark(SpeechlakeError):
 
 class NoStore(SpeechlakeError):
     """The store of a lake does not answer, or says that it cannot at the moment."""
+
+
+class NoHub(SpeechlakeError):
+    """The hub that has a model does not answer, or says that it cannot at the moment."""
 
 
 class AudioChanged(SpeechlakeError):

@@ -6,6 +6,7 @@ A lake without markers is new, or from before there was a number; of that one, e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from speechlake import __version__
@@ -23,7 +24,11 @@ UNNUMBERED = 1
 
 def version_of(lake: Lake) -> int | None:
     """The version that the lake was brought to; None where nothing says."""
-    names = [entry.name for entry in lake.files.entries(f"{lake.root}/{FOLDER}")]
+    return newest([entry.name for entry in lake.files.entries(f"{lake.root}/{FOLDER}")])
+
+
+def newest(names: Iterable[str]) -> int | None:
+    """The highest version among names of markers; None where there is none."""
     return max((int(name) for name in names if name.isdigit()), default=None)
 
 
@@ -40,15 +45,21 @@ def mark_new(lake: Lake) -> None:
 
 def check_version(lake: Lake) -> None:
     """LakeMismatch unless this code may read and write the lake."""
-    found = version_of(lake)
+    found = mismatch(lake.root, version_of(lake))
+    if found is not None:
+        raise found
+
+
+def mismatch(root: str, found: int | None) -> LakeMismatch | None:
+    """What keeps this code off the lake at `root`, whose version is `found`; None where nothing does."""
     if found is None or found == CONTRACT:
-        return
+        return None
     if found > CONTRACT:
-        raise LakeMismatch(
-            f"the lake {lake.root} has contract version {found}, speechlake {__version__} knows {CONTRACT}",
+        return LakeMismatch(
+            f"the lake {root} has contract version {found}, speechlake {__version__} knows {CONTRACT}",
             hint="Install the version of speechlake that upgraded it; a lake is never brought back.",
         )
-    raise LakeMismatch(
-        f"the lake {lake.root} has contract version {found}, speechlake {__version__} needs {CONTRACT}",
-        hint=f"Run `speechlake upgrade-lake --lake {lake.root}` (--plan shows what it would do).",
+    return LakeMismatch(
+        f"the lake {root} has contract version {found}, speechlake {__version__} needs {CONTRACT}",
+        hint=f"Run `speechlake upgrade-lake --lake {root}` (--plan shows what it would do).",
     )

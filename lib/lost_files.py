@@ -1,4 +1,4 @@
-"""Data files that a table's log names and that are not there any more: found, and forgotten.
+"""Data files that a table's log names and that are not there any more, or cut short: found, and forgotten.
 
 With `lake` and `hold` one of the few modules that touch Delta.
 """
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def lost_files(lake: Lake, name: str) -> list[str]:
-    """Data files that the newest version of the table names and that are not there, sorted."""
-    lost = stored_files(lake, name).join(listed_files(lake, name), on="file", how="left_anti")
+    """Data files that the newest version of the table names and that are not there at their full size, sorted."""
+    lost = stored_files(lake, name).join(listed_files(lake, name), on=["file", "bytes"], how="left_anti")
     return sorted(row.path for row in lost.select("path").collect())
 
 

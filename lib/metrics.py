@@ -107,7 +107,7 @@ class MetricsFile:
                 before = found.get((name, labels), 0.0) if METRICS[name].kind == "counter" else 0.0
                 found[name, labels] = before + value
             made = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-            made.write_text(text_of(found), encoding="utf-8")
+            made.write_bytes(text_of(found).encode("utf-8"))
             made.chmod(0o644)  # node-exporter runs as somebody else
             made.replace(self._path)
 
@@ -115,7 +115,8 @@ class MetricsFile:
         if not self._path.exists():
             return {}
         try:
-            return samples_of(self._path.read_text(encoding="utf-8"))
+            # Not as text, of which Python takes a carriage return for the end of a line.
+            return samples_of(self._path.read_bytes().decode("utf-8"))
         except ValueError as error:
             raise UsageError(
                 f"--metrics-file {self._path} holds what speechlake did not write: {error}",

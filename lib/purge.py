@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from speechlake.commits import commit_info, session_settings
+from speechlake.table_files import listed_files, stored_files
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -40,6 +41,7 @@ def forget_history(hold: Hold, name: str) -> None:
         return
     with hold.table_lock(name), session_settings(lake.spark, {CHECK: "false"}), _nothing_retained(lake, name):
         DeltaTable.forPath(lake.spark, lake.path(name)).vacuum(0)
+        _drop_unnamed(lake, name)
         version = _checkpointed(lake, name)
         _drop_log_before(lake, name, version)
 
@@ -50,6 +52,14 @@ def drop_partitions(hold: Hold, name: str, column: str, values: set[str]) -> Non
     for folder in lake.files.folders(lake.path(name)):
         if folder in {f"{column}={value}" for value in values}:
             lake.files.delete(f"{lake.path(name)}/{folder}")
+
+
+def _drop_unnamed(lake: Lake, name: str) -> None:
+    """Delete what VACUUM leaves because its time is ahead: a clock was set back, or a share has another."""
+    named = stored_files(lake, name).select("file")
+    left = listed_files(lake, name).join(named, on="file", how="left_anti")
+    for row in left.select("path").collect():
+        lake.files.delete(row.path)
 
 
 def _is_new(lake: Lake, name: str) -> bool:

@@ -73,12 +73,14 @@ def stored_files(lake: Lake, name: str) -> DataFrame:
 
 
 def listed_files(lake: Lake, name: str) -> DataFrame:
-    """The files that lie beneath the table, hidden ones and the log left out: `file` (its name), `bytes`, `modified_ms`."""
+    """The files that lie beneath the table, hidden ones and the log left out: `path` (a URI), `file` (its name), `bytes`,
+    `modified_ms`."""
     from pyspark.sql import functions as F
 
     # Only places and sizes are read: Spark lists the folder in parallel.
     reader = lake.spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     return reader.load(as_is(lake.path(name))).select(
+        "path",
         F.element_at(F.split("path", "/"), -1).alias("file"),
         F.col("length").alias("bytes"),
         F.unix_millis("modificationTime").alias("modified_ms"),

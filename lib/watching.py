@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from speechlake.ledger import Run
     from speechlake.signals.commit import Measured
 
+# What is typed as a corpus may be anything; a label is what a corpus may be called.
+CORPUS = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # The file of this process, where one is named: a process runs one command.
 _files: list[MetricsFile] = []
 
@@ -61,7 +64,7 @@ def begin(parsed: argparse.Namespace) -> None:
 
 def command_ended(job: str, corpus: str | None, outcome: str, code: int, seconds: float) -> None:
     """A command ended. Errors that nobody foresaw count as one outcome, so that there are few."""
-    here = (job, corpus or "")
+    here = (job, corpus if corpus and CORPUS.fullmatch(corpus) else "")
     unforeseen = code == SpeechlakeError.exit_code and outcome not in ("interrupted", *_our_errors())
     how = (*here, "internal error" if unforeseen else outcome)
     _write(
@@ -114,7 +117,7 @@ def _write(changes: Iterable[tuple[str, tuple[str, ...], float]]) -> None:
     for file in _files:
         try:
             file.update(changes)
-        except (OSError, SpeechlakeError) as error:
+        except (OSError, ValueError, SpeechlakeError) as error:
             logs.say(f"metrics are not written: {error}", "WARNING")
 
 

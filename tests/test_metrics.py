@@ -149,6 +149,29 @@ def test_a_command_is_counted_by_how_it_ended(file, run, call, outcome, code):
     assert found["command_last_end_timestamp_seconds", "try", "calls", outcome] > 1.7e9
 
 
+@pytest.mark.parametrize("typed", ["calls\r", "Calls", "a b", "\udcff"])
+def test_what_is_typed_as_a_corpus_and_is_no_name_of_one_is_no_label(file, run, typed):
+    for _ in range(2):
+        assert run(lambda: Report("try"), "--corpus", typed) == 0
+    assert samples(file)["commands_total", "try", "", "done"] == 2.0
+
+
+@pytest.mark.parametrize("scope", ["a\rb", "a\u2028b", "a\x0cb"])
+def test_a_label_with_an_end_of_line_is_read_again(file, scope):
+    for _ in range(2):
+        MetricsFile(file).update([(CHUNKS, ("j", scope), 1)])
+    assert samples_of(file.read_bytes().decode()) == {(CHUNKS, ("j", scope)): 2.0}
+
+
+def test_a_label_that_cannot_be_written_is_a_warning(file, run, capsys):
+    def call() -> Report:
+        watching.chunk_ended("extract-signals", "\udcff", Measured())
+        return Report("try")
+
+    assert run(call) == 0
+    assert "metrics are not written" in capsys.readouterr().err
+
+
 def test_the_environment_names_the_file_too(file, monkeypatch):
     monkeypatch.setattr(job, "open_lake", lambda root, app: root)
     monkeypatch.setenv(FILE, str(file))

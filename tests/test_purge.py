@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +66,14 @@ def test_what_was_deleted_is_in_no_file_of_the_table(deleted: Lake, rows: Callab
     with again.hold("fill", "lake", "r3") as hold:
         assert hold.append_missing("utterances", rows(UTTERANCES, ("new", {"corpus": "c"}))) == 1
     assert again.read("utterances").count() == 2
+
+
+def test_a_file_whose_time_is_ahead_of_the_clock_goes_too(deleted: Lake) -> None:
+    for file in Path(deleted.root, "utterances").rglob("*.parquet"):
+        os.utime(file, (time.time() + 7200,) * 2)
+    forget(deleted)
+    assert found(deleted, "gone-one") == set()
+    assert [row.utterance_id for row in deleted.read("utterances").collect()] == ["kept-one"]
 
 
 @pytest.mark.long

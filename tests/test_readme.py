@@ -218,3 +218,16 @@ def test_the_nightly_script_tries_again_what_may_end_otherwise_and_pauses_betwee
     pauses = ["sleep 0", "sleep 60", "sleep 600", "sleep 3600"][:tries]
     assert told.read_text().split("\n")[:-1] == [line for pause in pauses for line in (pause, "try")]
     assert done.returncode == ended
+
+
+def test_the_nightly_script_finds_the_models_and_the_java_of_set_up(tmp_path: Path) -> None:
+    (script,) = [text for text in blocks(ROOT / "docs" / "running.md", "sh") if "nightly" in text]
+    here = tmp_path / "speechlake"
+    program = here / ".venv" / "bin" / "speechlake"
+    for folder in (program.parent, here / "build" / "java"):
+        folder.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$SPEECHLAKE_CACHE $JAVA_HOME"\n')
+    program.chmod(0o755)
+    script = script.replace("/srv/", f"{tmp_path}/")
+    subprocess.run(["sh", "-c", script], env={"PATH": os.defpath}, check=True)
+    assert (tmp_path / "nightly.jsonl").read_text() == f"{here}/build/cache {here}/build/java\n"

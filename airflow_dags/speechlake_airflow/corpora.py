@@ -22,12 +22,16 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
         # What the file leaves out of these, the lake remembers: a default would take it back.
         declared = {name: getattr(corpus, name) for name in KEPT if name in corpus.model_fields_set}
         single = declared.pop("single_speaker", None)
-        tags = declared.pop("text_tags", ())
+        tags = (declared.pop("text_tags") or ("",)) if "text_tags" in declared else ()
         said: list[tuple[str, Any]] = [
             ("--corpus", corpus.name),
             ("--format", corpus.format),
             *(("--audio-root", f"{name}={uri}") for name, uri in corpus.roots.items()),
-            *((f"--{name.replace('_', '-')}", value) for name, value in declared.items()),
+            # Null takes back what the lake remembers, as an empty flag does.
+            *(
+                (f"--{name.replace('_', '-')}", "" if value is None else value)
+                for name, value in declared.items()
+            ),
             *(("--text-tag", tag) for tag in tags),
             ("--max-reject", corpus.max_reject),
             *(("--column", f"{role}={name}") for role, name in corpus.columns.items()),

@@ -8,14 +8,14 @@ from speechlake.health.finding import Finding, Patient, look
 from speechlake.health.holders import locks, stages
 from speechlake.health.machine import clock, devices, disk, memory
 from speechlake.health.software import delta, java, packages, python, spark
-from speechlake.health.stored import files, tables
+from speechlake.health.stored import files, tables, version
 from speechlake.health.weights import models
 
 Check = Callable[[Patient], Finding]
 
 CHECKS: tuple[Check, ...] = (python, java, spark, delta, packages, memory, disk, devices, models, clock)
 # Only where a lake is named.
-LAKE_CHECKS: tuple[Check, ...] = (tables, files, locks, stages)
+LAKE_CHECKS: tuple[Check, ...] = (version, tables, files, locks, stages)
 
 
 def examined(patient: Patient) -> Iterator[Finding]:

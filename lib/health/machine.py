@@ -38,15 +38,19 @@ def memory(_: Patient) -> Finding:
 
 
 def devices(_: Patient) -> Finding:
-    """Accelerators that CTranslate2 sees; none is fine, unless the machine has one."""
+    """Accelerators that CTranslate2 sees, and can be used; none is fine, unless the machine has one."""
     try:
-        from speechlake.signals.devices import device_count
+        from speechlake.signals.devices import device_count, lacking_for_cuda
 
         count = device_count()
     except (ImportError, OSError, RuntimeError) as error:
         return mend(
             "devices", f"ctranslate2 does not load: {error}", "pip install -c constraints.txt ctranslate2"
         )
+    lacking = lacking_for_cuda() if count else None
+    if lacking:
+        fix = "For torch: make setup-torch. To measure on CPUs: --device cpu, and an empty CUDA_VISIBLE_DEVICES."
+        return mend("devices", f"{count} CUDA device(s), but models would run on CPUs: {lacking}", fix)
     if count:
         return fine("devices", f"{count} CUDA device(s)")
     if Path("/dev/nvidia0").exists():

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from speechlake.health.finding import Finding, Patient, fine, look, mend, together
 from speechlake.lake import PROPERTIES
+from speechlake.lake_version import FOLDER, mismatch, newest
 from speechlake.schemas import TABLES, Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 OTHER_VERSION = "Install the version of speechlake that wrote this lake, or open another lake."
+
+
+def version(patient: Patient) -> Finding:
+    """Whether this code may read and write a lake of that version; every job asks the same."""
+    from speechlake.manifests.places import entries
+
+    root = str(patient.folder or patient.lake).rstrip("/")
+    try:
+        found = newest(os.fsdecode(entry.name) for entry in entries(f"{root}/{FOLDER}"))
+    except FileNotFoundError:
+        found = None
+    wrong = mismatch(root, found)
+    if wrong is not None:
+        return mend("version", wrong.message, wrong.hint or "")
+    return fine("version", "none is noted" if found is None else f"contract version {found}")
 
 
 def tables(patient: Patient) -> Finding:
@@ -37,7 +54,7 @@ def tables(patient: Patient) -> Finding:
 
 
 def files(patient: Patient) -> Finding:
-    """Whether the files that the newest versions name are there. Looked at on this machine's disks only."""
+    """Whether the files that the newest versions name are there, at their full size. On this machine's disks only."""
     if patient.folder is None:
         return fine("files", "not looked at on an object store")
     found, count = [], 0
@@ -47,20 +64,28 @@ def files(patient: Patient) -> Finding:
         except Exception:
             continue  # `tables` says so
         uris = table.file_uris() if table is not None else []
-        gone = [uri for uri in uris if not _is_there(uri.removeprefix("file://"))]
+        sizes = _sizes(table) if table is not None else {}
+        gone = [uri for uri in uris if not _is_whole(uri.removeprefix("file://"), sizes)]
         count += len(uris)
         if table is not None and gone:
-            told = (
-                f"{name} at version {table.version()} lacks {len(gone)} of {len(uris)} files, {gone[0]} first"
-            )
+            told = f"{name} at version {table.version()} lacks {len(gone)} of {len(uris)} files, or parts of them, {gone[0]} first"
             fix = f"Put them back. Where there is no copy, `speechlake repair-table {name}` forgets them; docs/reliability.md."
             found.append(mend("files", told, fix))
     return together("files", found, f"{count} data files are there")
 
 
-def _is_there(path: str) -> bool:
+def _sizes(table: DeltaTable) -> dict[str, int]:
+    """Bytes of the table's files by their names, as its log says."""
+    import pyarrow as pa
+
+    actions = pa.table(table.get_add_actions(flatten=True)).select(["path", "size_bytes"]).to_pylist()
+    return {each["path"].rpartition("/")[2]: each["size_bytes"] for each in actions}
+
+
+def _is_whole(path: str, sizes: Mapping[str, int]) -> bool:
     # Names of partitions are escaped in the log, and so on disk or not, by who wrote them.
-    return Path(path).exists() or Path(unquote(path)).exists()
+    there = next((each for each in (Path(path), Path(unquote(path))) if each.exists()), None)
+    return there is not None and there.stat().st_size == sizes.get(there.name)
 
 
 def opened(patient: Patient, name: str) -> DeltaTable | None:

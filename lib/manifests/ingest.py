@@ -27,6 +27,7 @@ from speechlake.manifests.declared import (
 from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
+from speechlake.manifests.roots import require_files
 from speechlake.manifests.table_rows import relisted_recordings
 from speechlake.manifests.versions import doubtful, newest_manifests, parser_at, same_version
 from speechlake.staging import Stage
@@ -75,6 +76,9 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
         {r["name"]: r["uri"] for r in row["roots"]}, {r["name"]: r["former_uris"] for r in row["roots"]}
     )
     listing = _staged_listing(hold, row)
+    seen = _count_listing(listing, result)
+    if known:
+        require_files(lake, row, seen)
     newest = newest_manifests(lake, corpus.name)
     there = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result), newest)
     versions = manifests_left(lake, corpus.name, there)
@@ -101,10 +105,10 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
             result.ingested.rows_written += upsert_corpus(hold, row, known)
         if known:
             result.relisted = _commit_listing(hold, listing)
-        result.missing = lake.read("recordings").where(_missing(corpus.name)).count()
+        missing = f"corpus = '{corpus.name}' AND state = 'missing' AND retired_in IS NULL"
+        result.missing = lake.read("recordings").where(missing).count()
         if corpus.single_speaker:
             result.speakers = sum(found.speakers for found in several_speakers(lake, [corpus.name]).collect())
-    _count_listing(listing, result)
     result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
     return result
@@ -251,8 +255,8 @@ def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
     return hold.lake.spark.read.schema(LISTING_DDL).parquet(as_is(path))
 
 
-def _count_listing(listing: DataFrame, result: IngestResult) -> None:
-    """Files found, and places that no table can name or nobody can look at, with the first of these."""
+def _count_listing(listing: DataFrame, result: IngestResult) -> set[str]:
+    """Count files, and places that no table can name or nobody can look at; names of the roots with any of them."""
     from pyspark.sql import functions as F
 
     odd = F.col("problem").isNotNull()
@@ -260,10 +264,12 @@ def _count_listing(listing: DataFrame, result: IngestResult) -> None:
         F.count_if(~odd).alias("files"),
         F.count_if(odd).alias("problems"),
         F.min(F.when(odd, F.struct("root", "detail", "problem"))).alias("first"),
+        F.collect_set("root").alias("roots"),
     ).collect()[0]
     result.listed, result.unlisted = counted.files, counted.problems
     if counted.first:
         result.first_unlisted = f"{counted.first.root}:{counted.first.detail!r} ({counted.first.problem})"
+    return set(counted.roots)
 
 
 def _commit_listing(hold: Hold, listing: DataFrame) -> int:
@@ -276,10 +282,6 @@ def drop_listing(hold: Hold) -> None:
     """Delete the listing of this scope, and the channels that were counted by it; every run makes them anew."""
     for kind in ("listing", "channels"):
         hold.staging.drop_scratch(kind, hold.run_id)
-
-
-def _missing(corpus: str) -> str:
-    return f"corpus = '{corpus}' AND state = 'missing' AND retired_in IS NULL"
 
 
 def _refusal(hold: Hold, corpus: Corpus, newest: Mapping[str, Any]) -> SpeechlakeError | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Container, Mapping
+from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
 
@@ -30,3 +31,26 @@ def require_roots(lake: Lake, corpus: str) -> None:
                 f"root {name} of corpus {corpus} is not there: {uri}",
                 hint=f"Mount it, or say where it is now: speechlake ingest-manifests … --audio-root {name}=URI",
             )
+
+
+def require_files(lake: Lake, row: Mapping[str, Any], seen: Container[str]) -> None:
+    """UsageError where a root under which audio was present is empty, as the place of an absent mount is.
+
+    `row` is the corpus's of `corpora`, `seen` the names of the roots of which the listing says anything.
+    """
+    from pyspark.sql import functions as F
+
+    empty = {root["name"]: root["uri"] for root in row["roots"] if root["name"] not in seen}
+    if not empty:
+        return
+    corpus = row["corpus"]
+    present = lake.read("recordings").where(
+        f"corpus = '{corpus}' AND state = 'present' AND retired_in IS NULL"
+    )
+    had = present.where(F.col("root").isin(*empty)).select(F.min("root")).collect()[0][0]
+    if had is not None:
+        raise UsageError(
+            f"root {had} of corpus {corpus} is empty, and its audio was there: {empty[had]}",
+            hint=f"Mount it, or say where it is now: speechlake ingest-manifests … --audio-root {had}=URI. "
+            "If the audio was deleted on purpose, leave a file there, such as a note: then it is missing.",
+        )

@@ -173,6 +173,7 @@ corpora:
     segment: true
   - {name: nothing, sources: [x]}
   - {name: several, sources: [x], single_speaker: false, role: training}
+  - {name: taken-back, sources: [x], licence: null, language: null, speaker_namespace: null, text_tags: []}
 """
 
 ROUND_TRIP = """

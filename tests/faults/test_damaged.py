@@ -18,6 +18,7 @@ from speechlake.damage import damage_of
 from speechlake.errors import Conflict, DiskFull, TableDamaged
 from speechlake.jobs import repair_table, sql
 from speechlake.lake import Lake
+from speechlake.lost_files import lost_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -118,6 +119,14 @@ def test_repair_says_what_is_missing_and_forgets_it(small: Lake) -> None:
     assert (done.outcome, done.counts) == ("done", planned.counts)
     assert small.read("transcripts").collect() == []
     assert repair_table.run(small, [], progress=QUIET).outcome == "nothing to do"
+
+
+def test_a_file_that_is_cut_short_is_forgotten_as_one_that_is_gone(small: Lake) -> None:
+    (cut, *_) = data_files(small, "transcripts")
+    cut.write_bytes(cut.read_bytes()[:-1])
+    assert [Path(file).name for file in lost_files(small, "transcripts")] == [cut.name]
+    assert repair_table.run(small, ["transcripts"], progress=QUIET).outcome == "done"
+    small.read("transcripts").collect()
 
 
 @pytest.mark.long

@@ -16,6 +16,7 @@ from speechlake.health import examined, machine, software, weights
 from speechlake.health.finding import Finding, Patient, fine, look, mend, together
 from speechlake.jobs import doctor
 from speechlake.models import here
+from speechlake.signals import devices
 from speechlake.terminal import console
 
 ANYWHERE = Patient()
@@ -129,6 +130,18 @@ def test_a_clock_that_went_back_is_seen_by_the_lakes_newest_commit(monkeypatch, 
     monkeypatch.setattr(machine, "_kept", lambda: True)
     commit_at(tmp_path, time.time() + ahead_s)
     assert machine.clock(Patient(str(tmp_path))).state == state
+
+
+@pytest.mark.parametrize(
+    ("count", "lacking", "state"),
+    [(1, None, "fine"), (1, "torch is not installed", "mend"), (0, "torch", "fine")],
+)
+def test_a_device_that_models_would_not_use_is_to_be_mended(monkeypatch, count, lacking, state):
+    monkeypatch.setattr(devices, "device_count", lambda: count)
+    monkeypatch.setattr(devices, "lacking_for_cuda", lambda: lacking)
+    found = machine.devices(ANYWHERE)
+    assert found.state == state
+    assert ("make setup-torch" in found.fix) == (state == "mend")
 
 
 def test_a_clock_that_nobody_keeps_is_worth_a_look(monkeypatch):

@@ -9,15 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from sample_lake import write_rows
 
 from speechlake.health import examined
 from speechlake.health.finding import Patient
 from speechlake.health.holders import locks, stages
-from speechlake.health.stored import files, tables
+from speechlake.health.stored import files, tables, version
 from speechlake.lake import PROPERTIES
 from speechlake.schemas import CORPORA, Column, Table
+from speechlake.schemas.contract import CONTRACT
 
 HOLDER = """
 import fcntl, sys
@@ -145,6 +148,20 @@ def test_a_data_file_that_was_removed_by_hand_is_told_with_table_and_version(spa
     assert found.found.startswith("corpora at version 0 lacks 1 of 1 files")
 
 
+def test_a_data_file_that_is_cut_short_is_told(tmp_path):
+    write_deltalake(
+        tmp_path / "corpora",
+        pa.table({"corpus": ["calls", "books"], "role": ["training"] * 2}),
+        partition_by=["corpus"],
+    )
+    assert files(Patient(str(tmp_path))).state == "fine"
+    file = next((tmp_path / "corpora").rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1])
+    found = files(Patient(str(tmp_path)))
+    assert found.state == "mend"
+    assert found.found.startswith("corpora at version 0 lacks 1 of 2 files, or parts of them")
+
+
 def test_a_log_that_cannot_be_read_is_told(tmp_path):
     log = tmp_path / "corpora" / "_delta_log"
     log.mkdir(parents=True)
@@ -152,6 +169,23 @@ def test_a_log_that_cannot_be_read_is_told(tmp_path):
     found = tables(Patient(str(tmp_path)))
     assert found.state == "mend"
     assert found.found.startswith("corpora cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("markers", "state", "told"),
+    [
+        ((), "fine", ""),
+        ((1, CONTRACT), "fine", ""),
+        ((CONTRACT, CONTRACT + 1), "mend", "Install the version"),
+        ((CONTRACT - 1,), "mend", "upgrade-lake"),
+    ],
+)
+def test_a_lake_of_another_contract_than_jobs_take_is_to_be_mended(tmp_path, markers, state, told):
+    for marker in markers:
+        (tmp_path / "_contract").mkdir(exist_ok=True)
+        (tmp_path / "_contract" / str(marker)).touch()
+    found = version(Patient(str(tmp_path)))
+    assert (found.state, told in found.fix) == (state, True)
 
 
 def test_a_folder_that_is_no_lake_is_told(tmp_path):

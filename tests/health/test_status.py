@@ -102,9 +102,15 @@ def test_an_extractor_that_is_none_is_a_users_mistake(sample):
 
 def test_an_extractor_beyond_the_default_counts_only_where_it_is_asked_for(sample):
     row = dict.fromkeys(COUNTED, 0) | {"extractor": "events", "utterances": 5, "missing": 3, "measured": 2}
-    accepted = {"manifests": 1, "refused": 0}
+    accepted = {"manifests": 1, "refused": 0, "recordings": 5, "audio_missing": 0}
     assert status.Standing("c", accepted, [row]).is_complete([])
     assert not status.Standing("c", accepted, [row]).is_complete(["events"])
+
+
+@pytest.mark.parametrize(("recordings", "missing", "complete"), [(2, 2, False), (2, 1, True), (0, 0, True)])
+def test_a_corpus_all_of_whose_audio_is_missing_is_incomplete(recordings, missing, complete):
+    found = {"manifests": 1, "refused": 0, "recordings": recordings, "audio_missing": missing}
+    assert status.Standing("c", found, []).is_complete([]) is complete
 
 
 def test_a_lake_that_nothing_measured_lacks_what_runs_by_default(spark, tmp_path):

@@ -56,6 +56,15 @@ def test_the_command_line_says_only_what_is_given() -> None:
     assert said("--text-tag", "read", "--ids", "source") == {"text_tags", "ids"}
 
 
+def test_an_empty_flag_takes_back_what_the_lake_remembers() -> None:
+    flags = ["--licence=", "--language=", "--speaker-namespace=", "--text-tag="]
+    corpus = corpus_of(arguments().parse_args(["--lake", "x", "--corpus", "c", *flags, "m.jsonl"]))
+    known = {"licence": "CC0-1.0", "language": "en", "speaker_namespace": "librivox", "text_tags": ["read"]}
+    others = dict.fromkeys(("single_speaker", "channels", "ids", "role"))
+    found = corpus.with_known(known | others)
+    assert (found.licence, found.language, found.namespace, found.text_tags) == (None, None, "c", ())
+
+
 @pytest.mark.slow
 def test_a_corpus_with_several_known_speakers_is_not_single_whatever_is_declared(
     lake: Lake, tmp_path: Path

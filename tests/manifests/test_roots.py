@@ -73,6 +73,23 @@ def test_a_root_that_moves_into_one_with_recordings_is_refused(lake: Lake, tmp_p
     assert lake.versions() == before
 
 
+@pytest.mark.slow
+def test_an_empty_root_whose_audio_was_there_is_a_mount_that_is_absent(lake: Lake, tmp_path: Path) -> None:
+    audio = wav(tmp_path / "disk" / "a.wav")
+    manifest = write_lines(tmp_path / "m.jsonl", says(str(audio)))
+    roots = {"audio": str(tmp_path / "disk")}
+    ingest(lake, manifest, roots=roots)
+    before = lake.versions()
+    audio.unlink()
+    with pytest.raises(UsageError, match=r"root audio of corpus c is empty.*\n  Mount it"):
+        ingest(lake, manifest, roots=roots)
+    assert lake.versions() == before
+    # Whoever deleted the audio says so by any file.
+    (tmp_path / "disk" / "DELETED").touch()
+    ingest(lake, manifest, roots=roots)
+    assert [row["state"] for row in tables(lake, ("recordings",))["recordings"]] == ["missing"]
+
+
 @pytest.fixture
 def killed(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The manifest of a corpus of one clip in `here`; its first run was killed when its parse was staged."""

@@ -6,10 +6,13 @@ import hashlib
 import json
 from pathlib import Path
 
+import httpx2
 import pytest
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from speechlake.errors import ModelError
+from speechlake.errors import DiskFull, ModelError, NoHub
 from speechlake.models import registry
+from speechlake.models.hub import snapshot
 from speechlake.models.registry import REGISTRY, Entry, resolve, resolve_pinned
 
 WEIGHTS = b"weights"
@@ -175,11 +178,49 @@ def test_offline_the_error_is_one_line_and_says_what_to_do(
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(NoHub) as refused:
         resolve("whisper-large-v3")
     assert "\n" not in refused.value.message
     assert refused.value.message.startswith("model Systran/faster-whisper-large-v3 is not on this machine")
     assert "--model FOLDER" in str(refused.value.hint)
+
+
+def answered(status: int) -> HfHubHTTPError:
+    """What the client raises of an answer of the hub."""
+    return HfHubHTTPError("no", response=httpx2.Response(status, request=httpx2.Request("GET", "http://h")))
+
+
+FAILURES = [
+    (httpx2.ConnectTimeout("slow"), NoHub, 5),
+    (httpx2.ReadError("reset"), NoHub, 5),
+    (answered(503), NoHub, 5),
+    (answered(429), NoHub, 5),
+    (answered(404), ModelError, 2),
+    (answered(401), ModelError, 2),
+    (OfflineModeIsEnabled("HF_HUB_OFFLINE"), ModelError, 2),
+    (PermissionError(13, "Permission denied"), ModelError, 2),
+    (OSError(28, "No space left on device"), DiskFull, 5),
+]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(("failure", "kind", "code"), FAILURES)
+def test_a_hub_that_may_answer_another_time_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, kind: type, code: int, wrapped: bool
+) -> None:
+    import huggingface_hub
+
+    def fails(*names: str, local_files_only: bool = False, **options: object) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        if wrapped:
+            raise LocalEntryNotFoundError("neither here nor there") from failure
+        raise failure
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fails)
+    with pytest.raises(kind) as refused:
+        snapshot("someone/whisper")
+    assert refused.value.exit_code == code
 
 
 def test_a_worker_refuses_weights_that_the_driver_did_not_see(tmp_path: Path) -> None:

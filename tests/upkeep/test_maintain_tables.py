@@ -13,17 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from frozen_lake import make_frozen_lake
 from lake_tools import QUIET, Tables, tables
 
+from speechlake.errors import Conflict, DiskFull, SpeechlakeError, TableDamaged
 from speechlake.job import Report
 from speechlake.jobs import maintain_tables, verify_release
 from speechlake.lake import Lake
 from speechlake.lake_version import mark
 from speechlake.ledger import unchanged
+from speechlake.progress import Progress
 from speechlake.schemas import ASSIGNMENTS, CONTENT_HASHES, DECISIONS, SPLITS
 from speechlake.schemas.contract import CONTRACT
 from speechlake.splits.verify import digest_now
@@ -313,10 +316,43 @@ def test_what_stands_in_the_way_of_one_table_is_told_and_the_others_are_done(use
         file.unlink()
     used.lake.spark.catalog.clearCache()
     done = used.tidied()
-    assert done.refusal is not None
+    assert isinstance(done.refusal, TableDamaged)
     assert "content_hashes" in str(done.refusal)
-    assert done.refusal.exit_code == 5
     assert done.counts["stages_deleted"] == 2
+
+
+@contextmanager
+def held(*_: Any, **__: Any) -> Iterator[SimpleNamespace]:
+    yield SimpleNamespace(lake=None)
+
+
+LOST, FULL = TableDamaged("it is gone", hint="Put it back."), DiskFull("no room", hint="Make room.")
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind", "code", "left"),
+    [
+        ({"utterances": LOST, "scores": LOST}, TableDamaged, 2, 0),
+        ({"utterances": LOST, "scores": FULL}, SpeechlakeError, 5, 0),
+        ({"utterances": LOST, "scores": None}, SpeechlakeError, 5, 0),
+        ({"utterances": LOST, "scores": Conflict("others write")}, TableDamaged, 2, 1),
+    ],
+)
+def test_upkeep_ends_with_what_a_person_must_mend_where_no_other_try_helps(
+    monkeypatch, capsys, errors, kind, code, left
+):
+    def fails(upkeep, name):
+        raise OSError(name)
+        yield
+
+    monkeypatch.setattr(maintain_tables, "LAKE_STEPS", ())
+    monkeypatch.setattr(maintain_tables, "TABLE_STEPS", (fails,))
+    monkeypatch.setattr(maintain_tables, "upkeep_of", lambda lake, retention_s: Upkeep(lake, retention_s))
+    monkeypatch.setattr(maintain_tables, "damage_of", lambda lake, error: errors[str(error)])
+    lake = SimpleNamespace(hold=held, versions=lambda: dict.fromkeys(errors, 1))
+    done = maintain_tables.run(lake, progress=Progress())
+    assert (type(done.refusal), done.refusal.exit_code, done.counts["left"]) == (kind, code, left)
+    assert "utterances: TableDamaged: it is gone\n  Put it back." in capsys.readouterr().err
 
 
 def test_files_are_spared_for_as_long_as_a_run_or_a_finished_run_may_need_them(monkeypatch):
