@@ -85,9 +85,13 @@ class Run:
         self.versions_read = {name: -1 if version is None else version for name, version in found.items()}
 
     def is_news(self, hold: Hold) -> bool:
-        """True where the ledger lacks this run: it wrote something, or no run did the same before. One that is killed
-        between its last table and its row here leaves all done, and nothing that says so."""
-        return bool(hold.versions_written) or _last_done(hold.lake, self) is None
+        """True where the ledger lacks this run: it wrote something, no run did the same before, or the last one left
+        something to retry that this one does not. One that is killed between its last table and its row here leaves
+        all done, and nothing that says so."""
+        if hold.versions_written:
+            return True
+        last = _last_done(hold.lake, self)
+        return last is None or last.left_to_retry != self.left_to_retry
 
     def finish(self, hold: Hold, outcome: str = "done") -> None:
         """Append this run to the ledger."""

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from lake_tools import Log
 
-from speechlake.jobs import extract_signals, ingest_manifests, score_transcripts, segment_recordings
+from speechlake.jobs import (
+    extract_signals,
+    import_signals,
+    ingest_manifests,
+    score_transcripts,
+    segment_recordings,
+)
 from speechlake.lake import PROPERTIES
 from speechlake.ledger import OF_A_CORPUS, Run, _is_as_left, unchanged
 from speechlake.schemas import CONTENT_HASHES
@@ -89,3 +95,28 @@ def test_what_others_commit_while_a_run_works_counts_and_what_it_commits_itself_
     last: Any = SimpleNamespace(run_id="mine", versions_read={TABLE: read}, versions_written={TABLE: written})
     run = Run("extract-signals", "c", {}, by_corpus=True)
     assert _is_as_left(log, run, last) == found
+
+
+NEWS = [
+    # tables written; what the last such run left to retry, and this one; does the ledger lack it?
+    ({"scores": 1}, 0, 0, True),
+    ({}, None, 0, True),  # it, or one that was killed before its row
+    ({}, 0, 0, False),
+    ({}, 1, 0, True),  # a file that had gone is known to be missing by now
+    ({}, 1, 1, False),
+]
+
+
+@pytest.mark.parametrize(("written", "last", "left", "found"), NEWS)
+def test_a_run_stands_in_the_ledger_where_that_lets_the_next_one_end_at_once(
+    monkeypatch, written, last, left, found
+):
+    row = None if last is None else SimpleNamespace(left_to_retry=last)
+    monkeypatch.setattr("speechlake.ledger._last_done", lambda *_: row)
+    hold: Any = SimpleNamespace(lake=None, versions_written=written)
+    assert Run("extract-signals", "c", {}, left_to_retry=left).is_news(hold) == found
+
+
+def test_what_a_job_writes_and_can_write_again_is_among_what_it_reads():
+    written = {"signals_imported", "import_refusals", "transcripts", "extractors", "profiles"}
+    assert written <= set(import_signals.READS)
