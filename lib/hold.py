@@ -181,7 +181,8 @@ class Hold:
             here = [] if corpus is None else [f"t.corpus = {literal(corpus)}"]
             same = [f"t.`{key}` = s.`{key}`" for key in table.key if corpus is None or key != "corpus"]
             builder = merging(self.lake.path(name), rows, " AND ".join([*here, *same, still]))
-            taken = {column: f"s.`{column}`" for column in ([only] if only else table.column_names)}
+            columns = [only] if only else table.column_names
+            taken: dict[str, str | Column] = {column: f"s.`{column}`" for column in columns}
             (builder.whenMatchedDelete() if delete else builder.whenMatchedUpdate(set=taken)).execute()
 
         return self._commit(name, lambda: frame, write, digest)
