@@ -34,6 +34,8 @@ from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
 
 NAME = "build-splits"
+# Where a build's rows stand: what is lacking of them is put back.
+ITS_OWN = ("splits", "decisions", "fixed_sets", "releases")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -63,14 +65,14 @@ def run(
     with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
         note = _adopted(hold, progress).get(release)
         if note is not None and note["policy_sha256"] == policy.digest():
-            # What the earlier run read; its own sides are remembered only now.
-            this.reads(lake, ["assignments"])
+            # What the earlier run read; its own rows and sides stand only now.
+            this.reads(lake, ("assignments", *ITS_OWN))
             this.versions_read = {**note["versions_read"], **this.versions_read}
         elif nothing_to_do(lake, this):
             # What was adopted is another's: a row of this one would say that it read nothing.
             note = None
         else:
-            this.reads(lake, TABLES_READ)
+            this.reads(lake, (*TABLES_READ, *ITS_OWN))
             note = _publish(hold, this, policy, text, release, progress)
         if note is not None and this.is_news(hold):
             this.counts = _counts(note)

@@ -197,10 +197,10 @@ def _one_corpus(
         if promote:
             promote_all(hold, wanted)
         total.add(measured)
-        if hold.versions_written:
-            this.finish(hold)
-        else:
+        if not hold.versions_written:
             progress.say(f"{this.scope}: nothing to measure")
+        if this.is_news(hold):
+            this.finish(hold)
         return bool(hold.versions_written)
 
 

@@ -34,7 +34,11 @@ from speechlake.progress import Progress
 from speechlake.views import located_utterances
 
 NAME = "import-signals"
-READS = ("utterances", "recordings", "content_hashes")
+READS = (
+    *("utterances", "recordings", "content_hashes"),
+    # What it writes: of rows that are gone, a run that wrote none would not know.
+    *("signals_imported", "import_refusals", "transcripts", "extractors", "profiles"),
+)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -121,10 +125,9 @@ def run(
             found = _import(hold, this, spec, source)
             this.counts, this.rows_in = dict(found.counts), found.counts["rows"]
             this.rows_out = found.counts.get("values_written", 0) + found.counts.get("texts_written", 0)
-        if hold.versions_written:
-            this.finish(
-                hold, "done" if found is None or found.refusal is None else type(found.refusal).__name__
-            )
+        refusal = found.refusal if found else None
+        if hold.versions_written or (found and refusal is None and this.is_news(hold)):
+            this.finish(hold, type(refusal).__name__ if refusal else "done")
     return _report(lake, this, spec, found, changed=bool(hold.versions_written), progress=progress)
 
 

@@ -114,8 +114,8 @@ def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) 
     """Bring the tables to what the corpus's manifests and roots say now, and count what happened."""
     this = Run(NAME, corpus.name, corpus.model_dump(mode="json"), by_corpus=True)
     with lake.hold(NAME, corpus.name, this.run_id, wait_s=wait_s) as hold:
-        by_hand = changed_by_hand(lake, this, WRITES)
         this.reads(lake, WRITES)
+        by_hand = changed_by_hand(lake, this, WRITES)
         result = ingest(hold, corpus, again=bool(by_hand))
         this.counts = _counts(result)
         this.rows_in, this.rows_out = result.ingested.lines, result.ingested.rows_written

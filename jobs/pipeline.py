@@ -1,8 +1,8 @@
 """Pipeline: every job over the corpora of a file, one after another, in one Spark session.
 
 Ingest, segmentation (where a corpus asks for it) and extraction run corpus by corpus, then scores,
-duplicates and the release. A corpus that is refused, or whose source is not there, is told and left behind;
-the others go on, but nothing is released without it. Running it again changes nothing. With several pairs of
+duplicates and the release. A corpus that is refused, whose source is not there, or of which nearly all clips
+fail, is told and left behind; the others go on, but nothing is released without it. Running it again changes nothing. With several pairs of
 --policy and --release each is cut in turn, whatever becomes of the others, and compared with the first.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from speechlake import job
 from speechlake.corpora import Corpus, load_corpora
-from speechlake.errors import ConfigError, Refused, UsageError
+from speechlake.errors import ChunkFailed, ConfigError, Refused, UsageError
 from speechlake.job import Report
 from speechlake.jobs import (
     build_splits,
@@ -102,8 +102,8 @@ class _Outcome:
 
 
 def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
-    """Run the jobs of `flow` in order; the first refusal, if any, is the report's. Nothing is released without a
-    corpus that was refused; a release that is refused keeps no other."""
+    """Run the jobs of `flow` in order; the first refusal, if any, is the report's, but for one that is worth another
+    try. Nothing is released without a corpus that was refused; a release that is refused keeps no other."""
     outcome = _Outcome()
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
@@ -126,18 +126,20 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
             outcome.refused.setdefault(corpus or "", found)
     nothing = all(found.outcome == "nothing to do" for found in outcome.reports)
     counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
-    refusal = next((found.refusal for found in outcome.refused.values()), None)
+    refusals = [found.refusal for found in outcome.refused.values()]
+    # A scheduler tries again by it.
+    refusal = next((each for each in refusals if isinstance(each, ChunkFailed)), next(iter(refusals), None))
     whole = flow.until == STEPS[-1]
     following = f"speechlake report --lake {lake.root}" if whole else outcome.reports[-1].next_step
     return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
 
 
 def _ended(name: str, call: Callable[[], Report]) -> Report:
-    """The report of one call: of one corpus, or of one release. An error that another try would meet again is its
-    refusal, and no other's, except in what all corpora have in common."""
+    """The report of one call: of one corpus, or of one release. An error that another try would meet again, or that a
+    model or store had with its clips, is its refusal, and no other's, except in what all corpora have in common."""
     try:
         return call()
-    except (Refused, UsageError) as error:
+    except (Refused, UsageError, ChunkFailed) as error:
         if name == find_duplicates.NAME:
             raise
         return Report(name, "refused", refusal=error)

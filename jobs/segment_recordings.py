@@ -115,9 +115,10 @@ def _one_corpus(hold: Hold, how: Segmenter, this: Run, discard_text: bool, progr
     others = known.where("found.speech_s IS NOT NULL OR found.error IS NOT NULL")
     all_refused = bool(heard.refused_with_text and not heard.transient and others.isEmpty())
     known.unpersist()
-    if hold.versions_written:
-        this.finish(hold, Refused.__name__ if all_refused else "done")
     _tell(this, hold, progress)
+    # What is refused is no news where nothing was written: no run of it counts as done.
+    if hold.versions_written or (not all_refused and this.is_news(hold)):
+        this.finish(hold, Refused.__name__ if all_refused else "done")
     return all_refused
 
 

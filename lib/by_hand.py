@@ -26,28 +26,34 @@ HARMLESS: Final = frozenset(
 
 
 def changed_by_hand(lake: Lake, run: Run, tables: Sequence[str]) -> list[str]:
-    """Those of `tables` that somebody changed by hand since the last run of this job and scope, or ever without one.
+    """Those of `tables` that somebody changed by hand since the last run of this job and scope with these arguments,
+    or ever without one: a run of other arguments has looked at other sources.
 
     A table that is older than that run left it, or is gone, counts. What Delta's log no longer tells (30 days by
     default) does not.
     """
-    known = _last_seen(lake, run)
-    return [name for name in tables if _is_changed(lake, name, known.get(name, -1))]
+    read, written = _last_seen(lake, run)
+    # While it ran, others may have changed what it had read.
+    since = {**written, **read}
+    return [name for name in tables if _is_changed(lake, name, since.get(name, -1), written.get(name, -1))]
 
 
-def _last_seen(lake: Lake, run: Run) -> dict[str, int]:
-    """Versions of tables that the last run of this job and scope read, or wrote."""
+def _last_seen(lake: Lake, run: Run) -> tuple[dict[str, int], dict[str, int]]:
+    """Versions of tables that the last such run read, and those that it wrote."""
     from pyspark.sql import functions as F
 
-    mine = (F.col("job") == run.job) & (F.col("scope") == run.scope)
-    last = lake.read("runs").where(mine).orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
-    return {**last[0].versions_read, **last[0].versions_written} if last else {}
+    same = (
+        (F.col("job") == run.job) & (F.col("scope") == run.scope) & (F.col("arguments_sha256") == run.digest)
+    )
+    last = lake.read("runs").where(same).orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
+    return (last[0].versions_read, last[0].versions_written) if last else ({}, {})
 
 
-def _is_changed(lake: Lake, name: str, since: int) -> bool:
-    now = lake.version(name)
-    if now is None or now < since:
-        return since >= 0
+def _is_changed(lake: Lake, name: str, since: int, left: int) -> bool:
+    """Whether anybody changed the table by hand after version `since`, or took it back to before `left`."""
+    now, known = lake.version(name), max(since, left)
+    if now is None or now < known:
+        return known >= 0
     return any(
         operation not in HARMLESS and _note(said) is None
         for operation, said in lake.notes(name, since)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from delta.tables import DeltaMergeBuilder
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @contextmanager
@@ -37,6 +38,13 @@ def conflicts() -> tuple[type[Exception], ...]:
         e.MetadataChangedException,
         e.ProtocolChangedException,
     )
+
+
+def merging(path: str, rows: DataFrame, on: str) -> DeltaMergeBuilder:
+    """A MERGE of `rows`, called s, into the table at `path`, called t, where `on` is true."""
+    from delta.tables import DeltaTable
+
+    return DeltaTable.forPath(rows.sparkSession, path).alias("t").merge(rows.alias("s"), on)
 
 
 def commit_info(commit: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from speechlake import faults, logs
-from speechlake.commits import commit_info, conflicts, session_settings
+from speechlake.commits import commit_info, conflicts, merging, session_settings
 from speechlake.contracts import conform, rows_of
 from speechlake.errors import Busy, Conflict, Overtaken, SpeechlakeError
 from speechlake.fence import Fence
@@ -142,14 +142,11 @@ class Hold:
             return rows_of(self.lake.spark, table, made)
 
         def write(rows: DataFrame, _: Mapping[str, str]) -> None:
-            from delta.tables import DeltaTable
-
             ways = [
                 " AND ".join(f"t.`{c}` <=> s.`{c}`" for c in each) for each in (table.key, unless) if each
             ]
-            target = DeltaTable.forPath(self.lake.spark, self.lake.path(name)).alias("t")
             taken = " OR ".join(f"({way})" for way in ways)
-            target.merge(rows.alias("s"), taken).whenNotMatchedInsertAll().execute()
+            merging(self.lake.path(name), rows, taken).whenNotMatchedInsertAll().execute()
 
         written = 0
         for _ in range(RETRIES):
@@ -160,27 +157,33 @@ class Hold:
         raise self._conflict(name)
 
     def merge(
-        self, name: str, changed: DataFrame, *, corpus: str | None, digest: str = "", delete: bool = False
+        self,
+        name: str,
+        changed: DataFrame,
+        *,
+        corpus: str | None,
+        digest: str = "",
+        delete: bool = False,
+        only: str | None = None,
+        still: str = "true",
     ) -> int:
         """Update (or `delete`) the rows of `corpus` that `changed` names by key; rows changed.
 
         `corpus` None: of all corpora, for jobs that work alone, and for tables without a corpus. `changed` holds
-        the contract's columns (to delete: at least the key), each key once, and only rows that really differ: a
-        MERGE that changes nothing still writes a version.
+        the contract's columns (to delete: at least the key; to set `only` one column: both), each key once, and
+        only rows that really differ: a MERGE that changes nothing still writes a version. Rows (t) of which `still`
+        is not true beside those of `changed` (s) stay: other jobs may have changed them since they were read.
         """
         table = TABLES[name]
-        frame = changed if delete else conform(changed, table)
+        frame = changed if delete or only else conform(changed, table)
 
         def write(rows: DataFrame, _: Mapping[str, str]) -> None:
-            from delta.tables import DeltaTable
-
-            keys = [f"t.`{key}` = s.`{key}`" for key in table.key if corpus is None or key != "corpus"]
-            if corpus is not None:
-                keys.insert(0, f"t.corpus = {literal(corpus)}")
-            target = DeltaTable.forPath(self.lake.spark, self.lake.path(name)).alias("t")
-            builder = target.merge(rows.alias("s"), " AND ".join(keys))
-            builder = builder.whenMatchedDelete() if delete else builder.whenMatchedUpdateAll()
-            builder.execute()
+            here = [] if corpus is None else [f"t.corpus = {literal(corpus)}"]
+            same = [f"t.`{key}` = s.`{key}`" for key in table.key if corpus is None or key != "corpus"]
+            builder = merging(self.lake.path(name), rows, " AND ".join([*here, *same, still]))
+            columns = [only] if only else table.column_names
+            taken: dict[str, str | Column] = {column: f"s.`{column}`" for column in columns}
+            (builder.whenMatchedDelete() if delete else builder.whenMatchedUpdate(set=taken)).execute()
 
         return self._commit(name, lambda: frame, write, digest)
 
@@ -220,7 +223,7 @@ class Hold:
                         self.lake.create(TABLES[name])
                         faults.point(f"created:commit:{name}")
                     before = self.lake.version(name) or 0
-                    with self._settings(name, note):
+                    with session_settings(self.lake.spark, {METADATA: note, **self.fence.settings(name)}):
                         write(frame, {"userMetadata": note, **self.fence.options(name)})
                     faults.point(f"after:commit:{name}")
                 except conflicts():
@@ -268,9 +271,6 @@ class Hold:
     def _note(self, name: str, digest: str) -> str:
         said = {"job": self.job, "scope": self.scope, "run_id": self.run_id, "stage": digest, "table": name}
         return json.dumps(said)
-
-    def _settings(self, name: str, note: str) -> AbstractContextManager[object]:
-        return session_settings(self.lake.spark, {METADATA: note, **self.fence.settings(name)})
 
     def table_lock(self, name: str) -> AbstractContextManager[object]:
         """The lock that every commit to a table takes, for work on its files; nothing on object stores."""

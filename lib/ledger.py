@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # Of so many commits it is asked whose they were; beyond, the table counts as changed, because a job that finds
 # out by itself that there is nothing to do takes no longer than reading more.
 COMMITS_LOOKED_AT = 2_000
-# Commits that change no row that anybody reads: Delta's own upkeep, and all that our job for it does.
-TIDYING = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+# Commits that change no row that anybody reads: a table's first, Delta's own upkeep, and all that our job for it does.
+TIDYING = ("CREATE TABLE", "OPTIMIZE", "VACUUM START", "VACUUM END")
 UPKEEP = "maintain-tables"
 # Jobs whose scope is a corpus, of which alone they change rows. An import's scope is its own name.
 OF_A_CORPUS = ("ingest-manifests", "segment-recordings", "extract-signals", "score-transcripts")
@@ -85,9 +85,13 @@ class Run:
         self.versions_read = {name: -1 if version is None else version for name, version in found.items()}
 
     def is_news(self, hold: Hold) -> bool:
-        """True where the ledger lacks this run: it wrote something, or no run did the same before. One that is killed
-        between its last table and its row here leaves all done, and nothing that says so."""
-        return bool(hold.versions_written) or _last_done(hold.lake, self) is None
+        """True where the ledger lacks this run: it wrote something, no run did the same before, or the last one left
+        something to retry that this one does not. One that is killed between its last table and its row here leaves
+        all done, and nothing that says so."""
+        if hold.versions_written:
+            return True
+        last = _last_done(hold.lake, self)
+        return last is None or last.left_to_retry != self.left_to_retry
 
     def finish(self, hold: Hold, outcome: str = "done") -> None:
         """Append this run to the ledger."""
@@ -122,13 +126,27 @@ class Run:
 def nothing_to_do(lake: Lake, run: Run) -> bool:
     """True when the last successful run of this job and scope with these arguments saw and left the lake as it is now."""
     last = _last_done(lake, run)
-    if last is None or last.left_to_retry:
-        return False
-    known = {**last.versions_read, **last.versions_written}
-    known.pop("runs", None)
+    return last is not None and not last.left_to_retry and _is_as_left(lake, run, last)
+
+
+def _is_as_left(lake: Lake, run: Run, last: Row) -> bool:
+    """Whether the tables are as `last`, a row of `runs`, read them, but for what it wrote itself."""
+    # Since it read: what others committed before its own last commit, it has not seen.
+    since = {**last.versions_written, **last.versions_read}
+    since.pop("runs", None)
     corpus = run.scope if run.by_corpus else None
     idle = (UPKEEP, run.job) if run.lasting else (UPKEEP,)
-    return all(unchanged(lake, name, version, corpus, idle) for name, version in known.items())
+    return all(
+        _reaches(lake, name, last.versions_written.get(name, -1))
+        and unchanged(lake, name, version, corpus, idle, own=last.run_id)
+        for name, version in since.items()
+    )
+
+
+def _reaches(lake: Lake, name: str, version: int) -> bool:
+    """False where the table was put back to before `version`."""
+    now = lake.version(name)
+    return version < 0 or (now is not None and now >= version)
 
 
 def _last_done(lake: Lake, run: Run) -> Row | None:
@@ -147,30 +165,32 @@ def _last_done(lake: Lake, run: Run) -> Row | None:
     return last[0] if last else None
 
 
-def unchanged(lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,)) -> bool:
-    """True when no commit after version `since` concerns `corpus`, or, where that is None, anybody.
+def unchanged(
+    lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,), *, own: str = ""
+) -> bool:
+    """True when no commit after version `since`, -1 before the first, concerns `corpus`, or, where that is None, anybody.
 
-    In a table with a corpus column, the commits of jobs OF_A_CORPUS that ran for others do not concern this corpus,
-    and those of `idle` jobs concern nobody. Commits by hand carry no note and count, as do those that the log no
-    longer holds.
+    In a table with a corpus column, the commits of jobs OF_A_CORPUS that ran for others do not concern this corpus;
+    those of `idle` jobs concern nobody, nor do those of the run `own`. Commits by hand carry no note and count, as do
+    those that the log no longer holds.
     """
     now = lake.version(name)
     if now is None or now == since:
         return now is not None or since == -1
-    if since < 0 or now < since or now - since > COMMITS_LOOKED_AT:
+    if now < since or now - since > COMMITS_LOOKED_AT:
         return False
     mine = corpus if "corpus" in TABLES[name].column_names else None
-    return not any(_concerns(note, mine, idle) for note in lake.notes(name, since))
+    return not any(_concerns(note, mine, idle, own) for note in lake.notes(name, since))
 
 
-def _concerns(note: Note, corpus: str | None, idle: Sequence[str]) -> bool:
+def _concerns(note: Note, corpus: str | None, idle: Sequence[str], own: str) -> bool:
     """Whether a commit may have changed rows of `corpus`, or, where that is None, any row."""
     operation, told = note
     try:
         said = json.loads(told or "")
-        job, scope = str(said["job"]), str(said["scope"])
+        job, scope, run_id = str(said["job"]), str(said["scope"]), str(said["run_id"])
     except (KeyError, ValueError, TypeError):
-        job = scope = ""
-    if operation in TIDYING or job in idle:
+        job = scope = run_id = ""
+    if operation in TIDYING or job in idle or (own and run_id == own):
         return False
     return corpus is None or scope == corpus or job not in OF_A_CORPUS

@@ -101,3 +101,25 @@ class Played(dict[str, Any]):
         while step not in self:
             next(self.steps)
         return self[step]
+
+
+class Log:
+    """A lake of which only the log of its tables is asked: one CREATE TABLE, then `commits`, oldest first.
+
+    A commit is "job/scope/run" of the job that made it, or any other text for one by hand.
+    """
+
+    def __init__(self, commits: Sequence[str]) -> None:
+        self.told: list[tuple[str, str | None]] = [("CREATE TABLE", None)]
+        for commit in commits:
+            names = ("job", "scope", "run_id")
+            said = dict(zip(names, commit.split("/"), strict=False))
+            self.told.append(("WRITE", json.dumps(said) if len(said) == len(names) else None))
+
+    def version(self, _: str) -> int:
+        """The newest version of any table."""
+        return len(self.told) - 1
+
+    def notes(self, _: str, since: int) -> Iterator[tuple[str, str | None]]:
+        """As `Lake.notes`."""
+        return reversed(self.told[since + 1 :])

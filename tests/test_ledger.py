@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from lake_tools import Log
 
-from speechlake.jobs import extract_signals, ingest_manifests, score_transcripts, segment_recordings
+from speechlake.jobs import (
+    extract_signals,
+    import_signals,
+    ingest_manifests,
+    score_transcripts,
+    segment_recordings,
+)
 from speechlake.lake import PROPERTIES
-from speechlake.ledger import OF_A_CORPUS, unchanged
+from speechlake.ledger import OF_A_CORPUS, Run, _is_as_left, unchanged
 from speechlake.schemas import CONTENT_HASHES
 
 TABLE = "content_hashes"
@@ -62,3 +71,52 @@ def test_what_an_import_commits_concerns_every_corpus_whatever_it_is_called(lake
 def test_jobs_of_a_corpus_are_called_as_they_call_themselves():
     jobs = (ingest_manifests, segment_recordings, extract_signals, score_transcripts)
     assert tuple(job.NAME for job in jobs) == OF_A_CORPUS
+
+
+OWN, OTHERS = "extract-signals/c/mine", "extract-signals/d/other"
+INGEST, HAND = "ingest-manifests/c/other", "by hand"
+# The commits of a table after the first; version read and version written by a run; is it as the run left it?
+LEFT = [
+    ([OWN, OWN], 0, 2, True),
+    ([OWN, OWN, INGEST], 0, 2, False),
+    ([INGEST, OWN], 0, 2, False),  # while it ran
+    ([OTHERS, OWN, OTHERS], 0, 2, True),
+    ([HAND, OWN], 0, 2, False),
+    ([OWN, OWN], -1, 2, True),  # a table that it made
+    ([OWN], 0, 2, False),  # a folder put back from a copy
+]
+
+
+@pytest.mark.parametrize(("commits", "read", "written", "found"), LEFT)
+def test_what_others_commit_while_a_run_works_counts_and_what_it_commits_itself_does_not(
+    commits, read, written, found
+):
+    log: Any = Log(commits)
+    last: Any = SimpleNamespace(run_id="mine", versions_read={TABLE: read}, versions_written={TABLE: written})
+    run = Run("extract-signals", "c", {}, by_corpus=True)
+    assert _is_as_left(log, run, last) == found
+
+
+NEWS = [
+    # tables written; what the last such run left to retry, and this one; does the ledger lack it?
+    ({"scores": 1}, 0, 0, True),
+    ({}, None, 0, True),  # it, or one that was killed before its row
+    ({}, 0, 0, False),
+    ({}, 1, 0, True),  # a file that had gone is known to be missing by now
+    ({}, 1, 1, False),
+]
+
+
+@pytest.mark.parametrize(("written", "last", "left", "found"), NEWS)
+def test_a_run_stands_in_the_ledger_where_that_lets_the_next_one_end_at_once(
+    monkeypatch, written, last, left, found
+):
+    row = None if last is None else SimpleNamespace(left_to_retry=last)
+    monkeypatch.setattr("speechlake.ledger._last_done", lambda *_: row)
+    hold: Any = SimpleNamespace(lake=None, versions_written=written)
+    assert Run("extract-signals", "c", {}, left_to_retry=left).is_news(hold) == found
+
+
+def test_what_a_job_writes_and_can_write_again_is_among_what_it_reads():
+    written = {"signals_imported", "import_refusals", "transcripts", "extractors", "profiles"}
+    assert written <= set(import_signals.READS)

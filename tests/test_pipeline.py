@@ -12,9 +12,18 @@ import pytest
 from lake_tools import QUIET
 
 from speechlake.corpora import Corpus, make_corpus
-from speechlake.errors import LeakFound, UsageError
+from speechlake.errors import ChunkFailed, LeakFound, SpeechlakeError, UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, diff_releases, find_duplicates, ingest_manifests, pipeline, report
+from speechlake.jobs import (
+    build_splits,
+    diff_releases,
+    extract_signals,
+    find_duplicates,
+    ingest_manifests,
+    pipeline,
+    report,
+    score_transcripts,
+)
 from speechlake.jobs.pipeline import Cut, Flow
 
 NOWHERE: Any = None
@@ -130,6 +139,38 @@ def test_a_corpus_whose_source_is_gone_keeps_no_other_from_being_measured(
     assert done.counts["refused"] == ["gone"]
     assert done.refusal is not None
     assert done.refusal.exit_code == 2
+
+
+def test_a_corpus_whose_clips_nearly_all_fail_keeps_no_other_from_being_scored_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[tuple[str, str | None]] = []
+
+    def job(module: Any, errors: dict[str, SpeechlakeError]) -> None:
+        def run(_: Any, *__: Any, corpus: str | None = None, **___: Any) -> Report:
+            taken.append((module.NAME, corpus))
+            if corpus in errors:
+                raise errors[corpus]
+            return Report(module.NAME)
+
+        monkeypatch.setattr(module, "run", run)
+
+    job(ingest_manifests, {})
+    job(extract_signals, {"a": UsageError("no root"), "b": ChunkFailed("out of memory")})
+    for module in (score_transcripts, find_duplicates, build_splits):
+        job(module, {})
+    corpora = [make_corpus(name=name, sources=["x"]) for name in "abc"]
+    policy: Any = "any"
+    lake: Any = SimpleNamespace(root="lake")
+    done = pipeline.run(lake, Flow(corpora, [], [Cut(policy, "", "r1")]), progress=QUIET)
+    assert taken[3:] == [
+        *(("extract-signals", name) for name in "abc"),
+        ("score-transcripts", "c"),
+        ("find-duplicates", None),
+    ]
+    assert done.counts["refused"] == ["a", "b"]
+    assert done.refusal is not None
+    assert done.refusal.exit_code == 5
 
 
 @pytest.mark.parametrize("outcome", ["done", "nothing to do"])

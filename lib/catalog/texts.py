@@ -160,7 +160,10 @@ def _located(tables: dict[str, str]) -> str:
     {(", " + chr(10) + "    ").join(wanted)}
   FROM {tables["utterances"]} u
   LEFT JOIN {tables["recordings"]} r ON u.recording_id = r.recording_id
-  LEFT JOIN {tables["content_hashes"]} h ON h.recording_id = r.recording_id AND h.listing_key = r.listing_key
+  LEFT JOIN (
+    SELECT recording_id, listing_key, min(content_sha256) AS content_sha256
+    FROM {tables["content_hashes"]} GROUP BY recording_id, listing_key
+  ) h ON h.recording_id = r.recording_id AND h.listing_key = r.listing_key
   CROSS JOIN profile
   WHERE u.retired_in IS NULL"""
 

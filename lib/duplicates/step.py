@@ -137,15 +137,25 @@ def keyless(lake: Lake, rows: DataFrame) -> DataFrame:
 
     Only what `extract-signals` would measure: not audio that is gone, nor what failed for the last time.
     """
-    from pyspark.sql import functions as F
 
     heard = lake.read("signals_audio").where("error IS NULL").select("utterance_id", "content_sha256")
     asked = _named(lake, rows.where("at_hand")).where("fingerprint IS NOT NULL")
     decoded = asked.join(heard, on=["utterance_id", "content_sha256"], how="left_semi")
-    tried = lake.read("attempts").where(F.col("n") >= MAX_ATTEMPTS)
-    spent = tried.select("utterance_id", _version(F.col("fingerprint")).alias("fingerprint"))
     lacking = decoded.join(_keyed(lake), on=[*FILED], how="left_anti")
-    return lacking.join(spent, on=["utterance_id", "fingerprint"], how="left_anti").select(*FILED)
+    return lacking.join(_spent(lake), on=["utterance_id", "fingerprint"], how="left_anti").select(*FILED)
+
+
+def _spent(lake: Lake) -> DataFrame:
+    """(utterance_id, fingerprint) of what failed for the last time. A file that was replaced since is tried again."""
+    from pyspark.sql import functions as F
+
+    tried = lake.read("attempts").where(F.col("n") >= MAX_ATTEMPTS)
+    place = lake.read("utterances").select("utterance_id", "recording_id")
+    now = lake.read("recordings").select("recording_id", "listing_key")
+    still = tried.join(place, on="utterance_id", how="inner").join(
+        now, on=["recording_id", "listing_key"], how="inner"
+    )
+    return still.select("utterance_id", _version(F.col("fingerprint")).alias("fingerprint"))
 
 
 def _named(lake: Lake, rows: DataFrame) -> DataFrame:

@@ -7,6 +7,8 @@ written before anything is deleted, because nobody can tell afterwards, and once
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -50,7 +52,7 @@ def require_place(path: Path | None, lake: Lake) -> None:
             )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for file in (path, json_path(path)):
+        for file in (path, _beside(path), json_path(path), _beside(json_path(path))):
             was_there = file.exists()
             file.open("a").close()
             if not was_there:
@@ -152,8 +154,31 @@ def write_report(
         "written_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     whole["left_to_do"] = [*_left(whole), *problems]
-    json_path(path).write_text(json.dumps(whole, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    path.write_text("\n".join(_markdown(whole)) + "\n", encoding="utf-8")
+    _put(path, "\n".join(_markdown(whole)))
+    # Last, because it is what the next run reads: until it is done, both are written again.
+    _put(json_path(path), json.dumps(whole, ensure_ascii=False, indent=2))
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file in one step: from half an account nobody could tell who was erased."""
+    beside = _beside(path)
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            # Whoever made it may have seen to it that others do not read it.
+            shutil.copymode(path, beside)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _beside(path: Path) -> Path:
+    """Where a report is written before it takes the place of the last one."""
+    return path.with_name(f".{path.name}.new")
 
 
 def begun_report(path: Path | None, reference: str) -> Account | None:

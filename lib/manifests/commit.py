@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
 
+# What a new corpus has no row of.
+FRESH = ("recordings", "utterances", "transcripts", "repeats")
+
 
 @dataclass
 class Ingested:
@@ -84,8 +87,8 @@ def commit_parse(hold: Hold, stage: Stage, listing: DataFrame, newest: Mapping[s
     written = 0
     if good:
         known = known_corpus(lake, corpus)
-        # Asked of the rows too: the corpus's own row may have been lost by hand.
-        is_new = known is None and lake.read("recordings").where(_here(corpus)).isEmpty()
+        # Asked of all that is appended without a look: rows of some of these tables may have been lost by hand.
+        is_new = known is None and all(lake.read(name).where(_here(corpus)).isEmpty() for name in FRESH)
         written += upsert_corpus(hold, stage.note["corpus"], known, stage.digest)
         written += _commit_accepted(hold, stage, classified, good, generations, listing, is_new=is_new)
     written += hold.append_missing(

@@ -94,7 +94,9 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     committed = bring(changed, gone, newest, again=again) if changed or gone else Ingested()
     newest |= committed.versions
     # Only now is it known what others say and own. Each is read anew once, as it is the newest then.
-    while anew := doubtful(lake, corpus.name, versions, newest):
+    settled: set[str] = set()
+    while anew := doubtful(lake, corpus.name, versions, newest, but=settled):
+        settled |= {version["uri"] for version in anew}
         result.parsed += len(anew)
         committed.add(bring(anew, [], newest))
         newest |= committed.versions

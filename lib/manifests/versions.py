@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake.manifests.classify import DIFFERS, SAME_INTERVAL
@@ -43,16 +43,25 @@ def parser_at(parser: str, places: str, sha256: str, known: Any | None) -> str:
 
 
 def doubtful(
-    lake: Lake, corpus: str, versions: Sequence[Mapping[str, Any]], newest: Mapping[str, Any]
+    lake: Lake,
+    corpus: str,
+    versions: Sequence[Mapping[str, Any]],
+    newest: Mapping[str, Any],
+    *,
+    but: Collection[str] = (),
 ) -> list[Mapping[str, Any]]:
     """Those of `versions` that say something of what others have changed since, as versions that are to be read anew.
+
+    Not those of the manifests in `but`, which this run has read last: where the clock was set back, runs that ended
+    before it have later ids.
 
     Of one kind are manifests of which lines were refused for what another one said, which was read later or is
     known no more: such a line may be the only one that is left of its utterance. Of the other kind are those that
     inherited an utterance whose line they only repeated: its text may have been corrected meanwhile.
     """
     last = max((str(row.run_id) for row in newest.values()), default="")
-    older = {v["uri"]: v for v in versions if v["uri"] in newest and newest[v["uri"]].run_id < last}
+    there = {v["uri"]: v for v in versions if v["uri"] in newest and v["uri"] not in but}
+    older = {uri: v for uri, v in there.items() if newest[uri].run_id < last}
     losers = [uri for uri in older if newest[uri].quarantined]
     found = _lost_to_others(lake, corpus, newest, losers) if losers else set()
     repeating = [uri for uri in older if newest[uri].repeats]

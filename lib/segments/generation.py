@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechlake.hold import Hold
-from speechlake.manifests.listed import MANIFEST, SEGMENTED, is_listed, is_segment, segments_of
+from speechlake.manifests.listed import MANIFEST, SEGMENTED, is_listed, is_segment, is_segmented, segments_of
 from speechlake.manifests.table_rows import changed_rows
 from speechlake.schemas import UTTERANCES
+from speechlake.sql_text import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -41,25 +42,26 @@ class Renewed:
 
 
 def renew(hold: Hold, sources: DataFrame, fingerprint: str) -> Renewed:
-    """Add the segments of `sources` (see `plan.sources`) that are missing, then mend, mark and retire in one MERGE.
+    """Add the segments of `sources` (see `plan.sources`) that are missing, mend those that differ, then mark and retire.
 
-    Sources that are refused, or not heard as they are now, stay as they are.
+    Sources that are refused, or not heard as they are now, stay as they are. What an ingest says of a row
+    meanwhile stands: of rows of manifests only the mark is set, and only where it is what `sources` says it was.
     """
     from pyspark.sql import functions as F
 
     known = hold.lake.read("utterances").where(F.col("corpus") == hold.scope)
     told = resolved(sources)
-    # Asked by the append and twice by the MERGE.
+    # Asked by the append and twice by what is changed.
     wanted = segment_rows(told, fingerprint).persist()
     added = hold.append_missing("utterances", wanted, within=F.col("corpus") == hold.scope)
-    changed = (
-        mended(known, wanted)
-        .unionByName(outdated(known, told, wanted, fingerprint))
-        .unionByName(marks(told, fingerprint))
+    unlisted = f"t.origin <> {literal(MANIFEST)}"
+    changed = hold.merge("utterances", mended(known, wanted), corpus=hold.scope, still=unlisted)
+    marked = outdated(known, sources, told, wanted, fingerprint).unionByName(marks(told, fingerprint))
+    changed += hold.merge(
+        "utterances", marked, corpus=hold.scope, only="retired_in", still="t.retired_in <=> s.was"
     )
-    merged = hold.merge("utterances", changed, corpus=hold.scope)
     wanted.unpersist()
-    return Renewed(added, merged)
+    return Renewed(added, changed)
 
 
 def resolved(sources: DataFrame) -> DataFrame:
@@ -94,22 +96,31 @@ def mended(known: DataFrame, wanted: DataFrame) -> DataFrame:
     return changed_rows(known.where(~is_listed()), wanted, UTTERANCES.column_names)
 
 
-def outdated(known: DataFrame, resolved: DataFrame, wanted: DataFrame, fingerprint: str) -> DataFrame:
-    """Current segments of resolved sources that are not wanted any more, retired."""
+def outdated(
+    known: DataFrame, sources: DataFrame, resolved: DataFrame, wanted: DataFrame, fingerprint: str
+) -> DataFrame:
+    """(utterance_id, was, retired_in) of current segments of resolved sources that are not wanted any more, and of
+    those that lie in no source at all: an ingest let go of it while it was cut."""
     from pyspark.sql import functions as F
 
     current = known.where(is_segment())
     inside = segments_of(resolved, current).select("utterance_id").distinct()
-    gone = current.join(inside, on="utterance_id", how="left_semi").join(
+    unwanted = current.join(inside, on="utterance_id", how="left_semi").join(
         wanted.select("utterance_id"), on="utterance_id", how="left_anti"
     )
-    return gone.withColumn("retired_in", F.lit(SEGMENTED + fingerprint)).select(*UTTERANCES.column_names)
+    place = ("utterance_id", "recording_id", "channel", "start_ms", "end_ms")
+    cut = known.where(is_listed() & is_segmented()).select(*place)
+    every = cut.unionByName(sources.select(*place))
+    sourceless = current.join(segments_of(every, current), on="utterance_id", how="left_anti")
+    return unwanted.unionByName(sourceless).select(
+        "utterance_id", F.col("retired_in").alias("was"), F.lit(SEGMENTED + fingerprint).alias("retired_in")
+    )
 
 
 def marks(resolved: DataFrame, fingerprint: str) -> DataFrame:
-    """Sources whose mark changes: cut now, or whole again."""
+    """(utterance_id, was, retired_in) of sources whose mark changes: cut now, or whole again."""
     from pyspark.sql import functions as F
 
     mark = F.when(F.col("cuts"), F.lit(SEGMENTED + fingerprint))
     changed = resolved.where(~mark.eqNullSafe(F.col("retired_in")) & (F.col("origin") == MANIFEST))
-    return changed.withColumn("retired_in", mark).select(*UTTERANCES.column_names)
+    return changed.select("utterance_id", F.col("retired_in").alias("was"), mark.alias("retired_in"))

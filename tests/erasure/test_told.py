@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -107,3 +108,28 @@ def test_a_plan_made_again_takes_no_answers_place_and_another_requests_does(
     )
     report.write_report(path, {**emptied, "reference": "other"}, report.PLANNED, "none")
     assert "Plan of an erasure: other" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("fails", ["r.json", "r.md"])
+def test_an_account_whose_last_writing_fails_is_still_the_one_that_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    path = tmp_path / "r.md"
+    said = {**ASKED, "roots": [], "files": ["a.wav"], "shared_files": [], "manifests": []}
+    report.write_report(path, said, report.UNDER_WAY, "run")
+    path.chmod(0o600)
+
+    def full(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == f".{fails}.new":
+            raise OSError("no space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space"):
+            report.write_report(path, said, report.DONE, "run")
+    assert report.begun_report(path, "r") == json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert "* `a.wav`" in path.read_text(encoding="utf-8")
+    report.write_report(path, said, report.DONE, "run")
+    assert "Erasure done" in path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["r.json", "r.md"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from lake_tools import ingest, says, write_lines
 
 from speechlake.errors import TooManyRejected
+from speechlake.manifests import versions
 from speechlake.manifests.classify import Verdict
 from speechlake.manifests.versions import parser_at
 
@@ -153,3 +155,19 @@ def test_what_was_parsed_once_more_stays_as_it_is(quarantined: int, counted: str
     known = Known(f"1/o/n/places/after{counted}", quarantined)
     assert parser_at("1/o/n", "places", "s", known) == "1/o/n/places/after"
     assert parser_at("1/o/n", "places", "other bytes", known) == "1/o/n/places"
+
+
+def test_a_manifest_is_read_anew_once_in_a_run_wherever_the_clock_was_set_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """b lost a line to a, which a run took whose clock was ahead of the present one's."""
+    monkeypatch.setattr(versions, "_lost_to_others", lambda *said: set(said[-1]))
+    newest = {
+        "a": SimpleNamespace(run_id="20261128T090000", quarantined=0, repeats=0, generation=1),
+        "b": SimpleNamespace(run_id="20261128T080000", quarantined=1, repeats=0, generation=2),
+    }
+    said = [{"uri": uri, "parser_version": "2/o/p/q"} for uri in "ab"]
+    nowhere: Any = None
+    anew = versions.doubtful(nowhere, "c", said, newest)
+    assert [(v["uri"], v["parser_version"]) for v in anew] == [("b", "2/o/p/q/after2")]
+    assert versions.doubtful(nowhere, "c", said, newest, but={"b"}) == []

@@ -170,6 +170,22 @@ def test_a_second_run_writes_no_version_of_any_table(hostile, manifest):
     assert lake.versions() == before
 
 
+@pytest.mark.slow
+def test_a_corpus_whose_row_and_recordings_were_deleted_has_every_other_row_once_when_it_is_back(
+    lake, tmp_path
+):
+    from delta.tables import DeltaTable
+
+    wav(tmp_path / "a.wav")
+    manifest = write_lines(tmp_path / "m.jsonl", says("a.wav", "one"), says("a.wav", "one"))
+    ingest(lake, manifest)
+    before = tables(lake)
+    for name in ("corpora", "recordings"):
+        DeltaTable.forPath(lake.spark, lake.path(name)).delete("corpus = 'c'")
+    ingest(lake, manifest)
+    assert tables(lake) == before
+
+
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -32,14 +32,15 @@ pytestmark = pytest.mark.slow
 
 KEYS = "keys-fingerprint"
 # utterance -> corpus; `t` alone was looked up. `skipped` was decoded and never asked for keys, as were `archived`,
-# whose file is gone by now, and `spent`, which failed too often; `mute` was not even decoded; `still` has none.
+# whose file is gone by now, and `spent`, which failed too often, as `replaced` did before its file was another; `mute`
+# was not even decoded; `still` has none.
 OF = {
     "t": "train",
     **dict.fromkeys(("e", "gone", "mute"), "bench"),
-    **dict.fromkeys(("o", "still", "skipped", "archived", "spent"), "other"),
+    **dict.fromkeys(("o", "still", "skipped", "archived", "spent", "replaced"), "other"),
 }
 
-LACKING = ("skipped", "archived", "spent")
+LACKING = ("skipped", "archived", "spent", "replaced")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,13 @@ def benched(
             ],
         ),
         (SIGNALS_AUDIO, list(filed.items())),
-        (ATTEMPTS, [("spent", {"fingerprint": KEYS, "n": MAX_ATTEMPTS})]),
+        (
+            ATTEMPTS,
+            [
+                (u, {"fingerprint": KEYS, "n": MAX_ATTEMPTS, "listing_key": key})
+                for u, key in (("spent", "k-spent"), ("replaced", "k-former"))
+            ],
+        ),
         (SIGNALS_AUDIO_KEYS, list(keyed.items())),
         (
             KEY_BUCKETS,
@@ -104,7 +111,7 @@ def refused(lake: Lake, decontaminate: Decontaminate) -> str | None:
 def test_a_build_waits_for_evaluation_corpora_that_were_never_compared(benched: Lake) -> None:
     said = refused(benched, Decontaminate())
     assert said is not None
-    assert said.startswith("3 of its utterances and of those it must not hold were never compared")
+    assert said.startswith("4 of its utterances and of those it must not hold were never compared")
 
 
 def test_an_evaluation_corpus_that_the_policy_does_not_heed_is_not_waited_for(benched: Lake) -> None:
@@ -121,5 +128,7 @@ def test_of_judged_rows_those_wait_that_were_decoded_and_have_no_keys_that_were_
     ddl = "utterance_id string, content_sha256 string, language string, audio_fingerprint string, audio_error string"
     judged = with_not_compared(benched.spark.createDataFrame(said, ddl), benched).collect()
     waits = sorted((row.utterance_id, row.content_sha256[4:]) for row in judged if row.not_compared)
-    assert waits == [(u, u) for u in ("archived", "e", "gone", "o", "skipped", "spent")] + [("t", "other")]
+    assert waits == [(u, u) for u in ("archived", "e", "gone", "o", "replaced", "skipped", "spent")] + [
+        ("t", "other")
+    ]
     assert len(judged) == len(said)
