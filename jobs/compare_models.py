@@ -182,14 +182,18 @@ def _next(lake: Lake, counts: Mapping[str, Any], new: Choice) -> str | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    if parsed.n < 0:
+        raise UsageError(f"--n {parsed.n}: expected a number that is not negative")
+    if parsed.policy:
+        parsed.policy = load_policy(parsed.policy)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    if parsed.n < 0:
-        raise UsageError(f"--n {parsed.n}: expected a number that is not negative")
-    policy = load_policy(parsed.policy) if parsed.policy else None
-    return run(job.existing(lake), old=parsed.old, new=parsed.new, policy=policy, n=parsed.n)
+    return run(job.existing(lake), old=parsed.old, new=parsed.new, policy=parsed.policy, n=parsed.n)
 
 
 if __name__ == "__main__":

@@ -175,13 +175,17 @@ def _sentence(counts: dict[str, int]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.asked = import_of(parsed)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     return run(
         job.existing(lake),
-        import_of(parsed),
+        parsed.asked,
         parsed.source,
         format=parsed.format,
         max_reject=parsed.max_reject,

@@ -207,9 +207,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return job.main(
         NAME,
         arguments(),
-        lambda lake, parsed: run(lake, corpus_of(parsed), wait_s=parsed.wait, progress=Progress()),
+        lambda lake, parsed: run(lake, parsed.declared, wait_s=parsed.wait, progress=Progress()),
         argv,
+        read=_read,
     )
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.declared = corpus_of(parsed)
 
 
 if __name__ == "__main__":

@@ -192,17 +192,23 @@ def _cost(out: Console, lake: Lake, price: float | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
-def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    price = price_of(parsed.price_per_device_hour)
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
     if not 0 <= parsed.examples <= MAX_EXAMPLES:
         raise UsageError(f"--examples {parsed.examples}: expected 0 to {MAX_EXAMPLES}")
     if parsed.html is not None:
+        parsed.html = page_path(parsed.html)
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    price = parsed.price_per_device_hour
+    if parsed.html is not None:
         return page(
             job.existing(lake),
-            page_path(parsed.html),
+            parsed.html,
             release=parsed.release,
             examples=parsed.examples,
             price_per_device_hour=price,

@@ -86,7 +86,7 @@ def run(
 def policy_of(lake: Lake, parsed: argparse.Namespace) -> tuple[Policy, str]:
     """The policy that has the rule, and how the page names its place; UsageError where there is none."""
     if parsed.policy is not None:
-        return load_policy(parsed.policy), f"file {parsed.policy.name}"
+        return parsed.policy, parsed.policy_place
     release = questions.release_named(lake, parsed.release)
     if release is None:
         raise UsageError(f"nothing was published in {lake.root}", hint="Name a policy: --policy FILE.")
@@ -96,12 +96,17 @@ def policy_of(lake: Lake, parsed: argparse.Namespace) -> tuple[Policy, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    page_path(parsed.html)
+    if parsed.policy is not None:
+        parsed.policy, parsed.policy_place = load_policy(parsed.policy), f"file {parsed.policy.name}"
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     lake = job.existing(lake)
-    page_path(parsed.html)
     policy, said_by = policy_of(lake, parsed)
     return run(
         lake,

@@ -73,11 +73,20 @@ def main(
     arguments: argparse.ArgumentParser,
     call: Callable[[Lake, argparse.Namespace], Report],
     argv: Sequence[str] | None,
+    *,
+    read: Callable[[argparse.Namespace], None] = lambda parsed: None,
 ) -> int:
-    """Parse, open the lake, call, and end with one JSON object on stdout; the exit code."""
-    return main_alone(
-        name, arguments, lambda parsed: _on_lake(open_lake(parsed.lake, name), call, parsed), argv
-    )
+    """Parse, open the lake, call, and end with one JSON object on stdout; the exit code.
+
+    `read` puts values in place of arguments that need no lake to be read or refused, files among them: what is
+    wrong there is told before Spark starts, and where none can start.
+    """
+
+    def on_lake(parsed: argparse.Namespace) -> Report:
+        read(parsed)
+        return _on_lake(open_lake(parsed.lake, name), call, parsed)
+
+    return main_alone(name, arguments, on_lake, argv)
 
 
 def main_alone(

@@ -16,7 +16,7 @@ from speechlake import cli, job
 from speechlake.corpora import load_corpora
 from speechlake.errors import Busy, ConfigError, LeakFound, Overtaken, SpeechlakeError, UsageError
 from speechlake.job import Report
-from speechlake.jobs import ingest_manifests
+from speechlake.jobs import build_splits, ingest_manifests
 from speechlake.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -209,6 +209,54 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
     corpus = ingest_manifests.corpus_of(parsed)
     assert corpus.roots == {"audio": "/a/b=c", "far": "s3://b"}
     assert corpus.columns == {"text": "said"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("build-splits --policy none.yaml --release r1", "none.yaml: cannot be read"),
+        ("build-splits --policy policy.yaml --release r/1", "--release 'r/1': expected"),
+        ("simulate --policy none.yaml", "none.yaml: cannot be read"),
+        ("compare-models --old a --new b --policy none.yaml", "none.yaml: cannot be read"),
+        ("review --rule r --html page.html --policy none.yaml", "none.yaml: cannot be read"),
+        ("review --rule r --html none/page.html", "--html none/page.html: its folder does not exist"),
+        ("report --html none/page.html", "--html none/page.html: its folder does not exist"),
+        ("report --price-per-device-hour -1", "the price per device hour is -1.0"),
+        ("status --corpora none.yaml", "none.yaml: cannot be read"),
+        ("pipeline --corpora none.yaml --until ingest-manifests", "none.yaml: cannot be read"),
+        ("pipeline --corpora none.yaml --extractor audio --model m", "--model is for the extractor whisper"),
+        ("extract-signals --extractor audio --model m", "--model is for the extractor whisper"),
+        ("ingest-manifests --corpus c --column text m.jsonl", "--column 'text': expected NAME=VALUE"),
+        ("import-signals --name n --column a:b t.jsonl", "--column 'a:b': type 'b'"),
+        ("segment-recordings --min-s 9 --max-s 1", "min 9 s, max 1 s"),
+        ("profile --set whisper", "--set 'whisper': expected"),
+        ("maintain-tables --retention 8d", "--retention 192h: expected"),
+    ],
+)
+def test_what_needs_no_lake_to_be_refused_is_refused_before_spark_starts(
+    monkeypatch, tmp_path, capsys, said, told
+):
+    monkeypatch.setattr(job, "open_lake", lambda *_: pytest.fail("Spark was started"))
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text("name: n\nsplits: {scheme: main, salt: 1}\n")
+    name, *flags = said.split()
+    assert cli.main([name, "--lake", "l", *flags]) == 2
+    seen = capsys.readouterr()
+    assert told in seen.err
+    assert json.loads(seen.out)["outcome"] in ("UsageError", "ConfigError")
+
+
+def test_a_policy_is_read_once_before_the_lake_is_opened(monkeypatch, tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text("name: n\nsplits: {scheme: main, salt: 1}\n")
+    built = []
+    monkeypatch.setattr(job, "open_lake", lambda root, app: file.unlink())
+    monkeypatch.setattr(job, "existing", lambda lake: lake)
+    monkeypatch.setattr(
+        build_splits, "run", lambda _, policy, text, **__: built.append((policy.name, text)) or Report("try")
+    )
+    assert build_splits.main(["--lake", "l", "--policy", str(file), "--release", "r1"]) == 0
+    assert built == [("n", "name: n\nsplits: {scheme: main, salt: 1}\n")]
 
 
 @pytest.fixture
