@@ -20,6 +20,7 @@ from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run
+from speechlake.manifests.formats import NAMED_FORMATS
 from speechlake.manifests.ingest import IngestResult, ingest
 from speechlake.progress import Progress
 
@@ -31,7 +32,7 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--corpus", required=True, help="name of the corpus")
-    made.add_argument("--format", default="auto", help="auto, or the name of a manifest format")
+    made.add_argument("--format", default="auto", help=f"one of {', '.join(NAMED_FORMATS)}; default auto")
     made.add_argument(
         "--audio-root",
         action="append",

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, invalid, load, problems
 from speechlake.errors import ConfigError, UsageError
+from speechlake.manifests.formats import NAMED_FORMATS
 from speechlake.manifests.places import local_path, local_uri
 from speechlake.manifests.roles import NAMED_ROLES
 from speechlake.uris import require_place
@@ -56,6 +57,13 @@ class Corpus(Section):
     relative_to: Literal["auto", "manifest", "root"] = "auto"
     quoting: Literal["auto", "csv", "none"] = "auto"
     segment: bool = False
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in NAMED_FORMATS:
+            raise invalid("format", value, NAMED_FORMATS)
+        return value
 
     @field_validator("language")
     @classmethod

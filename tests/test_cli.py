@@ -137,6 +137,10 @@ WRONG_CORPORA = [
     ("corpora: [{name: A b, sources: [x]}]", "corpora[0].name"),
     ("corpora: [{name: a, sources: []}]", "corpora[0].sources"),
     ("corpora: [{name: a, sources: [x], licens: CC0}]", "unknown key 'licens'; did you mean 'licence'"),
+    (
+        "corpora: [{name: a, sources: [x], format: nemmo}]",
+        "format: unknown format 'nemmo'; did you mean 'nemo'",
+    ),
     ("corpora: [{name: a, sources: [x], max_reject: 2}]", "corpora[0].max_reject"),
     ("corpora: [{name: a, sources: [x], role: both}]", "corpora[0].role"),
     ("corpora: [{name: a, sources: [x], channels: left}]", "corpora[0].channels"),
@@ -190,10 +194,12 @@ def test_a_lake_without_a_name_is_not_the_present_folder(root):
         (["--audio-root", "x=/a", "--audio-root", "x=/b"], "names 'x' twice: '/a' and '/b'"),
         (["--column", "text=a", "--column", "text=b"], "names 'text' twice: 'a' and 'b'"),
         (["--column", "text"], "--column 'text': expected NAME=VALUE"),
+        (["--format", "kaldi9"], "format: unknown format 'kaldi9'; valid are auto, nemo, common-voice"),
         (["--column", "speaker_id=spk"], "columns: unknown role 'speaker_id'; did you mean 'speaker'?"),
     ],
     ids=[
         *("two roots without a name", "a root twice", "a column twice", "a column without a name"),
+        "a format that there is not",
         "a role that there is not",
     ],
 )
