@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import BY_HAND, CORPUS_NAME, Section, invalid, like
+from speechlake.config import BY_HAND, CORPUS_NAME, Section, invalid, like, nearest
 from speechlake.text.languages import canonical
 from speechlake.text.subtags import primary
 
@@ -54,7 +54,9 @@ def _by_language(value: object) -> object:
         return {"default": value}
     for key in value:
         if len(str(key)) > 3 and key != "default":
-            raise invalid("language", key, ("default", "quantile"))
+            near = primary(canonical(str(key))) or nearest(key, ("default", "quantile"))
+            hint = f"did you mean {near!r}?" if near else f"expected {SUBTAG}, or default"
+            raise PydanticCustomError("unknown_name", f"unknown language {str(key)!r}; {hint}")
     return value
 
 

@@ -220,6 +220,8 @@ REFUSED = {
     "one condition of any_of": ((RULE % "{rule: r, any_of: [{column: corpus, equals: x}]}"), r"keep\[0\].any_of: expected a length of at least 2"),
     "any_of beside a signal": ((RULE % "{rule: r, any_of: [], signal: audio.error}"), "unknown key 'signal'"),
     "a slip in when": ((RULE % "{rule: r, signal: audio.error, is: null, when: {column: corpora, equals: x}}"), r"keep\[0\].when\[0\].column: .*did you mean 'corpus'"),
+    "a language by its name": ((RULE % "{rule: r, signal: audio.duration_s, at_most: {english: 1}}"), "unknown language 'english'; did you mean 'en'"),
+    "a language that there is not": ((RULE % "{rule: r, signal: audio.duration_s, at_most: {klingonese: 1}}"), "unknown language 'klingonese'; expected a primary subtag, such as en, or default"),
     "a slip in quantile": ((RULE % "{rule: r, signal: audio.duration_s, at_least: {quantil: 0.1}}"), "'quantil'; did you mean 'quantile'"),
     "a quantile of everything": ((RULE % "{rule: r, signal: audio.duration_s, at_least: {quantile: 1}}"), "less than 1"),
     "one language per language": ((RULE % "{rule: r, signal: audio.duration_s, at_least: {en: {quantile: 0.1, per: language}}}"), "en: 'per' is for default"),
