@@ -44,7 +44,9 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--old", required=True, help=what)
     made.add_argument("--new", required=True, help=what)
     made.add_argument("--policy", type=Path, help="YAML file: count the hours that it would keep with each")
-    made.add_argument("--n", type=int, default=20, help="how many regressions are listed; default 20")
+    made.add_argument(
+        "--n", type=job.whole(0), default=20, help="how many regressions are listed; default 20"
+    )
     return made
 
 
@@ -186,8 +188,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(parsed: argparse.Namespace) -> None:
-    if parsed.n < 0:
-        raise UsageError(f"--n {parsed.n}: expected a number that is not negative")
     if parsed.policy:
         parsed.policy = load_policy(parsed.policy)
 

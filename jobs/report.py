@@ -46,10 +46,10 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--html", metavar="FILE", help="write a page of the release instead")
     made.add_argument(
         "--examples",
-        type=int,
+        type=job.whole(0, MAX_EXAMPLES),
         default=EXAMPLES,
         metavar="N",
-        help=f"clips to listen to on the page, on each side of each rule, 0 to {MAX_EXAMPLES}",
+        help=f"clips to listen to on the page, on each side of each rule, 0 to {MAX_EXAMPLES}; default {EXAMPLES}",
     )
     add_price(made)
     return made
@@ -197,8 +197,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read(parsed: argparse.Namespace) -> None:
     parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
-    if not 0 <= parsed.examples <= MAX_EXAMPLES:
-        raise UsageError(f"--examples {parsed.examples}: expected 0 to {MAX_EXAMPLES}")
     if parsed.html is not None:
         parsed.html = page_path(parsed.html)
 

@@ -38,7 +38,7 @@ def arguments() -> argparse.ArgumentParser:
     policies = made.add_mutually_exclusive_group()
     policies.add_argument("--release", help="whose policy has the rule; default the one published last")
     policies.add_argument("--policy", type=Path, help="YAML file that has the rule, in place of a release's")
-    made.add_argument("--n", type=int, default=50, help="utterances per language; default 50")
+    made.add_argument("--n", type=job.whole(1), default=50, help="utterances per language; default 50")
     made.add_argument("--seed", type=int, default=0, help="another seed draws others; default 0")
     made.add_argument("--max-mb", type=float, default=MAX_MB, help=f"of audio in the page; default {MAX_MB}")
     made.add_argument("--html", required=True, metavar="FILE", help="where the page is written")
@@ -58,8 +58,6 @@ def run(
     progress: Progress,
 ) -> Report:
     """Draw a sample of what `rule` of `policy` decides, and write the page; `said_by` names the policy's place."""
-    if n < 1 or max_mb <= 0:
-        raise UsageError(f"--n {n}, --max-mb {max_mb}: expected more than 0")
     path = page_path(html)
     rows = sample(lake, policy, rule, per_language=n, seed=seed)
     items = list(with_sounds(rows, all_roots(lake), max_mb=max_mb))
@@ -100,6 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(parsed: argparse.Namespace) -> None:
+    if not parsed.max_mb > 0:
+        raise UsageError(f"--max-mb {parsed.max_mb:g}: expected more than 0")
     page_path(parsed.html)
     if parsed.policy is not None:
         parsed.policy, parsed.policy_place = load_policy(parsed.policy), f"file {parsed.policy.name}"

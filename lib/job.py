@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -55,6 +56,22 @@ def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
         )
     watching.add_watching(made)
     return made
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """For argparse: a whole number from `least` to `most`."""
+    what = f"{least} or more" if most is None else f"{least} to {most}"
+
+    def of(text: str) -> int:
+        if not (
+            re.fullmatch(r"[+-]?[0-9]{1,18}", text)
+            and least <= int(text)
+            and (most is None or int(text) <= most)
+        ):
+            raise argparse.ArgumentTypeError(f"{text}: expected a whole number, {what}")
+        return int(text)
+
+    return of
 
 
 def add_wait(made: argparse.ArgumentParser) -> None:

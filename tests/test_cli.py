@@ -235,6 +235,7 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
         ("compare-models --old a --new b --policy none.yaml", "none.yaml: cannot be read"),
         ("review --rule r --html page.html --policy none.yaml", "none.yaml: cannot be read"),
         ("review --rule r --html none/page.html", "--html none/page.html: its folder does not exist"),
+        ("review --rule r --html page.html --max-mb nan", "--max-mb nan: expected more than 0"),
         ("report --html none/page.html", "--html none/page.html: its folder does not exist"),
         ("report --price-per-device-hour -1", "the price per device hour is -1.0"),
         ("status --corpora none.yaml", "none.yaml: cannot be read"),
@@ -272,6 +273,27 @@ def test_a_policy_is_read_once_before_the_lake_is_opened(monkeypatch, tmp_path):
     )
     assert build_splits.main(["--lake", "l", "--policy", str(file), "--release", "r1"]) == 0
     assert built == [("n", "name: n\nsplits: {scheme: main, salt: 1}\n")]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sql --limit -1 query", "--limit: -1: expected a whole number, 0 to 2147483646"),
+        ("sql --limit 1.5 query", "--limit: 1.5: expected a whole number, 0 to 2147483646"),
+        ("sql --limit many query", "--limit: many: expected a whole number, 0 to 2147483646"),
+        ("calibrate --clips 0", "--clips: 0: expected a whole number, 1 or more"),
+        ("calibrate --clips -2", "--clips: -2: expected a whole number, 1 or more"),
+        ("verify-release r1 --sample -5", "--sample: -5: expected a whole number, 0 or more"),
+        ("compare-models --old a --new b --n -1", "--n: -1: expected a whole number, 0 or more"),
+        ("review --rule r --html p.html --n 0", "--n: 0: expected a whole number, 1 or more"),
+        ("report --examples 21", "--examples: 21: expected a whole number, 0 to 20"),
+    ],
+)
+def test_a_count_that_there_cannot_be_is_a_usage_error(monkeypatch, capsys, said, told):
+    monkeypatch.setattr(job, "open_lake", lambda *_: pytest.fail("Spark was started"))
+    name, *flags = said.split()
+    assert cli.main([name, "--lake", "l", *flags]) == 2
+    assert told in capsys.readouterr().err
 
 
 @pytest.fixture
