@@ -45,7 +45,9 @@ class Report:
 
 def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
     """An argument parser that shows the job's docstring; with `--lake` (or SPEECHLAKE_LAKE) and what all jobs have."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     if lake:
         default = os.environ.get("SPEECHLAKE_LAKE")
         made.add_argument(

@@ -117,7 +117,7 @@ def current(text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the README, or say whether it is current; the exit code."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--check", action="store_true", help="write nothing; 1 when not current")
     parser.add_argument("readme", nargs="?", type=Path, default=README)

@@ -98,6 +98,13 @@ def test_wrong_arguments_exit_2_and_say_so(run, capsys):
     assert "--nonsense" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--log", "--metrics", "--la"])
+def test_a_flag_is_said_whole(run, capsys, flag):
+    # `--log-json` is looked for by its whole name before arguments are parsed.
+    assert run(lambda: Report("try"), "--lake", "x", flag) == 2
+    assert f"unrecognized arguments: {flag}" in capsys.readouterr().err
+
+
 def test_the_lake_may_come_from_the_environment(monkeypatch, run, capsys):
     monkeypatch.delenv("SPEECHLAKE_LAKE", raising=False)
     assert run(lambda: Report("try")) == 2
