@@ -104,6 +104,14 @@ def test_the_readme_shows_every_job() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_where_our_spark_submit_is_called_its_python_is_named_before(page: Path) -> None:
+    # It asks that Python where Spark lies, and fails with a python3 that has no PySpark.
+    shown = "\n".join(blocks(page, "", "sh"))
+    before, called, _ = shown.partition("\n.venv/bin/spark-submit")
+    assert not called or "export PYSPARK_PYTHON=$PWD/.venv/bin/python" in before
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_target_that_is_shown_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     inline = re.findall(r"`make ([a-z0-9-]+)", page.read_text("utf-8"))
