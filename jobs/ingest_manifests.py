@@ -69,7 +69,9 @@ def arguments() -> argparse.ArgumentParser:
         help="column that holds a role, e.g. text=sentence; repeatable",
     )
     made.add_argument(
-        "--suffix", help="of audio that lines name without one, e.g. .opus; default .flac for LibriSpeech"
+        "--suffix",
+        help="of audio that lines name without one, e.g. .opus; default .flac for librispeech, .wav for ljspeech, "
+        ".mp3 for common-voice",
     )
     made.add_argument(
         "--relative-to",

@@ -14,7 +14,10 @@ import pytest
 
 from speechlake.cli import JOBS, file_of
 from speechlake.corpora import Corpus, load_corpora
+from speechlake.manifests.contract import Source
 from speechlake.manifests.formats import FORMATS
+from speechlake.manifests.options import ParseOptions
+from speechlake.manifests.record import Record
 from speechlake.models.registry import REGISTRY
 from speechlake.splits.policy import load_policy
 
@@ -186,6 +189,23 @@ def test_every_manifest_format_and_every_model_is_told() -> None:
     assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(FORMATS)
     models = README.split("## Models")[1].split("\n## ")[0]
     assert set(re.findall(r"`(whisper-[\w.-]+)`", models)) == set(REGISTRY)
+
+
+def test_the_suffix_that_is_told_of_a_format_is_the_one_that_its_parser_takes() -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith("| `suffix` |")]
+    told = {name: suffix for suffix, name in re.findall(r"`(\.\w+)` for `([\w-]+)`", row)}
+    lines = {
+        "librispeech": (None, b"1-2-3 TEXT"),
+        "ljspeech": (None, b"LJ1|text"),
+        "common-voice": ("client_id\tpath\tsentence", b"c\tclip\ttext"),
+    }
+    taken = {}
+    for name, (header, line) in lines.items():
+        source = Source("/data/x", name, 0, header)
+        found = FORMATS[name].parse(line, FORMATS[name].context(source, ParseOptions.of("c")))
+        assert isinstance(found, Record)
+        taken[name] = Path(str(found.audio)).suffix
+    assert told == taken
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:
