@@ -68,7 +68,9 @@ def arguments() -> argparse.ArgumentParser:
         "--corpus", help="that all rows belong to; default, with --source-id, the column corpus"
     )
     made.add_argument("--format", default="auto", choices=FORMATS, help="of SOURCE")
-    made.add_argument("--max-reject", type=float, default=0.05, help="share of rows that may be refused")
+    made.add_argument(
+        "--max-reject", type=float, default=0.05, help="share of rows that may be refused; default 0.05"
+    )
     job.add_wait(made)
     made.add_argument("source", metavar="SOURCE", help="file, folder or Delta table; path or URI")
     return made

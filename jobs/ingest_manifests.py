@@ -60,7 +60,9 @@ def arguments() -> argparse.ArgumentParser:
         "--text-tag", action="append", help="what the texts are, e.g. read, prompts; repeatable"
     )
     made.add_argument("--role", choices=("training", "evaluation"), help="default training for a new corpus")
-    made.add_argument("--max-reject", type=float, default=0.05, help="share of lines that may be refused")
+    made.add_argument(
+        "--max-reject", type=float, default=0.05, help="share of lines that may be refused; default 0.05"
+    )
     made.add_argument(
         "--column",
         action="append",

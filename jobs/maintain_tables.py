@@ -48,7 +48,7 @@ def arguments() -> argparse.ArgumentParser:
         type=duration_s,
         default=RETENTION_S,
         metavar="7d",
-        help="spare files that a version of so many hours (h) or days (d) held",
+        help="spare files that a version of so many hours (h) or days (d) held; default 7d",
     )
     job.add_wait(made)
     return made

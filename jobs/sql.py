@@ -45,7 +45,7 @@ def arguments() -> argparse.ArgumentParser:
         help=f"rows that are printed at most; default {ROWS}, or all rows with --csv",
     )
     made.add_argument("--csv", action="store_true", help="print CSV rather than a table")
-    made.add_argument("query", help="one SELECT")
+    made.add_argument("query", help="one query: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN")
     return made
 
 

@@ -41,7 +41,7 @@ def arguments() -> argparse.ArgumentParser:
         type=job.whole(0),
         default=100,
         metavar="N",
-        help="files that are read and hashed; 0: none",
+        help="files that are read and hashed; default 100; 0: none",
     )
     return made
 

@@ -128,7 +128,26 @@ def test_no_arguments_list_the_jobs_too(capsys):
 
 def test_an_unknown_job_exits_2_and_names_it(capsys):
     assert cli.main(["transmogrify", "--lake", "x"]) == 2
-    assert "'transmogrify'" in capsys.readouterr().err
+    assert "there is no job 'transmogrify'\n" in capsys.readouterr().err
+
+
+def test_a_slip_in_a_jobs_name_is_told_the_nearest(capsys):
+    assert cli.main(["explan"]) == 2
+    assert "there is no job 'explan'; did you mean 'explain'?\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("job_named", "flag"),
+    [
+        *(("ingest-manifests", "--max-reject"), ("import-signals", "--max-reject")),
+        *(("maintain-tables", "--retention"), ("verify-release", "--sample"), ("report", "--examples")),
+        *(("register", "--database"), ("compare-models", "--n"), ("review", "--n")),
+    ],
+)
+def test_the_help_of_a_number_or_name_tells_its_default(job_named, flag, capsys):
+    assert cli.main([job_named, "--help"]) == 0
+    about = " ".join(capsys.readouterr().out.split("options:")[1].split()).split(f" {flag} ")[1]
+    assert "; default " in about.split(" --")[0]
 
 
 @pytest.mark.parametrize("name", list(cli.JOBS))

@@ -191,6 +191,13 @@ def test_every_manifest_format_and_every_model_is_told() -> None:
     assert set(re.findall(r"`(whisper-[\w.-]+)`", models)) == set(REGISTRY)
 
 
+def test_every_view_is_told_where_sql_is() -> None:
+    from speechlake.catalog.register import VIEWS
+
+    (line,) = [line for line in README.splitlines() if line.startswith("**3. Ask why.**")]
+    assert {name for name in VIEWS if f"`{name}`" in line} == set(VIEWS)
+
+
 def test_the_suffix_that_is_told_of_a_format_is_the_one_that_its_parser_takes() -> None:
     (row,) = [line for line in README.splitlines() if line.startswith("| `suffix` |")]
     told = {name: suffix for suffix, name in re.findall(r"`(\.\w+)` for `([\w-]+)`", row)}
