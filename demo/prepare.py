@@ -201,7 +201,7 @@ def bad_audio(
 
 
 def bad_lines(good: Mapping[str, Any]) -> list[str | bytes]:
-    """Lines that cannot become an utterance, fewer than the 5 % that an ingest tolerates."""
+    """Lines that cannot become an utterance: more than the 5 % that an ingest tolerates where nothing else is said."""
     line = json.dumps(good)
     hostile = ("http://example.org/clip.wav", "../../../etc/hostname", "curl example.org/clip |")
     return [

@@ -1,4 +1,4 @@
-"""A lake: a root with one Delta table per contract. The only module that touches Delta.
+"""A lake: a root with one Delta table per contract: where each lies, how it is made, read and looked at.
 
 Anyone may read; writing needs a `Hold` (see `hold`): the one writer of a (job, scope).
 New rows are appended by anti-join on the key; MERGE serves changed rows only, and always names the

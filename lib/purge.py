@@ -2,7 +2,7 @@
 
 Delta keeps what a commit removed: old files until VACUUM, and in the log the minima and maxima of their keys,
 their partitions and who committed them. After an erasure the log begins anew with a checkpoint of what is left.
-Older versions cannot be read any more. With `lake.py` and `hold.py` the only module that touches Delta.
+Older versions cannot be read any more.
 """
 
 from __future__ import annotations
