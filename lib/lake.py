@@ -210,9 +210,9 @@ class Lake:
         none = jvm.scala.Option.empty()
         return log.update(False, none, none)
 
-    def _appears(self, name: str, *, tries: int = 10) -> bool:
+    def _appears(self, name: str) -> bool:
         """Whether the table is there, or is within two seconds: another driver may be writing its first commit."""
-        for _ in range(tries):
+        for _ in range(10):
             if self.exists(name):
                 return True
             time.sleep(0.2)
