@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from speechlake.commits import commit_info, session_settings
+from speechlake.sql_text import name as quoted
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -66,7 +67,7 @@ def _is_new(lake: Lake, name: str) -> bool:
 @contextmanager
 def _nothing_retained(lake: Lake, name: str) -> Iterator[None]:
     """The table's checkpoints forget removed files at once; as it was before, afterwards."""
-    table = "delta.`" + lake.path(name).replace("`", "``") + "`"
+    table = quoted("delta", lake.path(name))
     before = _property(lake, name)
     lake.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{RETENTION}' = '{AT_ONCE}')")
     try:
