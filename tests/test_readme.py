@@ -1,5 +1,6 @@
 """The README and docs/ say what is so: tables, commands, flags, variables, examples and links."""
 
+import ast
 import importlib
 import importlib.util
 import os
@@ -23,6 +24,7 @@ from speechlake.splits.policy import load_policy
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 README = PAGES[0].read_text("utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -213,6 +215,27 @@ def test_the_suffix_that_is_told_of_a_format_is_the_one_that_its_parser_takes() 
         assert isinstance(found, Record)
         taken[name] = Path(str(found.audio)).suffix
     assert told == taken
+
+
+def test_every_place_that_tells_rules_apart_is_named_to_whoever_adds_one() -> None:
+    (told,) = [line for line in CONTRIBUTING.splitlines() if "rule with a name of its own" in line]
+    kinds = {"SameLanguage", "ErrorRate"}
+    places = {
+        (function.name, f"lib/splits/{file.name}")
+        for file in (ROOT / "lib" / "splits").glob("*.py")
+        for function in ast.parse(file.read_text("utf-8")).body
+        if isinstance(function, ast.FunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "isinstance"
+        if kinds & {name.id for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)}
+    }
+    assert places
+    assert {place for place in places if not all(f"`{part}`" in told for part in place)} == set()
+
+
+def test_all_that_an_extractor_with_packaged_weights_needs_is_named_to_whoever_adds_one() -> None:
+    section = CONTRIBUTING.split("## To add an extractor")[1].split("\n## ")[0]
+    assert [word for word in ("`PACKAGED`", "`constraints.txt`", "`wanted_of`") if word not in section] == []
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:
