@@ -264,7 +264,9 @@ WHAT = {"duplicates": duplicates, "recut": recut}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Generate, run, print."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     made.add_argument("--utterances", type=int, nargs="+", default=[100_000, 1_000_000])
     made.add_argument("--only", choices=[*WHAT])
     parsed = made.parse_args(argv)

@@ -124,7 +124,9 @@ def _interval(a: list[Counts], b: list[Counts]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Both models."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     made.add_argument(
         "--minutes", type=float, default=60.0, help="of prompts per language for tiny.en; base takes a fifth"
     )

@@ -147,7 +147,7 @@ def measured(lines: int) -> float:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure each size, and the growth of time from the first to the last."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--lines", type=int, nargs="+", default=[100_000, 1_000_000])
     sizes = parser.parse_args(argv).lines

@@ -155,7 +155,9 @@ def _energies(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.flo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make copies, search, print tables."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     made.add_argument("--speech", type=Path, default=Path("build/speech"))
     made.add_argument("--corpora", type=Path)
     made.add_argument("--share", type=float, default=0.12, help="share of prompts and digits that are copied")

@@ -75,7 +75,9 @@ def fill(lake: Lake, count: int, new: float) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Generate, plan twice, print."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     made.add_argument("--utterances", type=int, default=1_000_000)
     made.add_argument("--new", type=float, default=0.01)
     parsed = made.parse_args(argv)

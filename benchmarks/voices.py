@@ -95,7 +95,9 @@ def cosines(made: Voices) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table per number of clips."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     made.add_argument("--librispeech", type=Path, help="a LibriSpeech tree")
     librispeech = made.parse_args(argv).librispeech
     try:

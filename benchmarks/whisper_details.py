@@ -69,7 +69,7 @@ def timed(what: str, clips: Sequence[Clip], call: Callable[[], object]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """All parts."""
     made_parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     made_parser.add_argument("--model", default="whisper-tiny.en")
     made_parser.add_argument("--minutes", type=float, default=5.0)

@@ -94,14 +94,14 @@ def texts(file: Path) -> dict[str, str]:
     return {name.strip(): text.strip() for name, _, text in pairs if text.strip()}
 
 
-def clips(voice: Path, said: Mapping[str, str] | None, *, shortest_s: float = 0.9) -> Iterator[Clip]:
-    """The voice's clips of words, at most 12 s long, in an order that is the same for every voice."""
+def clips(voice: Path, said: Mapping[str, str] | None) -> Iterator[Clip]:
+    """The voice's clips of words, 0.9 to 12 s long, in an order that is the same for every voice."""
     found = {str(file.relative_to(voice).with_suffix("")): file for file in voice.rglob("*.wav")}
     for name in sorted(found, key=lambda name: hashlib.sha256(name.encode()).digest()):
         clip = Clip(name, found[name], said.get(name, "") if said else "")
         if name.startswith(WORDLESS) or (said and not clip.text):
             continue
-        if shortest_s <= clip.duration_s <= 12:
+        if 0.9 <= clip.duration_s <= 12:
             yield clip
 
 
@@ -201,7 +201,7 @@ def bad_audio(
 
 
 def bad_lines(good: Mapping[str, Any]) -> list[str | bytes]:
-    """Lines that cannot become an utterance, fewer than the 5 % that an ingest tolerates."""
+    """Lines that cannot become an utterance: more than the 5 % that an ingest tolerates where nothing else is said."""
     line = json.dumps(good)
     hostile = ("http://example.org/clip.wav", "../../../etc/hostname", "curl example.org/clip |")
     return [

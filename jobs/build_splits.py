@@ -142,13 +142,23 @@ def _counts(note: Mapping[str, Any]) -> dict[str, int]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    require_name(parsed.release)
+    parsed.policy, parsed.policy_text = read_policy(parsed.policy)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    policy, text = read_policy(parsed.policy)
-    lake = job.existing(lake)
-    return run(lake, policy, text, release=parsed.release, wait_s=parsed.wait, progress=Progress())
+    return run(
+        job.existing(lake),
+        parsed.policy,
+        parsed.policy_text,
+        release=parsed.release,
+        wait_s=parsed.wait,
+        progress=Progress(),
+    )
 
 
 if __name__ == "__main__":

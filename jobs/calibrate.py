@@ -52,7 +52,9 @@ def arguments() -> argparse.ArgumentParser:
     made = job.parser(__doc__)
     add_whisper(made)
     made.add_argument("--language", action="append", help="tag or name; repeatable; default all with texts")
-    made.add_argument("--clips", type=int, default=300, help="transcribed clips per language, default 300")
+    made.add_argument(
+        "--clips", type=job.whole(1), default=300, help="transcribed clips per language, default 300"
+    )
     job.add_wait(made)
     return made
 

@@ -45,7 +45,9 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--old", required=True, help=what)
     made.add_argument("--new", required=True, help=what)
     made.add_argument("--policy", type=Path, help="YAML file: count the hours that it would keep with each")
-    made.add_argument("--n", type=int, default=20, help="how many regressions are listed; default 20")
+    made.add_argument(
+        "--n", type=job.whole(0), default=20, help="how many regressions are listed; default 20"
+    )
     return made
 
 
@@ -183,14 +185,16 @@ def _next(lake: Lake, counts: Mapping[str, Any], new: Choice) -> str | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    if parsed.policy:
+        parsed.policy = load_policy(parsed.policy)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    if parsed.n < 0:
-        raise UsageError(f"--n {parsed.n}: expected a number that is not negative")
-    policy = load_policy(parsed.policy) if parsed.policy else None
-    return run(job.existing(lake), old=parsed.old, new=parsed.new, policy=policy, n=parsed.n)
+    return run(job.existing(lake), old=parsed.old, new=parsed.new, policy=parsed.policy, n=parsed.n)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ def add_measuring(made: argparse.ArgumentParser) -> None:
     )
 
 
-def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
-    """What the arguments name, ready to travel; UsageError where they contradict each other."""
+def asked_extractors(parsed: argparse.Namespace) -> list[str]:
+    """Names of the extractors that the arguments name; UsageError where they contradict each other."""
     chosen = parsed.extractor or DEFAULT_EXTRACTORS
     names = [name for name in EXTRACTORS if name in chosen]
     options = whisper_options(parsed)
@@ -94,8 +94,14 @@ def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
         raise UsageError(
             f"--{next(iter(options))} is for the extractor whisper, which --extractor leaves out"
         )
+    return names
+
+
+def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
+    """What the arguments name, ready to travel; UsageError where they contradict each other."""
+    options = whisper_options(parsed)
     wanted = []
-    for name in names:
+    for name in asked_extractors(parsed):
         if name != "whisper":
             wanted.append(wanted_plain(name))
             continue
@@ -238,10 +244,16 @@ def _fill(this: Run, measured: Measured, hashed: int) -> None:
     this.counts = {**{name: getattr(measured, name) for name in counted}, "hashed": hashed}
 
 
+def _read(parsed: argparse.Namespace) -> None:
+    asked_extractors(parsed)
+    if parsed.plan:
+        parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
+
+
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     wanted = wanted_of(parsed, lake)
     if parsed.plan:
-        price, given_up = price_of(parsed.price_per_device_hour), parsed.retry_given_up
+        price, given_up = parsed.price_per_device_hour, parsed.retry_given_up
         return show_outlook(NAME, lake, wanted, parsed.corpus, price, given_up=given_up)
     return run(
         lake,
@@ -256,7 +268,7 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
 if __name__ == "__main__":

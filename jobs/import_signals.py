@@ -72,7 +72,9 @@ def arguments() -> argparse.ArgumentParser:
         "--corpus", help="that all rows belong to; default, with --source-id, the column corpus"
     )
     made.add_argument("--format", default="auto", choices=FORMATS, help="of SOURCE")
-    made.add_argument("--max-reject", type=float, default=0.05, help="share of rows that may be refused")
+    made.add_argument(
+        "--max-reject", type=float, default=0.05, help="share of rows that may be refused; default 0.05"
+    )
     job.add_wait(made)
     made.add_argument("source", metavar="SOURCE", help="file, folder or Delta table; path or URI")
     return made
@@ -178,13 +180,17 @@ def _sentence(counts: dict[str, int]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.asked = import_of(parsed)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     return run(
         job.existing(lake),
-        import_of(parsed),
+        parsed.asked,
         parsed.source,
         format=parsed.format,
         max_reject=parsed.max_reject,

@@ -20,6 +20,7 @@ from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run
+from speechlake.manifests.formats import NAMED_FORMATS
 from speechlake.manifests.ingest import IngestResult, ingest
 from speechlake.progress import Progress
 
@@ -33,7 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument("--corpus", required=True, help="name of the corpus")
-    made.add_argument("--format", default="auto", help="auto, or the name of a manifest format")
+    made.add_argument("--format", default="auto", help=f"one of {', '.join(NAMED_FORMATS)}; default auto")
     made.add_argument(
         "--audio-root",
         action="append",
@@ -63,7 +64,9 @@ def arguments() -> argparse.ArgumentParser:
         help="what the texts are, e.g. read, prompts; repeatable; '' alone takes all back",
     )
     made.add_argument("--role", choices=("training", "evaluation"), help="default training for a new corpus")
-    made.add_argument("--max-reject", type=float, default=0.05, help="share of lines that may be refused")
+    made.add_argument(
+        "--max-reject", type=float, default=0.05, help="share of lines that may be refused; default 0.05"
+    )
     made.add_argument(
         "--column",
         action="append",
@@ -72,7 +75,9 @@ def arguments() -> argparse.ArgumentParser:
         help="column that holds a role, e.g. text=sentence; repeatable",
     )
     made.add_argument(
-        "--suffix", help="of audio that lines name without one, e.g. .opus; default .flac for LibriSpeech"
+        "--suffix",
+        help="of audio that lines name without one, e.g. .opus; default .flac for librispeech, .wav for ljspeech, "
+        ".mp3 for common-voice",
     )
     made.add_argument(
         "--relative-to",
@@ -216,9 +221,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return job.main(
         NAME,
         arguments(),
-        lambda lake, parsed: run(lake, corpus_of(parsed), wait_s=parsed.wait, progress=Progress()),
+        lambda lake, parsed: run(lake, parsed.declared, wait_s=parsed.wait, progress=Progress()),
         argv,
+        read=_read,
     )
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.declared = corpus_of(parsed)
 
 
 if __name__ == "__main__":

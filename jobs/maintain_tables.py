@@ -51,7 +51,7 @@ def arguments() -> argparse.ArgumentParser:
         type=duration_s,
         default=RETENTION_S,
         metavar="7d",
-        help="spare files that a version of so many hours (h) or days (d) held",
+        help="spare files that a version of so many hours (h) or days (d) held; default 7d",
     )
     job.add_wait(made)
     return made
@@ -160,16 +160,24 @@ def plan(lake: Lake, *, retention_s: float = RETENTION_S, out: Console | None = 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    # What no place allows; where the lake lies is known to Spark.
+    _require_retention(parsed.retention, LEAST_LOCAL_S)
+
+
+def _require_retention(retention_s: float, least_s: float) -> None:
+    if not least_s <= retention_s <= RETENTION_S:
+        raise UsageError(
+            f"--retention {retention_s / 3600:.0f}h: expected {least_s / 3600:.0f}h to {RETENTION_S / 3600:.0f}h",
+            hint="Readers and jobs need files for a while; Delta forgets removed files after 7 days.",
+        )
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    least_s = LEAST_LOCAL_S if lake.is_local else LEAST_ELSEWHERE_S
-    if not least_s <= parsed.retention <= RETENTION_S:
-        raise UsageError(
-            f"--retention {parsed.retention / 3600:.0f}h: expected {least_s / 3600:.0f}h to {RETENTION_S / 3600:.0f}h",
-            hint="Readers and jobs need files for a while; Delta forgets removed files after 7 days.",
-        )
+    _require_retention(parsed.retention, LEAST_LOCAL_S if lake.is_local else LEAST_ELSEWHERE_S)
     lake = job.existing(lake)
     if parsed.plan:
         return plan(lake, retention_s=parsed.retention)

@@ -15,7 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speechlake import job
@@ -190,8 +190,9 @@ def _built(lake: Lake, cut: Cut, wait_s: float, progress: Progress) -> Report:
     )
 
 
-def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
-    """What the arguments ask for; ConfigError where file and arguments disagree."""
+def flow_of(parsed: argparse.Namespace) -> Flow:
+    """What the arguments ask for, but for `wanted`, which needs a lake; ConfigError where file and arguments
+    disagree."""
     corpora = load_corpora(parsed.corpora)
     if parsed.corpus is not None:
         names = [corpus.name for corpus in corpora]
@@ -213,20 +214,18 @@ def flow_of(parsed: argparse.Namespace, lake: Lake) -> Flow:
     if twice := sorted({name for name in releases if releases.count(name) > 1}):
         raise UsageError(f"--release {twice[0]} is given more than once", hint=own)
     cuts = [Cut(*read_policy(path), name) for path, name in zip(policies, releases, strict=True)]
-    return Flow(
-        corpora,
-        extract_signals.wanted_of(parsed, lake),
-        cuts,
-        parsed.until,
-        parsed.promote,
-        parsed.wait,
-    )
+    return Flow(corpora, [], cuts, parsed.until, parsed.promote, parsed.wait)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    extract_signals.asked_extractors(parsed)
+    parsed.flow = flow_of(parsed)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     """The pipeline, then its summary on the terminal when anything was done."""
     started = time.monotonic()
-    flow = flow_of(parsed, lake)
+    flow = replace(parsed.flow, wanted=extract_signals.wanted_of(parsed, lake))
     done = run(lake, flow, progress=Progress())
     if done.outcome == "nothing to do":
         Progress().say(f"nothing to do: {lake.root} is up to date with {parsed.corpora}")
@@ -259,7 +258,7 @@ def _show_ways_on(lake: Lake, seconds: float) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
 if __name__ == "__main__":

@@ -118,18 +118,18 @@ def setting_of(said: str) -> tuple[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    if parsed.language and not parsed.set:
+        raise UsageError("--language goes with --set")
+    parsed.set = setting_of(parsed.set) if parsed.set else None
+    parsed.language = language_of(parsed.language) if parsed.language else None
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    if parsed.language and not parsed.set:
-        raise UsageError("--language goes with --set")
-    return run(
-        job.existing(lake),
-        setting=setting_of(parsed.set) if parsed.set else None,
-        language=language_of(parsed.language) if parsed.language else None,
-        wait_s=parsed.wait,
-    )
+    return run(job.existing(lake), setting=parsed.set, language=parsed.language, wait_s=parsed.wait)
 
 
 if __name__ == "__main__":

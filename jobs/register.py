@@ -42,7 +42,9 @@ def arguments() -> argparse.ArgumentParser:
         help="catalog that Spark's settings know; default the session's, which is Hive's where "
         "spark.sql.catalogImplementation says so",
     )
-    made.add_argument("--database", default="speechlake", type=_strict, help="made where it is missing")
+    made.add_argument(
+        "--database", default="speechlake", type=_strict, help="made where it is missing; default speechlake"
+    )
     made.add_argument("--tables-only", action="store_true", help="for catalogs that hold no views")
     return made
 

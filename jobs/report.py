@@ -46,10 +46,10 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--html", metavar="FILE", help="write a page of the release instead")
     made.add_argument(
         "--examples",
-        type=int,
+        type=job.whole(0, MAX_EXAMPLES),
         default=EXAMPLES,
         metavar="N",
-        help=f"clips to listen to on the page, on each side of each rule, 0 to {MAX_EXAMPLES}",
+        help=f"clips to listen to on the page, on each side of each rule, 0 to {MAX_EXAMPLES}; default {EXAMPLES}",
     )
     add_price(made)
     return made
@@ -192,17 +192,21 @@ def _cost(out: Console, lake: Lake, price: float | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
+    if parsed.html is not None:
+        parsed.html = page_path(parsed.html)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    price = price_of(parsed.price_per_device_hour)
-    if not 0 <= parsed.examples <= MAX_EXAMPLES:
-        raise UsageError(f"--examples {parsed.examples}: expected 0 to {MAX_EXAMPLES}")
+    price = parsed.price_per_device_hour
     if parsed.html is not None:
         return page(
             job.existing(lake),
-            page_path(parsed.html),
+            parsed.html,
             release=parsed.release,
             examples=parsed.examples,
             price_per_device_hour=price,

@@ -38,7 +38,7 @@ def arguments() -> argparse.ArgumentParser:
     policies = made.add_mutually_exclusive_group()
     policies.add_argument("--release", help="whose policy has the rule; default the one published last")
     policies.add_argument("--policy", type=Path, help="YAML file that has the rule, in place of a release's")
-    made.add_argument("--n", type=int, default=50, help="utterances per language; default 50")
+    made.add_argument("--n", type=job.whole(1), default=50, help="utterances per language; default 50")
     made.add_argument("--seed", type=int, default=0, help="another seed draws others; default 0")
     made.add_argument("--max-mb", type=float, default=MAX_MB, help=f"of audio in the page; default {MAX_MB}")
     made.add_argument("--html", required=True, metavar="FILE", help="where the page is written")
@@ -58,8 +58,6 @@ def run(
     progress: Progress,
 ) -> Report:
     """Draw a sample of what `rule` of `policy` decides, and write the page; `said_by` names the policy's place."""
-    if n < 1 or max_mb <= 0:
-        raise UsageError(f"--n {n}, --max-mb {max_mb}: expected more than 0")
     path = page_path(html)
     rows = sample(lake, policy, rule, per_language=n, seed=seed)
     items = list(with_sounds(rows, all_roots(lake), max_mb=max_mb))
@@ -86,7 +84,7 @@ def run(
 def policy_of(lake: Lake, parsed: argparse.Namespace) -> tuple[Policy, str]:
     """The policy that has the rule, and how the page names its place; UsageError where there is none."""
     if parsed.policy is not None:
-        return load_policy(parsed.policy), f"file {parsed.policy.name}"
+        return parsed.policy, parsed.policy_place
     release = questions.release_named(lake, parsed.release)
     if release is None:
         raise UsageError(f"nothing was published in {lake.root}", hint="Name a policy: --policy FILE.")
@@ -96,12 +94,19 @@ def policy_of(lake: Lake, parsed: argparse.Namespace) -> tuple[Policy, str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    if not parsed.max_mb > 0:
+        raise UsageError(f"--max-mb {parsed.max_mb:g}: expected more than 0")
+    page_path(parsed.html)
+    if parsed.policy is not None:
+        parsed.policy, parsed.policy_place = load_policy(parsed.policy), f"file {parsed.policy.name}"
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     lake = job.existing(lake)
-    page_path(parsed.html)
     policy, said_by = policy_of(lake, parsed)
     return run(
         lake,

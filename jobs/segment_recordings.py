@@ -167,14 +167,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments(),
         lambda lake, parsed: run(
             lake,
-            segmenter_of(parsed),
+            parsed.segmenter,
             corpus=parsed.corpus,
             discard_text=parsed.discard_text,
             wait_s=parsed.wait,
             progress=Progress(),
         ),
         argv,
+        read=_read,
     )
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.segmenter = segmenter_of(parsed)
 
 
 if __name__ == "__main__":

@@ -112,10 +112,10 @@ def _show(out: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
-def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+def _read(parsed: argparse.Namespace) -> None:
     if len(parsed.policy) > 2:
         raise UsageError(
             f"--policy is given {len(parsed.policy)} times", hint="One policy, or two to compare."
@@ -123,7 +123,11 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     policies = {str(path): load_policy(path) for path in parsed.policy}
     if len(policies) < len(parsed.policy):
         raise UsageError("--policy names the same file twice", hint="One policy, or two to compare.")
-    return run(job.existing(lake), policies)
+    parsed.policies = policies
+
+
+def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+    return run(job.existing(lake), parsed.policies)
 
 
 if __name__ == "__main__":

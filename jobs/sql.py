@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NAME = "sql"
 ROWS = 100
+# Spark counts a limit in 32 bits, and one row more is asked for.
+MAX_ROWS = 2**31 - 2
 # Spark's commands that only tell something.
 _TELLS = re.compile(r"(?:Show|Describe|Explain)\w*")
 # What is no query either, though Spark does not call it a command.
@@ -38,10 +40,12 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument(
-        "--limit", type=int, help=f"rows that are printed at most; default {ROWS}, or all rows with --csv"
+        "--limit",
+        type=job.whole(0, MAX_ROWS),
+        help=f"rows that are printed at most; default {ROWS}, or all rows with --csv",
     )
     made.add_argument("--csv", action="store_true", help="print CSV rather than a table")
-    made.add_argument("query", help="one SELECT")
+    made.add_argument("query", help="one query: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN")
     return made
 
 

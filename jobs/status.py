@@ -204,21 +204,25 @@ def _ran(each: Standing, price: float | None) -> list[Any]:
     return [each.corpus, *told]
 
 
+def _read(parsed: argparse.Namespace) -> None:
+    parsed.corpora = load_corpora(parsed.corpora) if parsed.corpora else ()
+    parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
+
+
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    corpora = load_corpora(parsed.corpora) if parsed.corpora else ()
     return run(
         # Before the first ingest every corpus of the file is incomplete, and that is an answer.
-        lake if corpora else job.existing(lake),
-        corpora=corpora,
+        lake if parsed.corpora else job.existing(lake),
+        corpora=parsed.corpora,
         corpus=parsed.corpus,
         extractors=parsed.extractor or (),
-        price_per_device_hour=price_of(parsed.price_per_device_hour),
+        price_per_device_hour=parsed.price_per_device_hour,
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,11 @@ def arguments() -> argparse.ArgumentParser:
     made = job.parser(__doc__)
     made.add_argument("release", help="name of the release")
     made.add_argument(
-        "--sample", type=int, default=100, metavar="N", help="files that are read and hashed; 0: none"
+        "--sample",
+        type=job.whole(0),
+        default=100,
+        metavar="N",
+        help="files that are read and hashed; default 100; 0: none",
     )
     return made
 

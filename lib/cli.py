@@ -57,7 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"speechlake {__version__}")
         return 0
     if said[0] not in JOBS:
-        print(f"there is no job {said[0]!r}\n\n{usage()}", file=sys.stderr)
+        from speechlake.config import nearest  # heavy, and only this needs it
+
+        close = nearest(said[0], JOBS)
+        hint = f"; did you mean {close!r}?" if close else ""
+        print(f"there is no job {said[0]!r}{hint}\n\n{usage()}", file=sys.stderr)
         return 2
     module = importlib.import_module(f"speechlake.jobs.{file_of(said[0])}")
     return int(module.main(said[1:]))

@@ -4,27 +4,74 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from speechlake.errors import ConfigError
+
+# What a value must be, by pydantic's name of the error and in words of ours.
+_EXPECTED: Mapping[str, str] = {
+    "bool_type": "true or false",
+    "dict_type": "keys with values",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "keys with values",
+    "string_pattern_mismatch": "what matches {pattern}",
+    "string_too_long": "a length of at most {max_length}",
+    "string_too_short": "a length of at least {min_length}",
+    "string_type": "text",
+    "too_long": "a length of at most {max_length}",
+    "too_short": "a length of at least {min_length}",
+    "tuple_type": "a list",
+}
+
+
+def nearest(name: object, valid: Iterable[str]) -> str | None:
+    """The valid name that is nearest to `name`; null when none is near."""
+    return next(iter(difflib.get_close_matches(str(name), list(valid), n=1)), None)
 
 
 def near(name: object, valid: Iterable[str]) -> str:
     """A hint: the nearest valid name, or all of them when none is near."""
     names = list(valid)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"valid are {', '.join(names)}"
+    close = nearest(name, names)
+    return f"did you mean {close!r}?" if close else f"valid are {', '.join(names)}"
+
+
+def like(pattern: str, what: str) -> AfterValidator:
+    """Of a text: all of it matches `pattern`, which errors tell as `what`."""
+
+    def checked(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise PydanticCustomError("form", f"expected {what}")
+        return text
+
+    return AfterValidator(checked)
 
 
 def invalid(what: str, name: object, valid: Iterable[str]) -> PydanticCustomError:
     """The error for a name that does not exist."""
     return PydanticCustomError("unknown_name", f"unknown {what} {str(name)!r}; {near(name, valid)}")
+
+
+# Of a corpus and what is named like one: pattern and words for `like`.
+CORPUS_NAME = (
+    "[a-z0-9][a-z0-9._-]{0,63}",
+    "1-64 lower-case letters, digits, '.', '_' and '-' that begin with a letter or digit",
+)
 
 
 class Section(BaseModel):
@@ -133,21 +180,29 @@ def loads(text: str, path: str, kind: type[S], *, by_hand: bool = False) -> S:
         raise ConfigError("\n  ".join(f"{path}: {told}" for told in problems(error))) from error
 
 
-def problems(error: ValidationError) -> list[str]:
-    """`field: what is wrong`, for every field."""
-    return [f"{_field(e)}: {_message(e)}" for e in error.errors()]
+def problems(error: ValidationError, place: Callable[[ErrorDetails], str] | None = None) -> list[str]:
+    """`field: what is wrong`, for every field; `place` names fields in another way."""
+    return [f"{(place or _field)(e)}: {_message(e)}" for e in error.errors()]
 
 
 def _field(error: ErrorDetails) -> str:
-    """`keep[2].at_most`: the place in the file, without pydantic's names of alternatives."""
-    parts = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("<"))]
+    """`keep[2].at_most`: the place in the file, without pydantic's names of alternatives and of keys."""
+    parts = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("<", "[")))]
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.lstrip(".") or "the whole file"
 
 
 def _message(error: ErrorDetails) -> str:
-    found = error.get("input")
-    is_short = not isinstance(found, int) or found.bit_length() <= _BITS_TOLD
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) and is_short else ""
-    own = error["type"] in ("unknown_name", "not_yet", "missing")
-    return error["msg"] if own else f"{error['msg']}{shown}"
+    """What was expected and found; other messages are our own, and tell what was found."""
+    if error["type"] == "missing":
+        return "is missing"
+    expected = _EXPECTED.get(error["type"])
+    told = f"expected {expected.format(**error.get('ctx', {}))}" if expected else error["msg"]
+    return f"{told}{_found(error.get('input'))}" if told.startswith("expected") else told
+
+
+def _found(value: object) -> str:
+    if value is None:
+        return ", found nothing"
+    is_short = not isinstance(value, int) or value.bit_length() <= _BITS_TOLD
+    return f", found {value!r}" if isinstance(value, str | int | float | bool) and is_short else ""

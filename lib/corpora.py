@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from speechlake.config import Section, invalid, load, problems
+from speechlake.config import CORPUS_NAME, Section, invalid, like, load, problems
 from speechlake.errors import ConfigError, UsageError
+from speechlake.manifests.formats import NAMED_FORMATS
 from speechlake.manifests.places import local_path, local_uri
 from speechlake.manifests.roles import NAMED_ROLES
 from speechlake.uris import require_place
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Name = Annotated[str, like(*CORPUS_NAME)]
 
 
 def _as_tuple(value: Any) -> Any:
@@ -32,6 +33,14 @@ KEPT = (
     *("licence", "language", "speaker_namespace", "single_speaker"),
     *("channels", "ids", "text_tags", "role"),
 )
+# Flags that are not called like their field.
+FLAGS = {
+    "name": "--corpus",
+    "sources": "SOURCE",
+    "roots": "--audio-root",
+    "text_tags": "--text-tag",
+    "columns": "--column",
+}
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
@@ -46,16 +55,29 @@ class Corpus(Section):
     language: str | None = None
     speaker_namespace: Name | None = None
     single_speaker: bool = False
-    channels: Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^(mix|auto|each|[0-9]+)$")] = "auto"
+    channels: Annotated[
+        str,
+        BeforeValidator(_as_text),
+        like("mix|auto|each|[0-9]+", "mix, auto, each or a channel counted from 0"),
+    ] = "auto"
     ids: Literal["interval", "source"] = "interval"
     text_tags: Strings = ()
     role: Literal["training", "evaluation"] = "training"
     max_reject: Annotated[float, Field(ge=0, le=1)] = 0.05
     columns: dict[str, str] = Field(default_factory=dict)
-    suffix: Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]{1,8}$")] | None = None
+    suffix: (
+        Annotated[str, like(r"\.[A-Za-z0-9]{1,8}", "a dot and 1-8 letters or digits, such as .opus")] | None
+    ) = None
     relative_to: Literal["auto", "manifest", "root"] = "auto"
     quoting: Literal["auto", "csv", "none"] = "auto"
     segment: bool = False
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in NAMED_FORMATS:
+            raise invalid("format", value, NAMED_FORMATS)
+        return value
 
     @field_validator("language")
     @classmethod
@@ -115,14 +137,19 @@ class _File(Section):
 
 
 def make_corpus(**said: Any) -> Corpus:
-    """A corpus from values, relative paths taken from the present folder; ConfigError names each wrong field.
+    """A corpus from flags, relative paths taken from the present folder; ConfigError names each wrong flag.
 
     Tables keep the paths, and the next command may be given elsewhere.
     """
     try:
         return Corpus.model_validate(said).beside(Path.cwd())
     except ValidationError as error:
-        raise ConfigError("; ".join(problems(error))) from None
+        raise ConfigError("; ".join(problems(error, _flag))) from None
+
+
+def _flag(error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    return FLAGS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def load_corpora(path: str | Path) -> Sequence[Corpus]:

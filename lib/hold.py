@@ -188,12 +188,12 @@ class Hold:
         return self._commit(name, lambda: frame, write, digest)
 
     @contextmanager
-    def changing(self, name: str, digest: str = "") -> Iterator[None]:
+    def changing(self, name: str) -> Iterator[None]:
         """For what Delta does to a whole table: inside are its lock and our note on commits, and no fence.
 
         Only for what is right whoever else does it too, such as compaction.
         """
-        note = self._note(name, digest)
+        note = self._note(name, "")
         with self.table_lock(name):
             before = self.lake.version(name) or 0
             with session_settings(self.lake.spark, {METADATA: note}):

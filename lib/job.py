@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -44,7 +45,9 @@ class Report:
 
 def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
     """An argument parser that shows the job's docstring; with `--lake` (or SPEECHLAKE_LAKE) and what all jobs have."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     if lake:
         default = os.environ.get("SPEECHLAKE_LAKE")
         made.add_argument(
@@ -55,6 +58,22 @@ def parser(doc: str, *, lake: bool = True) -> argparse.ArgumentParser:
         )
     watching.add_watching(made)
     return made
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """For argparse: a whole number from `least` to `most`."""
+    what = f"{least} or more" if most is None else f"{least} to {most}"
+
+    def of(text: str) -> int:
+        if not (
+            re.fullmatch(r"[+-]?[0-9]{1,18}", text)
+            and least <= int(text)
+            and (most is None or int(text) <= most)
+        ):
+            raise argparse.ArgumentTypeError(f"{text}: expected a whole number, {what}")
+        return int(text)
+
+    return of
 
 
 def add_wait(made: argparse.ArgumentParser) -> None:
@@ -73,11 +92,20 @@ def main(
     arguments: argparse.ArgumentParser,
     call: Callable[[Lake, argparse.Namespace], Report],
     argv: Sequence[str] | None,
+    *,
+    read: Callable[[argparse.Namespace], None] = lambda parsed: None,
 ) -> int:
-    """Parse, open the lake, call, and end with one JSON object on stdout; the exit code."""
-    return main_alone(
-        name, arguments, lambda parsed: _on_lake(open_lake(parsed.lake, name), call, parsed), argv
-    )
+    """Parse, open the lake, call, and end with one JSON object on stdout; the exit code.
+
+    `read` puts values in place of arguments that need no lake to be read or refused, files among them: what is
+    wrong there is told before Spark starts, and where none can start.
+    """
+
+    def on_lake(parsed: argparse.Namespace) -> Report:
+        read(parsed)
+        return _on_lake(open_lake(parsed.lake, name), call, parsed)
+
+    return main_alone(name, arguments, on_lake, argv)
 
 
 def main_alone(

@@ -1,4 +1,4 @@
-"""A lake: a root with one Delta table per contract. The only module that touches Delta.
+"""A lake: a root with one Delta table per contract: where each lies, how it is made, read and looked at.
 
 Anyone may read; writing needs a `Hold` (see `hold`): the one writer of a (job, scope).
 New rows are appended by anti-join on the key; MERGE serves changed rows only, and always names the
@@ -210,9 +210,9 @@ class Lake:
         none = jvm.scala.Option.empty()
         return log.update(False, none, none)
 
-    def _appears(self, name: str, *, tries: int = 10) -> bool:
+    def _appears(self, name: str) -> bool:
         """Whether the table is there, or is within two seconds: another driver may be writing its first commit."""
-        for _ in range(tries):
+        for _ in range(10):
             if self.exists(name):
                 return True
             time.sleep(0.2)

@@ -36,9 +36,9 @@ UPKEEP = "maintain-tables"
 OF_A_CORPUS = ("ingest-manifests", "segment-recordings", "extract-signals", "score-transcripts")
 
 
-def new_run_id(now: datetime | None = None) -> str:
+def new_run_id() -> str:
     """A key that sorts by time: `20261124T021500-1f6a90`."""
-    return f"{(now or datetime.now(UTC)):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 @dataclass

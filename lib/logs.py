@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -94,15 +94,14 @@ def is_json() -> bool:
     return isinstance(sys.stderr, JsonLines)
 
 
-def asked_for(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:
+def asked_for(argv: Sequence[str]) -> bool:
     """True where the flag or the environment asks for JSON: known before arguments are parsed, for their errors."""
-    environment = os.environ if environment is None else environment
-    return FLAG in argv or environment.get(LOG) == "json"
+    return FLAG in argv or os.environ.get(LOG) == "json"
 
 
-def require_known(environment: Mapping[str, str] | None = None) -> None:
+def require_known() -> None:
     """UsageError where the environment asks for a form that there is not."""
-    said = (os.environ if environment is None else environment).get(LOG, "")
+    said = os.environ.get(LOG, "")
     if said not in FORMS:
         raise UsageError(f"{LOG} is {said!r}", hint="It may be json, or text.")
 

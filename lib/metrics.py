@@ -66,7 +66,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(
             "speechlake_chunk_utterances_total",
             "counter",
-            "Utterances in chunks: measured, failed for good, or to be tried again.",
+            "Utterances in chunks: measured, failed for good, to be tried again, or gone with their file.",
             ("job", "corpus", "outcome"),
         ),
         Metric("speechlake_chunk_audio_seconds_total", "counter", "Audio measured."),
@@ -86,7 +86,7 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
 
 
 class MetricsFile:
-    """One textfile. `add` grows counters, `set` puts gauges; each leaves a whole file behind, whoever else writes."""
+    """One textfile. `update` grows counters and puts gauges, and leaves a whole file behind, whoever else writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

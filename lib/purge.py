@@ -2,7 +2,7 @@
 
 Delta keeps what a commit removed: old files until VACUUM, and in the log the minima and maxima of their keys,
 their partitions and who committed them. After an erasure the log begins anew with a checkpoint of what is left.
-Older versions cannot be read any more. With `lake.py` and `hold.py` the only module that touches Delta.
+Older versions cannot be read any more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from speechlake.commits import commit_info, session_settings
+from speechlake.sql_text import name as quoted
 from speechlake.table_files import listed_files, stored_files
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _is_new(lake: Lake, name: str) -> bool:
 @contextmanager
 def _nothing_retained(lake: Lake, name: str) -> Iterator[None]:
     """The table's checkpoints forget removed files at once; as it was before, afterwards."""
-    table = "delta.`" + lake.path(name).replace("`", "``") + "`"
+    table = quoted("delta", lake.path(name))
     before = _property(lake, name)
     lake.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{RETENTION}' = '{AT_ONCE}')")
     try:

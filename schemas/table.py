@@ -1,7 +1,7 @@
 """What a table contract is: pure data, readable without Spark.
 
-`speechlake.lib` derives DDL, conformance, test rows and the README's table of tables from these
-objects; nothing here imports a framework.
+DDL, conformance, test rows and the README's table of tables are derived from these objects; nothing here imports a
+framework.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Keep the README's generated tables current: the tables of a lake, and the columns of `utterances_now`.
+"""Keep generated tables current: a lake's tables and the columns of `utterances_now` in the README, and the plain
+columns of rules in docs/policies.md.
 
-    .venv/bin/python scripts/readme_tables.py [--check] [README]
+    .venv/bin/python scripts/readme_tables.py [--check] [PAGE...]
 
-Both come from the contracts in schemas/, without Spark; tests/test_readme.py compares the columns with the
-view itself. With --check nothing is written, and a README that is not current ends with 1.
+They come from the contracts in schemas/ and from the code, without Spark; tests/test_readme.py compares the columns
+with the view itself. With --check nothing is written, and a page that is not current ends with 1.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from speechlake.schemas import (
     Table,
 )
 from speechlake.signals import EXTRACTORS
+from speechlake.splits.columns import COLUMNS, column_named
 from speechlake.splits.signals import DERIVED
 from speechlake.views import SCORE_COLUMNS, value_columns
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+POLICIES = README.parent / "docs" / "policies.md"
 
 # Of `utterances`, what the view leaves out: it holds current rows only, and `byte_offset` is the audio's.
 NOT_IN_VIEW = ("byte_offset", "retired_in")
@@ -83,6 +86,15 @@ def told(column: Column, name: str | None = None, more: str = "") -> Row:
     return name or column.name, column.type, f"{meaning.removesuffix('.')} {more}" if more else meaning
 
 
+def rows_of_columns() -> Iterator[Row]:
+    """(name, type, meaning) of every plain column that a rule may read."""
+    for column in COLUMNS.values():
+        yield f"`{column.name}`", column.type, column.meaning
+    extra = column_named("extras.name")
+    assert extra is not None
+    yield "`extras.<name>`", extra.type, extra.meaning
+
+
 def markdown(head: Row, rows: Iterable[Row]) -> str:
     """A table in Markdown; bars and angle brackets inside cells are escaped."""
     lines = [head, ("---", "---", "---"), *rows]
@@ -94,8 +106,10 @@ def _cell(text: str) -> str:
     return f"`{text}`" if "<" in text and "`" not in text else text.replace("|", r"\|")
 
 
-def generated() -> dict[str, str]:
-    """The text between each pair of markers, by the markers' name."""
+def generated(page: str) -> dict[str, str]:
+    """The text between each pair of markers of the page of that name, by the markers' name."""
+    if page == POLICIES.name:
+        return {"columns": markdown(("column", "type", "meaning"), rows_of_columns())}
     columns = ((f"`{name}`", kind, meaning) for name, kind, meaning in rows_of_view())
     return {
         "tables": markdown(("table", "key", "holds"), rows_of_tables()),
@@ -103,34 +117,37 @@ def generated() -> dict[str, str]:
     }
 
 
-def current(text: str) -> str:
-    """`text` with every generated part as it should be; ends the program where a marker is missing."""
-    for name, part in generated().items():
+def current(text: str, page: str) -> str:
+    """`text` of a page with every generated part as it should be; ends the program where a marker is missing."""
+    for name, part in generated(page).items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-            raise SystemExit(f"README: expected one {begin} and one {end} behind it")
+            raise SystemExit(f"{page}: expected one {begin} and one {end} behind it")
         head, tail = text.split(begin)[0], text.split(end)[1]
         text = f"{head}{begin}\n\n{part}\n\n{end}{tail}"
     return text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the README, or say whether it is current; the exit code."""
+    """Write the pages, or say whether they are current; the exit code."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--check", action="store_true", help="write nothing; 1 when not current")
-    parser.add_argument("readme", nargs="?", type=Path, default=README)
+    parser.add_argument("page", nargs="*", type=Path, default=[README, POLICIES])
     said = parser.parse_args(argv)
-    before = said.readme.read_text("utf-8")
-    after = current(before)
-    if before == after:
-        return 0
-    if said.check:
-        print(f"{said.readme} is not current: run scripts/readme_tables.py", file=sys.stderr)
-        return 1
-    said.readme.write_text(after, "utf-8")
-    return 0
+    code = 0
+    for page in said.page:
+        before = page.read_text("utf-8")
+        after = current(before, page.name)
+        if before == after:
+            continue
+        if said.check:
+            print(f"{page} is not current: run scripts/readme_tables.py", file=sys.stderr)
+            code = 1
+        else:
+            page.write_text(after, "utf-8")
+    return code
 
 
 if __name__ == "__main__":

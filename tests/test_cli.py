@@ -16,7 +16,7 @@ from speechlake import cli, job
 from speechlake.corpora import load_corpora
 from speechlake.errors import Busy, ConfigError, LeakFound, Overtaken, SpeechlakeError, UsageError
 from speechlake.job import Report
-from speechlake.jobs import ingest_manifests
+from speechlake.jobs import build_splits, ingest_manifests
 from speechlake.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -98,6 +98,13 @@ def test_wrong_arguments_exit_2_and_say_so(run, capsys):
     assert "--nonsense" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--log", "--metrics", "--la"])
+def test_a_flag_is_said_whole(run, capsys, flag):
+    # `--log-json` is looked for by its whole name before arguments are parsed.
+    assert run(lambda: Report("try"), "--lake", "x", flag) == 2
+    assert f"unrecognized arguments: {flag}" in capsys.readouterr().err
+
+
 def test_the_lake_may_come_from_the_environment(monkeypatch, run, capsys):
     monkeypatch.delenv("SPEECHLAKE_LAKE", raising=False)
     assert run(lambda: Report("try")) == 2
@@ -121,7 +128,26 @@ def test_no_arguments_list_the_jobs_too(capsys):
 
 def test_an_unknown_job_exits_2_and_names_it(capsys):
     assert cli.main(["transmogrify", "--lake", "x"]) == 2
-    assert "'transmogrify'" in capsys.readouterr().err
+    assert "there is no job 'transmogrify'\n" in capsys.readouterr().err
+
+
+def test_a_slip_in_a_jobs_name_is_told_the_nearest(capsys):
+    assert cli.main(["explan"]) == 2
+    assert "there is no job 'explan'; did you mean 'explain'?\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("job_named", "flag"),
+    [
+        *(("ingest-manifests", "--max-reject"), ("import-signals", "--max-reject")),
+        *(("maintain-tables", "--retention"), ("verify-release", "--sample"), ("report", "--examples")),
+        *(("register", "--database"), ("compare-models", "--n"), ("review", "--n")),
+    ],
+)
+def test_the_help_of_a_number_or_name_tells_its_default(job_named, flag, capsys):
+    assert cli.main([job_named, "--help"]) == 0
+    about = " ".join(capsys.readouterr().out.split("options:")[1].split()).split(f" {flag} ")[1]
+    assert "; default " in about.split(" --")[0]
 
 
 @pytest.mark.parametrize("name", list(cli.JOBS))
@@ -137,6 +163,10 @@ WRONG_CORPORA = [
     ("corpora: [{name: A b, sources: [x]}]", "corpora[0].name"),
     ("corpora: [{name: a, sources: []}]", "corpora[0].sources"),
     ("corpora: [{name: a, sources: [x], licens: CC0}]", "unknown key 'licens'; did you mean 'licence'"),
+    (
+        "corpora: [{name: a, sources: [x], format: nemmo}]",
+        "format: unknown format 'nemmo'; did you mean 'nemo'",
+    ),
     ("corpora: [{name: a, sources: [x], max_reject: 2}]", "corpora[0].max_reject"),
     ("corpora: [{name: a, sources: [x], role: both}]", "corpora[0].role"),
     ("corpora: [{name: a, sources: [x], channels: left}]", "corpora[0].channels"),
@@ -190,10 +220,21 @@ def test_a_lake_without_a_name_is_not_the_present_folder(root):
         (["--audio-root", "x=/a", "--audio-root", "x=/b"], "names 'x' twice: '/a' and '/b'"),
         (["--column", "text=a", "--column", "text=b"], "names 'text' twice: 'a' and 'b'"),
         (["--column", "text"], "--column 'text': expected NAME=VALUE"),
-        (["--column", "speaker_id=spk"], "columns: unknown role 'speaker_id'; did you mean 'speaker'?"),
+        (
+            ["--suffix", "opus"],
+            "--suffix: expected a dot and 1-8 letters or digits, such as .opus, found 'opus'",
+        ),
+        (["--channels", "left"], "--channels: expected mix, auto, each or a channel .* found 'left'"),
+        (["--language", "xx"], "--language: 'xx' is no language that is known here$"),
+        (["--corpus", "Calls"], "--corpus: expected 1-64 lower-case letters, .* found 'Calls'"),
+        (["--max-reject", "2"], "--max-reject: expected 1.0 or less, found 2.0"),
+        (["--format", "kaldi9"], "--format: unknown format 'kaldi9'; valid are auto, nemo, common-voice"),
+        (["--column", "speaker_id=spk"], "--column: unknown role 'speaker_id'; did you mean 'speaker'?"),
     ],
     ids=[
         *("two roots without a name", "a root twice", "a column twice", "a column without a name"),
+        *("a suffix without a dot", "a channel that there is not", "a language that there is not"),
+        *("a name in capitals", "more than all", "a format that there is not"),
         "a role that there is not",
     ],
 )
@@ -209,6 +250,76 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
     corpus = ingest_manifests.corpus_of(parsed)
     assert corpus.roots == {"audio": "/a/b=c", "far": "s3://b"}
     assert corpus.columns == {"text": "said"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("build-splits --policy none.yaml --release r1", "none.yaml: cannot be read"),
+        ("build-splits --policy policy.yaml --release r/1", "--release 'r/1': expected"),
+        ("simulate --policy none.yaml", "none.yaml: cannot be read"),
+        ("compare-models --old a --new b --policy none.yaml", "none.yaml: cannot be read"),
+        ("review --rule r --html page.html --policy none.yaml", "none.yaml: cannot be read"),
+        ("review --rule r --html none/page.html", "--html none/page.html: its folder does not exist"),
+        ("review --rule r --html page.html --max-mb nan", "--max-mb nan: expected more than 0"),
+        ("report --html none/page.html", "--html none/page.html: its folder does not exist"),
+        ("report --price-per-device-hour -1", "the price per device hour is -1.0"),
+        ("status --corpora none.yaml", "none.yaml: cannot be read"),
+        ("pipeline --corpora none.yaml --until ingest-manifests", "none.yaml: cannot be read"),
+        ("pipeline --corpora none.yaml --extractor audio --model m", "--model is for the extractor whisper"),
+        ("extract-signals --extractor audio --model m", "--model is for the extractor whisper"),
+        ("ingest-manifests --corpus c --column text m.jsonl", "--column 'text': expected NAME=VALUE"),
+        ("import-signals --name n --column a:b t.jsonl", "--column 'a:b': type 'b'"),
+        ("segment-recordings --min-s 9 --max-s 1", "min 9 s, max 1 s"),
+        ("profile --set whisper", "--set 'whisper': expected"),
+        ("maintain-tables --retention 8d", "--retention 192h: expected"),
+    ],
+)
+def test_what_needs_no_lake_to_be_refused_is_refused_before_spark_starts(
+    monkeypatch, tmp_path, capsys, said, told
+):
+    monkeypatch.setattr(job, "open_lake", lambda *_: pytest.fail("Spark was started"))
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text("name: n\nsplits: {scheme: main, salt: 1}\n")
+    name, *flags = said.split()
+    assert cli.main([name, "--lake", "l", *flags]) == 2
+    seen = capsys.readouterr()
+    assert told in seen.err
+    assert json.loads(seen.out)["outcome"] in ("UsageError", "ConfigError")
+
+
+def test_a_policy_is_read_once_before_the_lake_is_opened(monkeypatch, tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text("name: n\nsplits: {scheme: main, salt: 1}\n")
+    built = []
+    monkeypatch.setattr(job, "open_lake", lambda root, app: file.unlink())
+    monkeypatch.setattr(job, "existing", lambda lake: lake)
+    monkeypatch.setattr(
+        build_splits, "run", lambda _, policy, text, **__: built.append((policy.name, text)) or Report("try")
+    )
+    assert build_splits.main(["--lake", "l", "--policy", str(file), "--release", "r1"]) == 0
+    assert built == [("n", "name: n\nsplits: {scheme: main, salt: 1}\n")]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("sql --limit -1 query", "--limit: -1: expected a whole number, 0 to 2147483646"),
+        ("sql --limit 1.5 query", "--limit: 1.5: expected a whole number, 0 to 2147483646"),
+        ("sql --limit many query", "--limit: many: expected a whole number, 0 to 2147483646"),
+        ("calibrate --clips 0", "--clips: 0: expected a whole number, 1 or more"),
+        ("calibrate --clips -2", "--clips: -2: expected a whole number, 1 or more"),
+        ("verify-release r1 --sample -5", "--sample: -5: expected a whole number, 0 or more"),
+        ("compare-models --old a --new b --n -1", "--n: -1: expected a whole number, 0 or more"),
+        ("review --rule r --html p.html --n 0", "--n: 0: expected a whole number, 1 or more"),
+        ("report --examples 21", "--examples: 21: expected a whole number, 0 to 20"),
+    ],
+)
+def test_a_count_that_there_cannot_be_is_a_usage_error(monkeypatch, capsys, said, told):
+    monkeypatch.setattr(job, "open_lake", lambda *_: pytest.fail("Spark was started"))
+    name, *flags = said.split()
+    assert cli.main([name, "--lake", "l", *flags]) == 2
+    assert told in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Annotated, Literal
 
-from speechlake.config import Section, loads
+import pytest
+from pydantic import Field
+
+from speechlake.config import Section, like, loads
 from speechlake.errors import ConfigError
 
 
@@ -12,6 +15,19 @@ class Word(Section):
     """One key."""
 
     said: str
+
+
+class All(Section):
+    """A key of every kind."""
+
+    text: str = ""
+    number: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    count: int = 0
+    flag: bool = False
+    side: Literal["left", "right"] = "left"
+    several: Annotated[tuple[str, ...], Field(min_length=1)] = ("a",)
+    named: Annotated[str, like("[a-z]+", "lower-case letters")] = "a"
+    below: Word | None = None
 
 
 def test_yaml_that_is_right_is_read() -> None:
@@ -49,5 +65,31 @@ def test_a_key_that_aliases_make_endless_is_not_spelled() -> None:
 
 
 def test_a_number_that_python_does_not_spell_is_not_told() -> None:
-    with pytest.raises(ConfigError, match=r"said: Input should be a valid string$"):
+    with pytest.raises(ConfigError, match=r"said: expected text$"):
         loads(f"said: 0x{'f' * 5000}", "f.yaml", Word)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "the whole file: expected keys with values, found nothing"),
+        ("text: 1", "text: expected text, found 1"),
+        ("text:", "text: expected text, found nothing"),
+        ("number: often", "number: expected a number, found 'often'"),
+        ("number: -1", "number: expected 0.0 or more, found -1"),
+        ("number: 1", "number: expected less than 1.0, found 1"),
+        ("number: .inf", "number: expected a finite number, found inf"),
+        ("count: 1.5", "count: expected a whole number, found 1.5"),
+        ("flag: yes", "flag: expected true or false, found 'yes'"),
+        ("side: up", "side: expected 'left' or 'right', found 'up'"),
+        ("several: x", "several: expected a list, found 'x'"),
+        ("named: B", "named: expected lower-case letters, found 'B'"),
+        (r'named: "b\n"', r"named: expected lower-case letters, found 'b\n'"),
+        ("below: x", "below: expected keys with values, found 'x'"),
+        ("below: {}", "below.said: is missing"),
+    ],
+)
+def test_what_was_expected_is_told_in_words_for_people(text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        loads(text, "f.yaml", All)
+    assert error.value.message == f"f.yaml: {told}"

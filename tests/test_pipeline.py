@@ -83,7 +83,7 @@ def test_each_release_needs_a_policy_and_a_name_of_its_own(
     corpora.write_text("corpora:\n  - {name: clips, sources: [x]}\n")
     parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
     with pytest.raises(UsageError, match=told):
-        pipeline.flow_of(parsed, NOWHERE)
+        pipeline.flow_of(parsed)
 
 
 def test_a_policy_from_a_pipe_is_published_with_its_text(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_policy_from_a_pipe_is_published_with_its_text(tmp_path: Path) -> None
             written.write(text)
         said = ["--extractor", "audio", "--policy", f"/dev/fd/{reading}", "--release", "r1"]
         parsed = pipeline.arguments().parse_args(["--lake", "x", "--corpora", str(corpora), *said])
-        (cut,) = pipeline.flow_of(parsed, NOWHERE).cuts
+        (cut,) = pipeline.flow_of(parsed).cuts
     assert (cut.policy.name, cut.policy_text, cut.release) == ("n", text, "r1")
 
 
@@ -180,13 +180,15 @@ def test_a_row_that_moved_between_two_releases_is_how_the_pipeline_ends_whenever
     policy: Any = "any"
     flow = Flow([], [], [Cut(policy, "", "r1"), Cut(policy, "", "r2")])
     moved = Report(diff_releases.NAME, refusal=LeakFound("1 rows moved"))
-    monkeypatch.setattr(pipeline, "flow_of", lambda *_: flow)
+    monkeypatch.setattr(extract_signals, "wanted_of", lambda *_: [])
     monkeypatch.setattr(pipeline, "run", lambda *_, **__: Report(pipeline.NAME, outcome))
     monkeypatch.setattr(report, "run", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "_show_ways_on", lambda *_: None)
     monkeypatch.setattr(diff_releases, "run", lambda *_, **__: moved)
     lake: Any = SimpleNamespace(root="lake")
-    assert pipeline._call(lake, argparse.Namespace(corpora="corpora.yaml")).refusal is moved.refusal
+    assert (
+        pipeline._call(lake, argparse.Namespace(flow=flow, corpora="corpora.yaml")).refusal is moved.refusal
+    )
 
 
 def test_where_every_corpus_is_refused_nothing_is_made_of_the_lake(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The README and docs/ say what is so: tables, commands, flags, variables, examples and links."""
 
+import ast
 import importlib
 import importlib.util
 import os
@@ -14,12 +15,17 @@ import pytest
 
 from speechlake.cli import JOBS, file_of
 from speechlake.corpora import Corpus, load_corpora
+from speechlake.manifests.contract import Source
 from speechlake.manifests.formats import FORMATS
+from speechlake.manifests.options import ParseOptions
+from speechlake.manifests.record import Record
 from speechlake.models.registry import REGISTRY
+from speechlake.splits.columns import NAMES
 from speechlake.splits.policy import load_policy
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 README = PAGES[0].read_text("utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -63,7 +69,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_generated_tables_are_current(tables: ModuleType) -> None:
-    assert tables.main(["--check", str(ROOT / "README.md")]) == 0, "run scripts/readme_tables.py"
+    assert tables.main(["--check"]) == 0, "run scripts/readme_tables.py"
 
 
 def test_a_table_that_is_not_current_is_told_and_mended(tables: ModuleType, tmp_path: Path) -> None:
@@ -72,6 +78,18 @@ def test_a_table_that_is_not_current_is_told_and_mended(tables: ModuleType, tmp_
     assert tables.main(["--check", str(page)]) == 1
     assert tables.main([str(page)]) == 0
     assert page.read_text("utf-8") == README
+
+
+def test_every_plain_column_of_rules_is_told_with_its_meaning(tables: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "policies.md"
+    page.write_text(
+        (ROOT / "docs" / "policies.md").read_text("utf-8").replace("Namespaced speaker", "Speaker")
+    )
+    assert tables.main(["--check", str(page)]) == 1
+    assert tables.main([str(page)]) == 0
+    told = re.findall(r"^\| `([\w.<>]+)` \| .* \| .+ \|$", page.read_text("utf-8"), re.MULTILINE)
+    assert [name for name in told if name in NAMES] == [*NAMES]
+    assert "| `speaker_id` | string | Namespaced speaker. |" in page.read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -101,6 +119,14 @@ def test_every_job_that_is_shown_exists_and_takes_the_arguments_shown(page: Path
 
 def test_the_readme_shows_every_job() -> None:
     assert {name for name, _ in jobs_called(PAGES[0])} == set(JOBS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_where_our_spark_submit_is_called_its_python_is_named_before(page: Path) -> None:
+    # It asks that Python where Spark lies, and fails with a python3 that has no PySpark.
+    shown = "\n".join(blocks(page, "", "sh"))
+    before, called, _ = shown.partition("\n.venv/bin/spark-submit")
+    assert not called or "export PYSPARK_PYTHON=$PWD/.venv/bin/python" in before
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -178,6 +204,51 @@ def test_every_manifest_format_and_every_model_is_told() -> None:
     assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(FORMATS)
     models = README.split("## Models")[1].split("\n## ")[0]
     assert set(re.findall(r"`(whisper-[\w.-]+)`", models)) == set(REGISTRY)
+
+
+def test_every_view_is_told_where_sql_is() -> None:
+    from speechlake.catalog.register import VIEWS
+
+    (line,) = [line for line in README.splitlines() if line.startswith("**3. Ask why.**")]
+    assert {name for name in VIEWS if f"`{name}`" in line} == set(VIEWS)
+
+
+def test_the_suffix_that_is_told_of_a_format_is_the_one_that_its_parser_takes() -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith("| `suffix` |")]
+    told = {name: suffix for suffix, name in re.findall(r"`(\.\w+)` for `([\w-]+)`", row)}
+    lines = {
+        "librispeech": (None, b"1-2-3 TEXT"),
+        "ljspeech": (None, b"LJ1|text"),
+        "common-voice": ("client_id\tpath\tsentence", b"c\tclip\ttext"),
+    }
+    taken = {}
+    for name, (header, line) in lines.items():
+        source = Source("/data/x", name, 0, header)
+        found = FORMATS[name].parse(line, FORMATS[name].context(source, ParseOptions.of("c")))
+        assert isinstance(found, Record)
+        taken[name] = Path(str(found.audio)).suffix
+    assert told == taken
+
+
+def test_every_place_that_tells_rules_apart_is_named_to_whoever_adds_one() -> None:
+    (told,) = [line for line in CONTRIBUTING.splitlines() if "rule with a name of its own" in line]
+    kinds = {"SameLanguage", "ErrorRate"}
+    places = {
+        (function.name, f"lib/splits/{file.name}")
+        for file in (ROOT / "lib" / "splits").glob("*.py")
+        for function in ast.parse(file.read_text("utf-8")).body
+        if isinstance(function, ast.FunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "isinstance"
+        if kinds & {name.id for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)}
+    }
+    assert places
+    assert {place for place in places if not all(f"`{part}`" in told for part in place)} == set()
+
+
+def test_all_that_an_extractor_with_packaged_weights_needs_is_named_to_whoever_adds_one() -> None:
+    section = CONTRIBUTING.split("## To add an extractor")[1].split("\n## ")[0]
+    assert [word for word in ("`PACKAGED`", "`constraints.txt`", "`wanted_of`") if word not in section] == []
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:

@@ -105,22 +105,21 @@ class Decoder:
             self.close()
             return self._decode_once(fd, limits)
 
-    def channels(self, fd: int, *, limits: Limits | None = None) -> int:
+    def channels(self, fd: int) -> int:
         """How many channels the regular file behind `fd` has; only its beginning is decoded.
 
         AudioError as `decode` raises it, for what shows at the beginning.
         """
-        limits = limits or STREAM_LIMITS
         if os.fstat(fd).st_size == 0:
             raise AudioError("EMPTY")
         with self._lock:
             try:
-                return self._channels_once(fd, limits)
+                return self._channels_once(fd)
             except AudioError as error:
                 if error.code not in TRY_AGAIN:
                     raise
             self.close()
-            return self._channels_once(fd, limits)
+            return self._channels_once(fd)
 
     @contextmanager
     def stream(
@@ -170,7 +169,8 @@ class Decoder:
         finally:
             os.close(samples_fd)
 
-    def _channels_once(self, fd: int, limits: Limits) -> int:
+    def _channels_once(self, fd: int) -> int:
+        limits = STREAM_LIMITS
         request = json.dumps({**vars(limits), "header": True}).encode()
         try:
             # The child expects two descriptors; nothing is written to either.

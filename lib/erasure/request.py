@@ -26,12 +26,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, loads, text_of
+from speechlake.config import Section, like, loads, text_of
 from speechlake.corpora import Name
 from speechlake.errors import UsageError
 from speechlake.ids import canonical_json, recording_id
 
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Id = Annotated[str, like("[0-9a-f]{32}", "an id of 32 hex digits")]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Kind = Literal["speaker", "recording", "utterance", "source_id", "corpus"]
 
@@ -104,9 +104,15 @@ def _as_date(value: object) -> object:
 class Request(Section):
     """A request for erasure."""
 
-    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/#-]{0,99}$")]
+    reference: Annotated[
+        str,
+        like(
+            "[A-Za-z0-9][A-Za-z0-9 ._:/#-]{0,99}",
+            "1-100 letters, digits, blanks and any of ._:/#- that begin with a letter or digit",
+        ),
+    ]
     requested_by: Text
-    date: Annotated[str, BeforeValidator(_as_date), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    date: Annotated[str, BeforeValidator(_as_date), like(r"\d{4}-\d{2}-\d{2}", "a day such as 2026-11-25")]
     erase: Annotated[
         tuple[Subject, ...],
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),

@@ -21,12 +21,14 @@ FORMATS: Final[Mapping[str, Format]] = {
         folder.FORMAT,
     )
 }
+# What `format` of a corpus may name; auto: the first that recognises a file.
+NAMED_FORMATS: Final[tuple[str, ...]] = ("auto", *FORMATS)
 
 
 def format_named(name: str) -> Format:
     """The format called `name`; UsageError lists those that exist."""
     if name not in FORMATS:
         raise UsageError(
-            f"manifest format {name!r} is not known", hint=f"Formats: auto, {', '.join(FORMATS)}."
+            f"manifest format {name!r} is not known", hint=f"Formats: {', '.join(NAMED_FORMATS)}."
         )
     return FORMATS[name]

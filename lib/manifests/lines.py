@@ -80,16 +80,16 @@ def packed(sources: Sequence[Source], range_bytes: int = RANGE_BYTES) -> list[li
     return partitions
 
 
-def read_range(part: Range, *, cap: int = MAX_LINE_BYTES) -> Iterator[Lines]:
+def read_range(part: Range) -> Iterator[Lines]:
     """The lines of a range in small groups; a damaged .gz ends with one line whose raw is None."""
     if FORMATS[part.format].is_folder:
         yield from folder_lines(part.uri)
         return
     with open_binary(part.uri) as raw:
         if part.is_compressed:
-            yield from _compressed_lines(raw, cap)
+            yield from _compressed_lines(raw)
         else:
-            yield from lines_of(raw, part.start, part.end, cap=cap)
+            yield from lines_of(raw, part.start, part.end)
 
 
 def lines_of(
@@ -159,11 +159,11 @@ def _blocks(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
         yield block
 
 
-def _compressed_lines(raw: BinaryIO, cap: int) -> Iterator[Lines]:
+def _compressed_lines(raw: BinaryIO) -> Iterator[Lines]:
     after = 0
     try:
         blocks = _blocks(cast(BinaryIO, gzip.GzipFile(fileobj=raw)), BLOCK_BYTES)
-        for lines in split(blocks, 0, 0, None, cap):
+        for lines in split(blocks, 0, 0, None, MAX_LINE_BYTES):
             yield lines
             after = lines.offsets[-1] + 1
     except (EOFError, zlib.error, gzip.BadGzipFile):

@@ -27,7 +27,7 @@ class ParseOptions:
     `utterance_id`. `channels`: mix, auto (the line's, else mix), each (the line's, else every one of the
     file, which `channels.with_each_channel` makes of the line) or a number from 0. `columns`: pairs (role, field name)
     that overrule the recognised names; roles are those of `roles.NAMED_ROLES`.
-    `suffix`: of audio that a line names without one (`.flac`). `relative_to`: what a relative
+    `suffix`: of audio that a line names without one; null is the format's own. `relative_to`: what a relative
     reference is relative to; auto is the convention of the format. `quoting` of tables with a
     header: auto is CSV quoting for commas and semicolons, none for tabs and bars.
     """

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["PARSED_DDL", "LineParser", "parsed_lines"]
-
 
 def parsed_lines(
     spark: SparkSession,

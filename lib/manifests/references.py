@@ -116,20 +116,13 @@ def normal(uri: str) -> str:
     return f"{scheme}://{uri[head.end() :].rstrip('/')}"
 
 
-def resolve(
-    reference: str, manifest_uri: str, roots: Roots, *, relative_to: str = "manifest", verbatim: bool = False
-) -> Located | Refused:
-    """Where `reference` leads, or why it is refused; `verbatim` names were listed, so nothing in them is a command.
-
-    `relative_to`: manifest (its folder), root, or itself (the manifest is the folder).
-    """
-    return resolve_from(reference, base_of(manifest_uri, roots, relative_to), roots, verbatim=verbatim)
-
-
 def resolve_from(
     reference: str, base: Located | Refused, roots: Roots, *, verbatim: bool = False
 ) -> Located | Refused:
-    """As `resolve`, with the folder of relative references found once per manifest (`base_of`)."""
+    """Where `reference` leads, or why it is refused; `verbatim` names were listed, so nothing in them is a command.
+
+    `base`: the folder of relative references, found once per manifest (`base_of`).
+    """
     if verbatim:
         return _control(reference) or _relative(reference, base)
     if len(reference) <= MAX_REFERENCE_CHARACTERS and _PLAIN.fullmatch(reference):
@@ -151,7 +144,10 @@ def resolve_from(
 
 
 def base_of(manifest_uri: str, roots: Roots, relative_to: str) -> Located | Refused:
-    """The folder that relative references are joined to; its path may be empty."""
+    """The folder that relative references are joined to; its path may be empty.
+
+    `relative_to`: manifest (its folder), root, or itself (the manifest is the folder).
+    """
     if relative_to != "root":
         here = normal(manifest_uri)
         folder = here if relative_to == "itself" else here.rsplit("/", 1)[0]

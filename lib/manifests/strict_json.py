@@ -28,18 +28,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHITESPACE: Final = " \t\r\n"
 
 
-def parse_object(
-    raw: bytes, *, max_bytes: int = MAX_LINE_BYTES, max_depth: int = MAX_DEPTH
-) -> dict[str, Any]:
+def parse_object(raw: bytes) -> dict[str, Any]:
     """The object that `raw` holds; raises `Refusal` (TOO_LONG, TOO_DEEP, BAD_UTF8, BAD_JSON, TWO_OBJECTS,
     DUPLICATE_KEY, BAD_TYPE, BAD_NUMBER, LONE_SURROGATE, CONTROL_CHARACTER).
 
     A byte order mark is refused here: whoever reads the file removes the one at its first byte.
     """
-    if len(raw) > max_bytes:
-        raise Refusal("TOO_LONG", f"{len(raw)} bytes, at most {max_bytes}")
-    if raw.count(b"[") + raw.count(b"{") > max_depth and _depth(raw) > max_depth:
-        raise Refusal("TOO_DEEP", f"nested deeper than {max_depth}")
+    if len(raw) > MAX_LINE_BYTES:
+        raise Refusal("TOO_LONG", f"{len(raw)} bytes, at most {MAX_LINE_BYTES}")
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
+        raise Refusal("TOO_DEEP", f"nested deeper than {MAX_DEPTH}")
     value = _value(_text(raw).strip(_WHITESPACE))
     if type(value) is not dict:
         raise Refusal("BAD_TYPE", f"a line must be an object, this is {json_type(value)}")

@@ -14,8 +14,6 @@ import numpy.typing as npt
 from speechlake.signals.extractor import Clip, Identity, Measurement, Samples
 from speechlake.signals.failures import unusable
 
-Power = npt.NDArray[np.float64]
-
 # A lone sample at full scale can be an honest peak; three in a row are an "over", the convention of
 # digital mastering since Sony's PCM-1630.
 CLIPPED_RUN = 3

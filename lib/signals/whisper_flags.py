@@ -7,6 +7,7 @@ import math
 import shlex
 from typing import Any
 
+from speechlake.job import whole
 from speechlake.signals.whisper import Whisper
 
 # Flags that change what Whisper gives, by the extractor's fields.
@@ -23,7 +24,7 @@ def add_whisper(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--timestamps", choices=("none", "segments", "words"), help="when things were said; default none"
     )
-    made.add_argument("--beam-size", type=_count, help="default 1, greedy")
+    made.add_argument("--beam-size", type=whole(1), help="default 1, greedy")
     made.add_argument(
         "--temperatures",
         type=_temperatures,
@@ -36,25 +37,27 @@ def add_whisper(made: argparse.ArgumentParser) -> None:
     made.add_argument("--hotwords", help="words that are likely")
     made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     made.add_argument("--batch-seconds", type=_seconds, help="padded audio per batch; default by device")
-    made.add_argument("--streams", type=_count, help="batches at once; default by device")
+    made.add_argument("--streams", type=whole(1), help="batches at once; default by device")
 
 
-def _count(text: str) -> int:
-    if (count := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
-    return count
+def _number(text: str) -> float:
+    """NaN for what is none: it is in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _seconds(text: str) -> float:
-    if not 0 < (seconds := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: expected more than 0")
+    if not 0 < (seconds := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: expected seconds, more than 0")
     return seconds
 
 
 def _temperatures(text: str) -> tuple[float, ...]:
-    found = tuple(float(part) for part in text.split(","))
+    found = tuple(_number(part) for part in text.split(","))
     if found != tuple(sorted(set(found))) or not all(0 <= temperature <= 1 for temperature in found):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text}: expected growing numbers from 0 to 1, such as 0,0.2,0.4")
     return found
 
 

@@ -15,7 +15,7 @@ _EXTRA = re.compile(r"extras\.[A-Za-z0-9_][A-Za-z0-9_ .:/-]{0,63}")
 
 @dataclass(frozen=True)
 class Plain:
-    """A value that a rule can read without any measurement. `meaning` is for the list in the README."""
+    """A value that a rule can read without any measurement. `meaning` is for the list in docs/policies.md."""
 
     name: str
     type: str

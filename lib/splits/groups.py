@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.components import EDGES_IN_ONE_TASK, Staged, checkpointed, components
+from speechlake.splits.components import Staged, checkpointed, components
 from speechlake.splits.keys import LINKS, shared_keys, utterance_key
 from speechlake.splits.policy_links import EXTRAS, Links
 
@@ -70,9 +70,7 @@ def _speaker_elsewhere(rows: DataFrame) -> DataFrame:
     return corpora.distinct().withColumn("has_speaker_elsewhere", F.lit(True))
 
 
-def with_link_group(
-    rows: DataFrame, *, staged: Staged = checkpointed, limit: int = EDGES_IN_ONE_TASK
-) -> DataFrame:
+def with_link_group(rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
     """Add `link_group`: the same value for utterances that share any of their `link_keys`, transitively.
 
     Keeps every row and every other column. The value is the smallest link key of those that connect the group,
@@ -80,7 +78,7 @@ def with_link_group(
     """
     keyed = staged("shared keys", _keys_seen_twice(rows))
     edges = keyed.filter(F.size("keys") > 1).select(F.explode(_neighbours()).alias("edge")).select("edge.*")
-    labels = components(edges.distinct(), staged=staged, limit=limit)
+    labels = components(edges.distinct(), staged=staged)
     joined = keyed.select("utterance_id", F.col("keys")[0].alias("key")).join(labels, "key", how="left")
     grouped = joined.select("utterance_id", F.coalesce("label", "key").alias("link_group"))
     group = F.coalesce(F.col("link_group"), utterance_key())

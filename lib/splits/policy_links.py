@@ -9,12 +9,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, invalid
+from speechlake.config import Section, invalid, like
 from speechlake.errors import ConfigError
 from speechlake.schemas import UTTERANCES
 from speechlake.splits.policy_values import EVALUATION, Side, as_tuple
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Name = Annotated[
+    str,
+    like("[a-z][a-z0-9_-]{0,63}", "1-64 lower-case letters, digits, '_' and '-' that begin with a letter"),
+]
 Corpora = Annotated[tuple[str, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, le=0.5)]
 Part = Annotated[float, Field(ge=0, le=1)]

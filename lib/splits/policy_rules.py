@@ -21,14 +21,12 @@ from speechlake.ids import canonical_json
 from speechlake.splits.columns import NAMES, Plain, column_named
 from speechlake.splits.patterns import safe_pattern
 from speechlake.splits.policy_values import (
-    EVALUATION,
     SIDES,
     Limits,
     Ranges,
     RuleName,
     Scalar,
     Scalars,
-    Side,
     Sides,
     as_tuple,
     plain,
@@ -252,18 +250,12 @@ def with_checks(rule: AnyRule, change: Callable[[Check], Check]) -> AnyRule:
 
 
 __all__ = [
-    "EVALUATION",
-    "SIDES",
     "AnyOf",
     "AnyRule",
     "Check",
     "ErrorRate",
-    "Rule",
     "SameLanguage",
-    "Side",
-    "Sides",
     "SignalRule",
-    "as_tuple",
     "checks_of",
     "extractors_read",
     "rule_meaning",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import BY_HAND, Section, invalid
+from speechlake.config import BY_HAND, CORPUS_NAME, Section, invalid, like, nearest
 from speechlake.text.languages import canonical
 from speechlake.text.subtags import primary
 
@@ -15,7 +15,9 @@ Side = Literal["train", "dev", "test"]
 SIDES: tuple[Side, ...] = ("train", "dev", "test")
 EVALUATION: tuple[Side, ...] = ("dev", "test")
 
-RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+RuleName = Annotated[
+    str, like("[a-z][a-z0-9_]{0,63}", "1-64 lower-case letters, digits and '_' that begin with a letter")
+]
 
 
 def _as_stored(code: str, info: ValidationInfo) -> str:
@@ -27,9 +29,12 @@ def _as_stored(code: str, info: ValidationInfo) -> str:
     return code
 
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$"), AfterValidator(_as_stored)]
-LanguageOrDefault = Annotated[str, Field(pattern=r"^([a-z]{2,3}|default)$"), AfterValidator(_as_stored)]
-CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+SUBTAG = "a primary subtag, such as en"
+Language = Annotated[str, like("[a-z]{2,3}", SUBTAG), AfterValidator(_as_stored)]
+LanguageOrDefault = Annotated[
+    str, like("[a-z]{2,3}|default", f"{SUBTAG}, or default"), AfterValidator(_as_stored)
+]
+CorpusName = Annotated[str, like(*CORPUS_NAME)]
 Scalar = bool | int | float | str
 
 
@@ -49,7 +54,9 @@ def _by_language(value: object) -> object:
         return {"default": value}
     for key in value:
         if len(str(key)) > 3 and key != "default":
-            raise invalid("language", key, ("default", "quantile"))
+            near = primary(canonical(str(key))) or nearest(key, ("default", "quantile"))
+            hint = f"did you mean {near!r}?" if near else f"expected {SUBTAG}, or default"
+            raise PydanticCustomError("unknown_name", f"unknown language {str(key)!r}; {hint}")
     return value
 
 

@@ -24,15 +24,13 @@ _PLAIN = -1
 Sums = dict[str, tuple[Whole, Whole]]
 
 
-def paired_by(
-    frame: DataFrame, group: str, *, seed: int = SEED, replicates: int = REPLICATES
-) -> dict[str, Paired]:
+def paired_by(frame: DataFrame, group: str) -> dict[str, Paired]:
     """B against A for each value of the text column `group`, and for all utterances under the name ``.
 
     `frame` has one row per utterance: utterance_id, `group` (not null) and `COUNT_COLUMNS`. The driver gets
-    replicates x groups rows, however many utterances there are. Empty without utterances.
+    `REPLICATES` x groups rows, however many utterances there are. Empty without utterances.
     """
-    sums = _sums_by(frame, group, seed, replicates)
+    sums = _sums_by(frame, group)
     if sums:
         plain, weighted = (np.sum([pair[i] for pair in sums.values()], axis=0) for i in (0, 1))
         sums = {**sums, "": (plain, weighted)}
@@ -47,19 +45,19 @@ def paired_by(
     }
 
 
-def _sums_by(frame: DataFrame, group: str, seed: int, replicates: int) -> Sums:
+def _sums_by(frame: DataFrame, group: str) -> Sums:
     from pyspark.sql import functions as F
 
     ddl = ", ".join(["name string", "replicate int", *(f"{column} bigint" for column in _SUMS)])
     parts = frame.select("utterance_id", F.col(group).alias("name"), *COUNT_COLUMNS).mapInPandas(
-        partial_sums(seed, replicates), ddl
+        partial_sums(SEED, REPLICATES), ddl
     )
     rows = (
         parts.groupBy("name", "replicate").agg(*(F.sum(column).alias(column) for column in _SUMS)).collect()
     )
     sums: Sums = {}
     for row in rows:
-        zero = (np.zeros(len(_SUMS), np.int64), np.zeros((replicates, WIDTH), np.int64))
+        zero = (np.zeros(len(_SUMS), np.int64), np.zeros((REPLICATES, WIDTH), np.int64))
         plain, weighted = sums.setdefault(row.name, zero)
         said = [row[column] for column in _SUMS]
         if row.replicate == _PLAIN:

@@ -94,25 +94,6 @@ def has_loop(text: str) -> bool:
     return _pattern(words_loop()).search(plain) is not None
 
 
-def repeated_words(text: str) -> int:
-    """How often the most repeated unit of up to 12 words (24 characters without spaces) is said in a row.
-
-    1 where nothing is said twice, 0 for no text.
-    """
-    plain = plain_of(text)
-    letters = plain.replace(" ", "")
-    if not letters:
-        return 0
-    if _mostly(letters, SPARSE + DENSE):
-        return max(_times(letters, n, words=False) for n in range(1, COUNTED_CHARS + 1))
-    return max(_times(f"{plain} ", n, words=True) for n in range(1, COUNTED_WORDS + 1))
-
-
-def is_known_phrase(text: str) -> bool:
-    """Whether the whole text is one of `PHRASES`, in whatever language."""
-    return letters_of(text) in known_phrases()
-
-
 @lru_cache(maxsize=1)
 def known_phrases() -> frozenset[str]:
     """The letters of every phrase."""
@@ -150,10 +131,3 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 def _mostly(letters: str, script: str) -> bool:
     """Whether more than half of the letters are of a script."""
     return 2 * len(_pattern(f"[{script}]").findall(letters)) > len(letters)
-
-
-def _times(text: str, unit: int, *, words: bool) -> int:
-    """How often a unit of exactly this length is said in a row, at most; 1 where it is not said again."""
-    found = _pattern(said_again(unit, words=words)).finditer(text)
-    lengths = (match[0].count(" ") if words else len(match[0]) for match in found)
-    return max(lengths, default=unit) // unit

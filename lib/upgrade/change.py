@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from speechlake.sql_text import name as quoted
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -38,7 +40,7 @@ def add_columns(hold: Hold, name: str, columns: Mapping[str, str]) -> None:
     """Add columns (name -> SQL type, comment) that are null in all rows, in one commit that writes no row."""
     listed = ", ".join(f"`{column}` {kind}" for column, kind in columns.items())
     with hold.changing(name):
-        hold.lake.spark.sql(f"ALTER TABLE delta.`{hold.lake.path(name)}` ADD COLUMNS ({listed})")
+        hold.lake.spark.sql(f"ALTER TABLE {quoted('delta', hold.lake.path(name))} ADD COLUMNS ({listed})")
 
 
 def filled_column(
@@ -84,9 +86,8 @@ def forbid_null(hold: Hold, name: str, column: str) -> None:
 def set_property(hold: Hold, name: str, key: str, value: str) -> None:
     """Set one of Delta's properties of the table."""
     with hold.changing(name):
-        hold.lake.spark.sql(
-            f"ALTER TABLE delta.`{hold.lake.path(name)}` SET TBLPROPERTIES ('{key}' = '{value}')"
-        )
+        table = quoted("delta", hold.lake.path(name))
+        hold.lake.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{key}' = '{value}')")
 
 
 def property_of(lake: Lake, name: str, key: str) -> str | None:

@@ -53,10 +53,10 @@ def test_the_example_of_the_docstring_is_a_request() -> None:
     ("entry", "what"),
     [
         # YAML makes a number of it, and 0012 is ten: whose speaker that is must be said in quotes.
-        ("{speaker: 0012, namespace: calls}", "valid string"),
+        ("{speaker: 0012, namespace: calls}", "speaker: expected text, found 10"),
         ("{speaker: zoe}", "expected one of"),
-        ("{speaker: zoe, recording: abc}", "match pattern"),
-        ("{utterance: b, corpus: calls}", "match pattern"),
+        ("{speaker: zoe, recording: abc}", "expected an id of 32 hex digits"),
+        ("{utterance: b, corpus: calls}", "expected an id of 32 hex digits"),
         ("{speeker: zoe, corpus: calls}", "did you mean 'speaker'"),
         ("{}", "says nothing"),
     ],

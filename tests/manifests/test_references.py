@@ -9,13 +9,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speechlake.manifests.record import Refused
-from speechlake.manifests.references import Located, Roots, resolve
+from speechlake.manifests.references import Located, Roots, base_of, resolve_from
 
 ROOTS = Roots.of(
     {"audio": "/data", "deep": "/data/deep", "cloud": "s3a://bucket/speech"},
     {"audio": ["/old/place", "$data_root", "tests/samples"]},
 )
 MANIFEST = "/data/lists/train.jsonl"
+
+
+def resolve(
+    reference: str, manifest_uri: str, roots: Roots, *, relative_to: str = "manifest", verbatim: bool = False
+) -> Located | Refused:
+    return resolve_from(reference, base_of(manifest_uri, roots, relative_to), roots, verbatim=verbatim)
+
 
 LOCATED = [
     ("a.wav", "audio", "lists/a.wav"),

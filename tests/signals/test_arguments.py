@@ -15,7 +15,9 @@ from speechlake.lake import Lake
     ("option", "value"),
     [
         ("--beam-size", "0"),
+        ("--beam-size", "many"),
         ("--streams", "-1"),
+        ("--batch-seconds", "long"),
         ("--batch-seconds", "0"),
         ("--batch-seconds", "nan"),
     ],
@@ -28,13 +30,13 @@ def test_numbers_with_which_every_batch_would_fail_are_refused(
     assert f"argument {option}: {value}: expected" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("said", ["nan", "0,nan", "inf", "-0.1", "0.2,0.1"])
+@pytest.mark.parametrize("said", ["nan", "0,nan", "inf", "-0.1", "0.2,0.1", "0;1", ""])
 def test_temperatures_that_are_no_growing_numbers_up_to_one_are_refused(
     said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         extract_signals.arguments().parse_args(["--lake", "x", f"--temperatures={said}"])
-    assert "argument --temperatures: invalid" in capsys.readouterr().err
+    assert f"argument --temperatures: {said}: expected growing numbers from 0 to 1" in capsys.readouterr().err
 
 
 def test_languages_are_calibrated_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:

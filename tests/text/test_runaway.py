@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import pytest
 
-from speechlake.text.runaway import compression_limit, has_loop, is_known_phrase, is_runaway, repeated_words
+from speechlake.text.runaway import (
+    COUNTED_CHARS,
+    COUNTED_WORDS,
+    compression_limit,
+    has_loop,
+    is_runaway,
+    known_phrases,
+    letters_of,
+    plain_of,
+    said_again,
+)
+from speechlake.text.scripts import DENSE, SPARSE
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and then it goes to sleep under the old oak tree."
 GERMAN = "Der Zug nach München fährt heute leider zehn Minuten später von Gleis sieben ab."
@@ -66,6 +78,28 @@ LOOPS = [
     # mixed: most letters decide
     ("OK OK OK OK OK 好", True, 5),
 ]  # fmt: skip
+
+
+def repeated_words(text: str) -> int:
+    """`flags.repeated_words`, in Python."""
+    plain, letters = plain_of(text), letters_of(text)
+    if not letters:
+        return 0
+    if 2 * len(re.findall(f"[{SPARSE + DENSE}]", letters)) > len(letters):
+        return max(times(letters, n, words=False) for n in range(1, COUNTED_CHARS + 1))
+    return max(times(f"{plain} ", n, words=True) for n in range(1, COUNTED_WORDS + 1))
+
+
+def times(text: str, unit: int, *, words: bool) -> int:
+    """How often a unit of exactly this length is said in a row, at most; 1 where it is not said again."""
+    found = re.finditer(said_again(unit, words=words), text)
+    lengths = (match[0].count(" ") if words else len(match[0]) for match in found)
+    return max(lengths, default=unit) // unit
+
+
+def is_known_phrase(text: str) -> bool:
+    """`flags.known_phrase`, in Python."""
+    return letters_of(text) in known_phrases()
 
 
 @pytest.mark.parametrize(("text", "loop", "times"), LOOPS)
