@@ -87,8 +87,7 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
         relisted = relisted_manifests(lake, corpus.name, listing) if known else ()
         versions = as_heard(versions, newest, relisted)
     changed = [v for v in versions if again or not same_version(newest.get(v["uri"]), v)]
-    read = {v["uri"] for v in versions}
-    gone = gone_versions(corpus, roots, newest, read, again=again) if known else []
+    gone = gone_versions(corpus, roots, newest, {v["uri"] for v in versions}, again=again) if known else []
     result.manifests, result.parsed, result.gone = len(versions), len(changed), len(gone)
     bring = partial(_brought, hold, corpus, row, roots, listing, result)
     committed = bring(changed, gone, newest, again=again) if changed or gone else Ingested()
