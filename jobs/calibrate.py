@@ -143,16 +143,21 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     return run(
         lake,
         how,
-        languages=sorted({language_of(said) for said in parsed.language}) if parsed.language else None,
+        languages=parsed.language,
         clips=parsed.clips,
         wait_s=parsed.wait,
         progress=Progress(),
     )
 
 
+def _read(parsed: argparse.Namespace) -> None:
+    if parsed.language:
+        parsed.language = sorted({language_of(said) for said in parsed.language})
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
 if __name__ == "__main__":

@@ -227,14 +227,18 @@ def _following(lake: Lake) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(NAME, arguments(), _call, argv, read=_read)
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    reports.require_apart(parsed.report, parsed.request)
+    parsed.request = load_request(parsed.request, sha256=parsed.sha256)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    reports.require_apart(parsed.report, parsed.request)
     return run(
         job.existing(lake),
-        load_request(parsed.request, sha256=parsed.sha256),
+        parsed.request,
         plan=parsed.plan,
         report=parsed.report,
         wait_s=parsed.wait,

@@ -273,6 +273,8 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
         ("segment-recordings --min-s 9 --max-s 1", "min 9 s, max 1 s"),
         ("profile --set whisper", "--set 'whisper': expected"),
         ("maintain-tables --retention 8d", "--retention 192h: expected"),
+        ("calibrate --language klingonese", "klingonese"),
+        ("erase-speakers --request none.yaml", "none.yaml: cannot be read"),
     ],
 )
 def test_what_needs_no_lake_to_be_refused_is_refused_before_spark_starts(

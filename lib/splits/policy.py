@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, invalid, loads, text_of
+from speechlake.config import Section, invalid, like, loads, text_of
 from speechlake.ids import canonical_json
 from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
 from speechlake.splits.policy_links import (
@@ -38,11 +38,13 @@ from speechlake.splits.policy_rules import (
 from speechlake.splits.policy_values import EVALUATION, SIDES, Languages, Side, Sides, as_tuple, plain
 from speechlake.splits.signals import EXTRACTORS
 
-ModelId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+_MODEL = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}"
+ModelId = Annotated[str, like(_MODEL, "a model's id or a fingerprint")]
 TextSource = Annotated[
     str,
-    Field(
-        pattern=r"^(manifest(:[A-Za-z0-9_.-]{1,64})?|import:[a-z0-9_]{1,64}|[A-Za-z0-9][A-Za-z0-9._/-]{0,127})$"
+    like(
+        rf"manifest(:[A-Za-z0-9_.-]{{1,64}})?|import:[a-z0-9_]{{1,64}}|{_MODEL}",
+        "'manifest', 'manifest:<field>', 'import:<import>' or a model's id",
     ),
 ]
 

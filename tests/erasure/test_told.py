@@ -87,7 +87,7 @@ def test_the_terminal_is_told_how_much_is_left_to_look_at_and_no_name() -> None:
 def test_a_report_does_not_take_the_place_of_its_request(tmp_path: Path, asked: str) -> None:
     file = tmp_path / asked.format(folder=tmp_path.name)
     with pytest.raises(UsageError, match="is the file of the --request"):
-        erase_speakers._call(NOWHERE, argparse.Namespace(report=tmp_path / "r.md", request=file, sha256=None))
+        erase_speakers._read(argparse.Namespace(report=tmp_path / "r.md", request=file, sha256=None))
     report.require_apart(tmp_path / "r.md", tmp_path / "r.yaml")
     report.require_apart(None, file)
 

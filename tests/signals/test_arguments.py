@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
-
 import pytest
 
 from speechlake.jobs import calibrate, extract_signals
-from speechlake.lake import Lake
 
 
 @pytest.mark.parametrize(
@@ -39,13 +35,8 @@ def test_temperatures_that_are_no_growing_numbers_up_to_one_are_refused(
     assert f"argument --temperatures: {said}: expected growing numbers from 0 to 1" in capsys.readouterr().err
 
 
-def test_languages_are_calibrated_in_any_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    for name in ("run", "resources", "device_named", "whisper_of"):
-        monkeypatch.setattr(calibrate, name, lambda *_, **said: asked.append(said.get("languages")))
-    monkeypatch.setattr(calibrate.job, "existing", lambda lake: lake)
+def test_languages_are_calibrated_in_any_spelling() -> None:
     said = ["--language", "en-US", "--language", "English", "--language", "DE"]
-    calibrate._call(
-        cast(Lake, SimpleNamespace(spark=None)), calibrate.arguments().parse_args(["--lake", "x", *said])
-    )
-    assert asked[-1] == ["de", "en"]
+    parsed = calibrate.arguments().parse_args(["--lake", "x", *said])
+    calibrate._read(parsed)
+    assert parsed.language == ["de", "en"]
