@@ -21,7 +21,7 @@ from speechlake.terminal import console
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.ci]
 
 # Rows that an erasure changes or writes, or that are about runs.
 OWN = {"runs", "chunks", "tombstones", "erasures", "releases", "assignments", "splits", "decisions"}

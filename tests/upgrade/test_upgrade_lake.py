@@ -73,6 +73,7 @@ def upgraded(lake: Lake) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.ci
 def test_a_lake_from_before_versions_keeps_its_rows_and_its_release_and_jobs_go_on(old, tmp_path):
     with pytest.raises(TableMismatch, match=r"'duplicates'(.|\n)*upgrade-lake"):
         old().read("duplicates")
