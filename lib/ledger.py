@@ -86,12 +86,13 @@ class Run:
 
     def is_news(self, hold: Hold) -> bool:
         """True where the ledger lacks this run: it wrote something, no run did the same before, or the last one left
-        something to retry that this one does not. One that is killed between its last table and its row here leaves
-        all done, and nothing that says so."""
+        something to retry and this one nothing, or the other way round. One that is killed between its last table
+        and its row here leaves all done, and nothing that says so."""
         if hold.versions_written:
             return True
         last = _last_done(hold.lake, self)
-        return last is None or last.left_to_retry != self.left_to_retry
+        # How many is no news: a run that took up a killed one's stage counts its failures and its own.
+        return last is None or bool(last.left_to_retry) != bool(self.left_to_retry)
 
     def finish(self, hold: Hold, outcome: str = "done") -> None:
         """Append this run to the ledger."""

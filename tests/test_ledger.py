@@ -104,6 +104,8 @@ NEWS = [
     ({}, 0, 0, False),
     ({}, 1, 0, True),  # a file that had gone is known to be missing by now
     ({}, 1, 1, False),
+    ({}, 2, 1, False),  # the last one had taken up what a killed one left
+    ({}, 0, 1, True),
 ]
 
 

@@ -271,7 +271,8 @@ def calibrated(
 def test_a_calibration_measures_both_ways_and_stores_what_it_found_once(calibrated: Any) -> None:
     lake, found = calibrated
     (row,) = lake.read("calibrations").collect()
-    assert (row.language, row.n, row.clips, row.fingerprint) == ("en", 1, 60, CUT_FP)
+    # One of the sixty is longer than 22 s, and heard in a full window both times.
+    assert (row.language, row.n, row.clips, row.fingerprint) == ("en", 1, 59, CUT_FP)
     assert row.difference_low <= row.cut_error_rate - row.full_error_rate <= row.difference_high
     assert 0 < row.full_error_rate < 0.3
     assert row.equal == (row.why == "not worse")
