@@ -191,7 +191,7 @@ def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.A
 def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str | None:
     """Publish what the release's policy yields now, everyone else on their side, unless an interrupted run did; why
     not, or None."""
-    if held.successor is not None and is_published(lake, held.successor):
+    if is_published(lake, held.successor):
         return None
     release = release_named(lake, held.release) or {}
     policy = policy_of(release)

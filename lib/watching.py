@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from speechlake.ledger import Run
     from speechlake.signals.commit import Measured
 
-# What is typed as a corpus may be anything; a label is what a corpus may be called.
-CORPUS = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # The file of this process, where one is named: a process runs one command.
 _files: list[MetricsFile] = []
 
@@ -62,9 +60,16 @@ def begin(parsed: argparse.Namespace) -> None:
         _files.append(MetricsFile(Path(parsed.metrics_file)))
 
 
+def _is_a_name(corpus: str) -> bool:
+    """What is typed as a corpus may be anything; a label is what a corpus may be called."""
+    from speechlake.config import CORPUS_NAME  # heavy, and loaded by then where a job knows corpora
+
+    return re.fullmatch(CORPUS_NAME[0], corpus) is not None
+
+
 def command_ended(job: str, corpus: str | None, outcome: str, code: int, seconds: float) -> None:
     """A command ended. Errors that nobody foresaw count as one outcome, so that there are few."""
-    here = (job, corpus if corpus and CORPUS.fullmatch(corpus) else "")
+    here = (job, corpus if corpus and _is_a_name(corpus) else "")
     unforeseen = code == SpeechlakeError.exit_code and outcome not in ("interrupted", *_our_errors())
     how = (*here, "internal error" if unforeseen else outcome)
     _write(

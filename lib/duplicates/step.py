@@ -137,7 +137,6 @@ def keyless(lake: Lake, rows: DataFrame) -> DataFrame:
 
     Only what `extract-signals` would measure: not audio that is gone, nor what failed for the last time.
     """
-
     heard = lake.read("signals_audio").where("error IS NULL").select("utterance_id", "content_sha256")
     asked = _named(lake, rows.where("at_hand")).where("fingerprint IS NOT NULL")
     decoded = asked.join(heard, on=["utterance_id", "content_sha256"], how="left_semi")

@@ -13,6 +13,7 @@ from speechlake.contracts import rows_of
 from speechlake.erasure.tables import Plan
 from speechlake.errors import ConfigError
 from speechlake.hold import Hold
+from speechlake.questions.releases import is_published
 from speechlake.schemas import ERASURES
 from speechlake.splits.policy import Policy
 from speechlake.splits.verify import digest_now
@@ -103,8 +104,7 @@ def explained(lake: Lake, release: Mapping[str, Any], digest: str) -> str | None
     # Spark gives the machine's local time; whoever reads it may be elsewhere.
     days = sorted({f"{row.erased_at.astimezone(UTC):%Y-%m-%d}" for row in rows})
     kept, decided = sum(row.splits for row in rows), sum(row.decisions for row in rows)
-    cut = not lake.read("releases").where(F.col("release") == F.lit(rows[0].successor)).isEmpty()
-    follows = f"; {rows[0].successor} follows it" if cut else ""
+    follows = f"; {rows[0].successor} follows it" if is_published(lake, rows[0].successor) else ""
     return f"{kept} rows of its sides and {decided} exclusions were erased on {', '.join(days)}{follows}"
 
 

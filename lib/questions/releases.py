@@ -62,11 +62,11 @@ def release_named(lake: Lake, name: str | None) -> dict[str, object] | None:
     )
 
 
-def is_published(lake: Lake, name: str) -> bool:
-    """Whether there is a release of that name."""
+def is_published(lake: Lake, name: str | None) -> bool:
+    """Whether there is a release of that name; of no name there is none."""
     from pyspark.sql import functions as F
 
-    return not lake.read("releases").where(F.col("release") == name).isEmpty()
+    return name is not None and not lake.read("releases").where(F.col("release") == name).isEmpty()
 
 
 def splits_of(lake: Lake, build: str) -> DataFrame:

@@ -55,7 +55,8 @@ def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFram
     """(utterance_id) of up to `clips` current utterances per language with a text of a person, by a hash.
 
     Longer ones than a cut window holds are heard alike both ways, and say nothing; those of unknown length are
-    taken, and left out by `in_cut_windows` once they are heard. The sample of a language stays the same while its utterances do. The driver holds clips x languages ids.
+    taken, and left out by `in_cut_windows` once they are heard. The sample of a language stays the same while its
+    utterances do. The driver holds clips x languages ids.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
