@@ -33,15 +33,29 @@ def end_with(parent: int) -> None:
         os._exit(128 + signal.SIGTERM)
 
 
+def is_orphan() -> bool:
+    """True where the task ended before this process could ask for its number: init or a reaper stands in its place.
+
+    Neither is of the task's session, and the process that runs a task is never a container's first.
+    """
+    task = os.getppid()
+    try:
+        return task == 1 or os.getsid(task) != os.getsid(0)
+    except ProcessLookupError:
+        return True
+
+
 def signal_group(group: int, number: int) -> None:
     """Send a signal to all that is left of a group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
 
 
-def main(arguments: list[str], task: int) -> int:
+def main(arguments: list[str]) -> int:
     """Run spark-submit as a group of its own until it ends or has to."""
-    end_with(task)
+    end_with(os.getppid())
+    if is_orphan():
+        return 128 + signal.SIGTERM
     me = os.getpid()
     command = [os.path.join(os.environ["SPARK_HOME"], "bin", "spark-submit"), *arguments]  # noqa: PTH118
     process = subprocess.Popen(command, start_new_session=True, preexec_fn=lambda: end_with(me))
@@ -64,4 +78,4 @@ def main(arguments: list[str], task: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.getppid()))
+    sys.exit(main(sys.argv[1:]))

@@ -100,3 +100,17 @@ def test_a_driver_that_a_signal_ended_is_told_as_a_shell_tells_it(submit, tmp_pa
     os.kill(pid(tmp_path / "driver"), signal.SIGKILL)
     assert process.wait(20) == 128 + signal.SIGKILL
     os.kill(pid(tmp_path / "worker"), signal.SIGKILL)
+
+
+def test_a_task_that_ends_before_the_wrapper_is_up_leaves_no_driver(submit, tmp_path):
+    command, environment = submit
+    code = f"import os, subprocess; subprocess.Popen({command!r}); os._exit(0)"
+    # Returns once nobody holds the pipe any more.
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        timeout=20,
+    )
+    assert not (tmp_path / "driver").exists()
