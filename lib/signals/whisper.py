@@ -13,6 +13,7 @@ from speechlake.signals.batching import Asked, Piece
 from speechlake.signals.devices import visible_index
 from speechlake.signals.extractor import FRONT_END, Clip, Identity, Measurement
 from speechlake.signals.failures import no_samples
+from speechlake.signals.heap import keep_freed_memory
 from speechlake.signals.whisper_prompt import require_room
 from speechlake.signals.whisper_text import measurement_of, needs_another_try, silent, worth_keeping
 from speechlake.signals.whisper_windows import FULL_S, parts, window_s
@@ -119,6 +120,8 @@ class Whisper:
         files = self._files()
         # For libraries that are loaded from here on: one task is one core.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        if self.device == "cpu":
+            keep_freed_memory()
         from speechlake.signals.whisper_decoder import Decoder
 
         return Decoder(files.folder, self)
