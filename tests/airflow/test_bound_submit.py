@@ -30,7 +30,12 @@ def submit(tmp_path):
     binary.parent.mkdir(parents=True)
     binary.write_text(SUBMIT)
     binary.chmod(0o755)
-    return [str(BOUND_SUBMIT), str(tmp_path)], os.environ | {"SPARK_HOME": str(tmp_path / "spark")}
+    yield [str(BOUND_SUBMIT), str(tmp_path)], os.environ | {"SPARK_HOME": str(tmp_path / "spark")}
+    for name in ("driver", "worker"):
+        try:
+            os.kill(int((tmp_path / name).read_text()), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
 
 
 def pid(file: Path) -> int:
@@ -65,11 +70,6 @@ def task(submit, tmp_path):
     yield process
     process.kill()
     process.wait()
-    for name in ("driver", "worker"):
-        try:
-            os.kill(int((tmp_path / name).read_text()), signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
 
 
 def test_kill_9_of_the_task_ends_the_driver_and_all_that_it_started(task, tmp_path):
@@ -91,7 +91,6 @@ def test_kill_9_of_the_wrapper_itself_ends_the_driver(task, tmp_path):
 def test_the_code_of_spark_submit_is_passed_on(submit, tmp_path, code):
     command, environment = submit
     assert subprocess.run([*command, str(code)], env=environment).returncode == code
-    os.kill(pid(tmp_path / "worker"), signal.SIGKILL)
 
 
 def test_a_driver_that_a_signal_ended_is_told_as_a_shell_tells_it(submit, tmp_path):
@@ -99,7 +98,6 @@ def test_a_driver_that_a_signal_ended_is_told_as_a_shell_tells_it(submit, tmp_pa
     process = subprocess.Popen(command, env=environment)
     os.kill(pid(tmp_path / "driver"), signal.SIGKILL)
     assert process.wait(20) == 128 + signal.SIGKILL
-    os.kill(pid(tmp_path / "worker"), signal.SIGKILL)
 
 
 def test_a_task_that_ends_before_the_wrapper_is_up_leaves_no_driver(submit, tmp_path):
