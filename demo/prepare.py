@@ -2,9 +2,9 @@
 
     .venv/bin/python demo/prepare.py build/speech build/demo
 
-    prompts/  NeMo JSON lines; four languages by three speakers; broken lines, bad audio, copies
+    prompts/  NeMo JSON lines; four languages by three speakers; broken lines, bad audio, copies; some clips
+              of a fourth voice in five containers, of which neither text nor speaker is told
     russian/  LJSpeech; one other speaker, and declared so
-    menardi/  a folder of an Italian voice in five containers; no texts, speaker not told
 
 Which clips are taken is decided by a hash of their names. Files that are right already are left alone,
 mtimes included, so that a second run of the demo has nothing to do.
@@ -31,7 +31,8 @@ VOICES = {
     "fr_CA_f_June": ("fr", "June"),
     "it_IT_m_Carlo": ("it", "Carlo"),
 }
-CLIPS_PER_VOICE, RUSSIAN_CLIPS, MENARDI_CLIPS = 33, 72, 8
+UNTOLD = ("it_IT_f_Menardi", "it")
+CLIPS_PER_VOICE, RUSSIAN_CLIPS, UNTOLD_CLIPS = 33, 58, 5
 # No words in these. The tones sound alike in all voices; only the English ones are taken.
 WORDLESS = ("ascending-2tone", "descending-2tone", "beep", "beeperr", "tt-", "silence/", "confbridge-join")
 TONES = ("ascending-2tone", "beeperr")
@@ -57,12 +58,6 @@ corpora:
     licence: CC-BY-3.0
     language: ru
     single_speaker: true
-  - name: menardi
-    sources: [menardi]
-    format: auto
-    licence: CC-BY-SA-3.0
-    language: it
-    single_speaker: false
 """
 
 Content = bytes | Callable[[], bytes]
@@ -148,6 +143,9 @@ def prompts(speech: Path) -> dict[str, Content]:
     for path, audio in near_copies(longest).items():
         files[path] = audio
         copies.append(row(path, longest, "en", "Allison"))
+    untold = in_containers(speech / UNTOLD[0])
+    files |= untold
+    lines += [json.dumps({"audio_filepath": path, "lang": UNTOLD[1]}, ensure_ascii=False) for path in untold]
     lines += [json.dumps(line, ensure_ascii=False) for line in (*bad_rows, *copies, first)]
     lines += bad_lines(first)
     files |= bad_files
@@ -227,13 +225,13 @@ def russian(speech: Path) -> dict[str, Content]:
     return files
 
 
-def menardi(speech: Path) -> dict[str, Content]:
-    """A folder of files, each in the next of five containers."""
+def in_containers(voice: Path) -> dict[str, Content]:
+    """Clips of the voice, each in the next of five containers."""
     files: dict[str, Content] = {}
-    for n, clip in enumerate(take(clips(speech / "it_IT_f_Menardi", None), MENARDI_CLIPS)):
+    for n, clip in enumerate(take(clips(voice, None), UNTOLD_CLIPS)):
         suffix, container, codec = CONTAINERS[n % len(CONTAINERS)]
         samples, rate = soundfile.read(clip.audio, dtype="int16")
-        files[f"{clip.name}.{suffix}"] = encoder(samples, rate, container, codec)
+        files[f"{voice.name}/{clip.name}.{suffix}"] = encoder(samples, rate, container, codec)
     return files
 
 
@@ -271,7 +269,7 @@ def lay_out(folder: Path, files: Mapping[str, Content]) -> int:
 def main(arguments: Iterable[str]) -> None:
     """`prepare.py SPEECH OUT`: lay out the corpora and `corpora.yaml` in OUT."""
     speech, out = map(Path, arguments)
-    changed = sum(lay_out(out / build.__name__, build(speech)) for build in (prompts, russian, menardi))
+    changed = sum(lay_out(out / build.__name__, build(speech)) for build in (prompts, russian))
     changed += put(out / "corpora.yaml", CORPORA.encode())
     print(f"    {changed} files written" if changed else "    all files are there already")
 

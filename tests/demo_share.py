@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # So much that it takes a minute to measure.
-SHARES = {"CLIPS_PER_VOICE": 5, "RUSSIAN_CLIPS": 8, "MENARDI_CLIPS": 5}
+SHARES = {"CLIPS_PER_VOICE": 5, "RUSSIAN_CLIPS": 8}
 # Every character that is special in a URI, a pattern of files or a form, in names that an object may have.
 ODD_NAMES = ("two words.wav", "50%20.wav", "no #1.wav", "what?.wav", "a+b&c=d.wav", "{x}[y]*.wav", "köln.wav")
 ODD = """\

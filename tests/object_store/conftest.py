@@ -9,7 +9,7 @@ import pytest
 from demo_share import Demo, curated
 from store import BUCKET, Store
 
-CORPORA = ("prompts", "russian", "menardi", "odd")
+CORPORA = ("prompts", "russian", "odd")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def store(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
 def corpora(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`corpora.yaml` with sources on the store: both names of its scheme."""
     text = (demo.folder / "corpora.yaml").read_text()
-    for name, scheme in zip(CORPORA, ("s3a", "s3", "s3a", "s3"), strict=True):
+    for name, scheme in zip(CORPORA, ("s3a", "s3", "s3a"), strict=True):
         assert f"sources: [{name}" in text
         text = text.replace(f"sources: [{name}", f"sources: [{scheme}://{BUCKET}/corpora/{name}")
     file = tmp_path_factory.mktemp("corpora") / "corpora.yaml"
