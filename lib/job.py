@@ -227,13 +227,13 @@ def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
     """Run `call`; errors become a line for people and an exit code for schedulers."""
     try:
         report = call()
-    except SpeechlakeError as error:
-        logs.say(str(error))
-        return Report(name, outcome=type(error).__name__), error.exit_code
-    except KeyboardInterrupt:
-        logs.say("Interrupted. The same command again finishes the job.")
-        return Report(name, outcome="interrupted"), 5
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if _is_interrupt(error):
+            logs.say("Interrupted. The same command again finishes the job.")
+            return Report(name, outcome="interrupted"), 5
+        if isinstance(error, SpeechlakeError):
+            logs.say(str(error))
+            return Report(name, outcome=type(error).__name__), error.exit_code
         _print_internal(error)
         return Report(name, outcome=type(error).__name__), 5
     if report.refusal is not None:
@@ -242,7 +242,14 @@ def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
     return report, 0
 
 
-def _print_internal(error: Exception) -> None:
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether an interrupt is what began it: where Java was ended by the same signal, letting go of a lake fails too."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _print_internal(error: BaseException) -> None:
     """Where in our code it happened, and what was said; Java's own hundred lines help nobody."""
     said = [line for line in str(error).splitlines() if not line.startswith("\tat ")]
     where = "".join(traceback.format_tb(error.__traceback__))

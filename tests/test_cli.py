@@ -41,6 +41,14 @@ def raising(error: BaseException) -> Callable[[], Report]:
     return call
 
 
+def ended_with_java() -> Report:
+    """SIGTERM to a whole process group: Java is gone when a lock or a stage is let go of."""
+    try:
+        raise KeyboardInterrupt
+    finally:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+
 EXITS = [
     ("done", lambda: Report("try"), 0, "done"),
     ("nothing to do", lambda: Report("try", "nothing to do"), 0, "nothing to do"),
@@ -53,6 +61,7 @@ EXITS = [
     ("an error of ours", raising(SpeechlakeError("a table cannot be read")), 5, "SpeechlakeError"),
     ("what nobody foresaw", raising(ZeroDivisionError("division by zero")), 5, "ZeroDivisionError"),
     ("interrupted", raising(KeyboardInterrupt()), 5, "interrupted"),
+    ("interrupted, and Java too", ended_with_java, 5, "interrupted"),
 ]
 
 

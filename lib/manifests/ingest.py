@@ -291,10 +291,14 @@ def _refusal(hold: Hold, corpus: Corpus, newest: Mapping[str, Any]) -> Speechlak
     if not refused:
         return None
     first = refused[0]
-    found = f"{first.quarantined} of {first.lines} lines refused" if first.lines else "no lines"
-    if first.utterances + first.repeats and first.quarantined <= first.max_reject * first.lines:
-        found += ", and the file breaks off"
+    found = f"{first.quarantined} of {first.lines} lines refused, {first.max_reject:.0%} allowed"
+    if not first.lines:
+        found = "no lines"
+    elif not first.utterances + first.repeats:
+        found = f"none of {first.lines} lines can be taken"
+    elif first.quarantined <= first.max_reject * first.lines:
+        found = f"the file breaks off after {first.lines} lines"
     return TooManyRejected(
-        f"{len(refused)} manifest(s) of {corpus.name} not accepted; {first.uri}: {found}, {first.max_reject:.0%} allowed",
+        f"{len(refused)} manifest(s) of {corpus.name} not accepted; {first.uri}: {found}",
         hint=f"speechlake sql --lake {hold.lake.root} \"select reason, count(*) n, min(line_number), min(detail) from quarantine where corpus = '{corpus.name}' and sha256 = '{first.sha256}' group by 1 order by n desc\"",
     )

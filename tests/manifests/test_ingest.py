@@ -378,6 +378,7 @@ def test_too_many_refused_lines_change_nothing_but_quarantine_manifests_and_runs
     report = story.reports["refused"]
     assert isinstance(report.refusal, TooManyRejected)
     assert report.refusal.exit_code == 3
+    assert "2 of 5 lines refused, " in str(report.refusal)
     before, after = story.versions["back"], story.versions["refused"]
     assert {name for name in after if after[name] != before.get(name)} == {"quarantine", "manifests", "runs"}
     newest = max(
@@ -427,6 +428,7 @@ def test_lines_refused_for_a_wrong_root_are_taken_once_it_is_named_rightly(lake,
     manifest = write_lines(tmp_path / "lists" / "a.jsonl", *(says(str(tmp_path / "calls" / n)) for n in "xy"))
     refused = ingest(lake, manifest, roots={"audio": str(tmp_path / "cals")})
     assert isinstance(refused.refusal, TooManyRejected)
+    assert "none of 2 lines can be taken" in str(refused.refusal)
     taken = ingest(lake, manifest, roots={"audio": str(tmp_path / "calls")})
     assert (taken.refusal, taken.counts["utterances"]) == (None, 2)
     assert ingest(lake, manifest, roots={"audio": str(tmp_path / "calls")}).outcome == "nothing to do"
