@@ -25,7 +25,8 @@ def struct_of(table: Table) -> StructType:
 
 def empty(spark: SparkSession, table: Table) -> DataFrame:
     """A frame of `table` without rows."""
-    return spark.createDataFrame([], struct_of(table))
+    # Of a frame that is made of no rows, Spark does not know that it has none, and plans its joins and sorts.
+    return spark.createDataFrame([], struct_of(table)).where("false")
 
 
 def rows_of(spark: SparkSession, table: Table, rows: Iterable[Any]) -> DataFrame:
