@@ -91,11 +91,12 @@ class Memory:
                 if pid != self.pid and parent not in below:
                     continue
                 below.add(pid)
-                name = (folder / "comm").read_text().strip()
+                # Not its name: what Java starts has that of a thread, and all of Java's memory, until it is itself.
+                program = Path(os.readlink(folder / "exe")).name
                 size = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
             except (OSError, IndexError, ValueError):
                 continue
-            kind = "driver" if pid == self.pid else "jvm" if name == "java" else "worker"
+            kind = "driver" if pid == self.pid else "jvm" if program == "java" else "worker"
             found.append((kind, size))
         return found
 

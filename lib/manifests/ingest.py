@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake import faults
 from speechlake.corpora import Corpus
 from speechlake.erasure.honoured import manifests_left, refuse_erased, with_erased
-from speechlake.errors import SpeechlakeError, TooManyRejected
+from speechlake.errors import SpeechlakeError
 from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -27,6 +27,7 @@ from speechlake.manifests.declared import (
 from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
 from speechlake.manifests.references import Roots
+from speechlake.manifests.refused import refusal
 from speechlake.manifests.roots import require_files
 from speechlake.manifests.table_rows import relisted_recordings
 from speechlake.manifests.versions import doubtful, newest_manifests, parser_at, same_version
@@ -110,7 +111,7 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
         result.missing = lake.read("recordings").where(missing).count()
         if corpus.single_speaker:
             result.speakers = sum(found.speakers for found in several_speakers(lake, [corpus.name]).collect())
-    result.refusal = _refusal(hold, corpus, {v["uri"]: newest.get(v["uri"]) for v in versions})
+    result.refusal = refusal(lake, corpus.name, {v["uri"]: newest.get(v["uri"]) for v in versions})
     drop_listing(hold)
     return result
 
@@ -283,22 +284,3 @@ def drop_listing(hold: Hold) -> None:
     """Delete the listing of this scope, and the channels that were counted by it; every run makes them anew."""
     for kind in ("listing", "channels"):
         hold.staging.drop_scratch(kind, hold.run_id)
-
-
-def _refusal(hold: Hold, corpus: Corpus, newest: Mapping[str, Any]) -> SpeechlakeError | None:
-    """TooManyRejected when the newest version of a named manifest stands refused, now or since an earlier run."""
-    refused = [manifest for manifest in newest.values() if manifest is not None and not manifest.accepted]
-    if not refused:
-        return None
-    first = refused[0]
-    found = f"{first.quarantined} of {first.lines} lines refused, {first.max_reject:.0%} allowed"
-    if not first.lines:
-        found = "no lines"
-    elif not first.utterances + first.repeats:
-        found = f"none of {first.lines} lines can be taken"
-    elif first.quarantined <= first.max_reject * first.lines:
-        found = f"the file breaks off after {first.lines} lines"
-    return TooManyRejected(
-        f"{len(refused)} manifest(s) of {corpus.name} not accepted; {first.uri}: {found}",
-        hint=f"speechlake sql --lake {hold.lake.root} \"select reason, count(*) n, min(line_number), min(detail) from quarantine where corpus = '{corpus.name}' and sha256 = '{first.sha256}' group by 1 order by n desc\"",
-    )
