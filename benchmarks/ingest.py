@@ -92,7 +92,7 @@ class Memory:
                     continue
                 below.add(pid)
                 # Not its name: what Java starts has that of a thread, and all of Java's memory, until it is itself.
-                program = Path(os.readlink(folder / "exe")).name
+                program = (folder / "exe").readlink().name
                 size = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
             except (OSError, IndexError, ValueError):
                 continue
