@@ -54,7 +54,7 @@ demo: speech ## curate small corpora of real speech from manifests to a release,
 
 # CI has the time for some stories that are long, and would not see them broken otherwise.
 test: WHICH := not long$(if $(CI), or ci)
-test: setup-torch speech ## the tests (24 minutes after set-up on two hyperthreads)
+test: setup-torch speech ## the tests (after set-up 16 minutes on two cores, 24 on two hyperthreads)
 	@echo '==> running the tests: $(WHICH)'
 	@$(PYTEST) $(TWO_AT_ONCE) -m '$(WHICH)' $(ARGS)
 
