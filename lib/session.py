@@ -35,7 +35,7 @@ EVERYWHERE = {
     "spark.sql.constraintPropagation.enabled": "false",
     # Java never compiles a method of more than 8,000 bytes (HotSpot's HugeMethodLimit): joining all that is current
     # and judging it was one, and 38 % of its time went to the interpreter. Spark leaves a plan that would become
-    # such a method to its single steps. A million utterances joined, warm: 34 s without this, 28 with it.
+    # such a method to its single steps. That plan over a million utterances, warm: 34 s without this, 28 with it.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     # Asks the JVM where in Python each column came from: 60 % of all calls to it.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
