@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from speechlake.config import loads
+from speechlake.config import Section, loads
 from speechlake.erasure.releases import policy_of
 from speechlake.errors import ConfigError
 from speechlake.splits.columns import NAMES
@@ -18,6 +19,7 @@ from speechlake.splits.policy_values import Quantile
 
 FORMS = ("verbatim", "lower", "normalised")
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
+PAGE = (POLICIES.parent / "docs" / "policies.md").read_text("utf-8")
 
 WHOLE = """
 name: mine
@@ -72,10 +74,25 @@ def test_recipes_that_others_published_are_among_them():
 
 
 def test_the_policy_in_the_documentation_is_valid_and_names_every_column_and_operator(load):
-    page = (POLICIES.parent / "docs" / "policies.md").read_text("utf-8")
-    (text,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert load(text).name == "everything"
-    assert [name for name in (*NAMES, *SignalRule.operators, *FORMS) if f"`{name}`" not in page] == []
+    assert [name for name in (*NAMES, *SignalRule.operators, *FORMS) if f"`{name}`" not in PAGE] == []
+
+
+def sections(kind: object) -> set[type[Section]]:
+    """A section and all that its fields hold, whatever lists, alternatives and mappings they stand in."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return {kind}.union(*(sections(field.annotation) for field in kind.model_fields.values()))
+    return set().union(*map(sections, get_args(kind)))
+
+
+def test_every_key_of_the_grammar_is_in_the_documentation():
+    written = "\n".join(re.findall(r"```yaml.*?```|`[^`\n]+`", PAGE, re.DOTALL))
+    keys = {
+        field.alias or name for section in sections(Policy) for name, field in section.model_fields.items()
+    }
+    assert {"min_words", "max_evicted_share", "boilerplate_copies", "refuse_group_share", "sha256"} <= keys
+    assert {key for key in keys if not re.search(rf"\b{key}\b", written)} == set()
 
 
 def test_digest_is_of_the_meaning_and_not_of_the_spelling(load):
