@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake import job
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 NAME = "find-duplicates"
+# In words, in the order in which they are told.
+KINDS = {
+    "exact": "exact copies",
+    "near": "near copies",
+    "contained": "that share a part",
+    "boilerplate": "boilerplate",
+}
 READS = (
     *("utterances", "recordings", "content_hashes", "signals_audio", "signals_audio_keys", "attempts"),
     *("profiles", "key_buckets", "audio_pairs", "duplicates"),
@@ -65,8 +72,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
         progress.say("duplicates: nothing new")
         return Report(NAME, "nothing to do", this.run_id, {}, following)
     progress.say(
-        f"duplicates: {looked.looked_up} utterances looked up, {looked.pairs} new pairs; "
-        + ", ".join(f"{n} {kind}" for kind, n in _kinds(lake).items())
+        f"duplicates: {looked.looked_up} utterances looked up, {looked.pairs} new pairs; {told_of(_kinds(lake))}"
     )
     if not lake.exists("signals_audio_keys"):
         progress.say("only exact copies: near ones take `speechlake extract-signals --extractor audio_keys`")
@@ -126,8 +132,13 @@ def _counts(lake: Lake) -> dict[str, int]:
 
 
 def _kinds(lake: Lake) -> dict[str, int]:
-    counted = lake.read("duplicates").groupBy("kind").count().orderBy("kind").collect()
-    return {row.kind: row["count"] for row in counted} or {"duplicates": 0}
+    return {row.kind: row["count"] for row in lake.read("duplicates").groupBy("kind").count().collect()}
+
+
+def told_of(clips: Mapping[str, int]) -> str:
+    """How many clips of the lake are copies, by kind."""
+    counted = [f"{clips[kind]} {word}" for kind, word in KINDS.items() if kind in clips]
+    return f"clips in all: {', '.join(counted) or 'no copies'}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

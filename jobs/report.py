@@ -184,7 +184,8 @@ def _cost(out: Console, lake: Lake, price: float | None) -> None:
         cost = "" if row.price is None else f", price {row.price:,.2f}"
         # Runs that were interrupted left what they measured, and no time.
         rate, timed = row.times_real_time, (row.times_real_time or 0) * row.wall_s / 3600
-        took = f", {timed:.2f} h of them in {row.wall_s:.0f} s ({rate:.1f} x real time)" if rate else ""
+        share = "" if f"{timed:.2f}" == f"{row.hours:.2f}" else f", {timed:.2f} h of them"
+        took = f"{share} in {row.wall_s:.0f} s ({rate:.1f} x real time)" if rate else ""
         out.print(f"Measured {row.hours:.2f} h of audio{took}, {used}, {row.model_loads} model loads{cost}")
         if price is not None:
             show_frame(out, f"Price, at {price:g} per device hour", questions.price_by_release(lake, price))

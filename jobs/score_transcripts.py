@@ -43,7 +43,9 @@ def run(lake: Lake, *, corpus: str | None, wait_s: float = 0.0, progress: Progre
             rows += _score(hold, this)
         last = this.run_id
         progress.say(
-            f"{name}: {this.rows_out} pairs of texts scored" if this.rows_out else f"{name}: nothing to score"
+            f"{name}: {this.rows_out} pairs of texts scored, each text of an utterance with each of Whisper's"
+            if this.rows_out
+            else f"{name}: nothing to score"
         )
     following = f"speechlake find-duplicates --lake {lake.root}"
     return Report(NAME, "done" if rows else "nothing to do", last, {"scores": rows}, following)

@@ -103,10 +103,7 @@ def _rows(frame: DataFrame) -> list[dict[str, Any]]:
 
 
 def _show(out: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        out.print(f"{title}: none")
-        return
-    names = [*rows[0]]
+    names = [*rows[0]] if rows else []
     show(out, title, [name.replace("_", " ") for name in names], [[row[n] for n in names] for row in rows])
 
 

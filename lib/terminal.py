@@ -27,15 +27,20 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def show(out: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table with a title, numbers to the right; one row after another where the columns are too many for it."""
+    """A table with a title, numbers to the right; one row after another where the columns are too many for it.
+
+    Of a title without rows it is said that there are none."""
     data = [list(row) for row in rows]
+    if title and not data:
+        out.print(f"{title}: none")
+        return
     texts = [columns, *([shown(value) for value in row] for row in data)]
     least = [min(max(map(len, column)), COLUMN_WIDTH) + BETWEEN for column in zip(*texts, strict=True)]
     if sum(least) - BETWEEN <= out.width:
         _show_table(out, title, columns, data)
         return
     if not data:
-        out.print(f"{title} no rows".lstrip())
+        out.print("no rows")
     for n, row in enumerate(data, 1):
         pairs = list(zip(columns, row, strict=True))
         _show_table(out, f"{title} row {n} of {len(data)}".lstrip(), ["column", "value"], pairs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from lake_tools import ingest, says, wav, write_lines
 
+from speechlake import questions
 from speechlake.jobs import report
 from speechlake.terminal import console
 
@@ -26,3 +28,22 @@ def test_of_a_lake_whose_first_ingestion_was_refused_the_report_says_why(lake: L
     assert report.run(lake, release=None, out=console(out)).counts == {"utterances": 0}
     assert "Quarantined, by reason" in out.getvalue()
     assert "m.jsonl:2" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (0.1801, "Measured 0.18 h of audio in 108 s (6.0 x real time)"),
+        (1.0, "1.00 h of audio, 0.18 h of them"),
+    ],
+    ids=["every run ended", "some were interrupted"],
+)
+def test_hours_without_a_time_are_told_apart_only_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, hours: float, told: str
+) -> None:
+    used = {"cpu_hours": 0.05, "cores_used": 1.5, "device_hours": 0.0, "model_loads": 4, "price": None}
+    row = SimpleNamespace(hours=hours, wall_s=108.0, times_real_time=6.0, **used)
+    monkeypatch.setattr(questions, "extraction_cost", lambda *_: SimpleNamespace(collect=lambda: [row]))
+    out, no_lake = io.StringIO(), SimpleNamespace()
+    report._cost(console(out), cast("Lake", no_lake), None)
+    assert told in out.getvalue()

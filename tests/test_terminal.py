@@ -29,10 +29,10 @@ def test_a_value_is_shown_short_and_without_control_characters(value: Any, text:
     assert shown(value) == text
 
 
-def told(columns: list[str], *rows: list[Any], width: int = 80) -> list[list[str]]:
+def told(columns: list[str], *rows: list[Any], width: int = 80, title: str = "") -> list[list[str]]:
     """Words of each line that is shown."""
     out = Console(file=io.StringIO(), width=width)
-    show(out, "", columns, rows)
+    show(out, title, columns, rows)
     assert isinstance(out.file, io.StringIO)
     return [line.split() for line in out.file.getvalue().splitlines() if line.strip()]
 
@@ -54,3 +54,8 @@ def test_columns_that_fit_stay_a_table_and_no_column_is_squeezed_to_nothing() ->
 
 def test_no_rows_of_many_columns_are_told_as_such() -> None:
     assert told([f"name{i}" for i in range(90)]) == [["no", "rows"]]
+
+
+def test_no_rows_of_a_title_are_told_without_the_head_of_a_table() -> None:
+    assert told(["split", "reason"], title="Added") == [["Added:", "none"]]
+    assert told(["split", "reason"])[0] == ["split", "reason"]

@@ -118,14 +118,16 @@ def _shortages(policy: Policy, side: str) -> list[Column]:
     size = policy.splits.size(side) if side in EVALUATION else None
     if side in EVALUATION and size is None:
         return []
-    where = F.concat(F.lit(f"{side}, stratum '"), F.col("stratum"), F.lit("': "))
+    of_stratum = F.concat(F.lit("of stratum '"), F.col("stratum"), F.lit("'"))
     n, speakers = F.col(f"{side}.n"), F.col(f"{side}.speakers")
-    empty = F.when(n == 0, F.concat(where, F.lit("no utterances")))
+    empty = F.when(n == 0, F.concat(F.lit(f"{side} has nothing "), of_stratum))
     if size is None or size.min_speakers is None:
         return [empty]
-    asked = F.lit(f" known speakers, min_speakers asks for {size.min_speakers}")
-    few = (n > 0) & (speakers < size.min_speakers)
-    return [empty, F.when(few, F.concat(where, speakers.cast("string"), asked))]
+    asked = F.lit(f"; min_speakers asks for {size.min_speakers}")
+    told = F.concat(
+        F.lit(f"{side} has "), speakers.cast("string"), F.lit(" known speakers "), of_stratum, asked
+    )
+    return [empty, F.when((n > 0) & (speakers < size.min_speakers), told)]
 
 
 def _unlinked(kept: DataFrame) -> DataFrame:

@@ -251,3 +251,10 @@ def test_what_was_looked_up_is_remembered_last_and_killed_before_it_nothing_is_f
     assert lake.read("audio_pairs").count() == 1
     assert lake.read("key_buckets").count() == 2
     assert [kinds for _, kinds in clusters(lake.read("duplicates"))] == ["near near"]
+
+
+def test_what_is_told_counts_clips_of_the_lake_by_kind_beside_the_pairs_of_a_run():
+    counted = {"boilerplate": 30, "near": 3, "exact": 5, "contained": 2}
+    told = "clips in all: 5 exact copies, 3 near copies, 2 that share a part, 30 boilerplate"
+    assert find_duplicates.told_of(counted) == told
+    assert find_duplicates.told_of({}) == "clips in all: no copies"

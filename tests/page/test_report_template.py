@@ -111,9 +111,9 @@ def test_audio_that_cannot_be_had_says_why(page):
 
 
 def test_no_rate_is_told_where_no_run_that_measured_ended():
-    whole = said()
-    timed = Seen(rendered("report.html", **whole)).text
-    assert "× real time" in timed
-    assert "of them in" in timed
-    cost = {**whole["cost"], "times_real_time": None, "wall_s": 0.0}
-    assert "real time" not in Seen(rendered("report.html", **{**whole, "cost": cost})).text
+    def told(**cost: Any) -> str:
+        return Seen(rendered("report.html", **{**said(), "cost": {**said()["cost"], **cost}})).text
+
+    assert "1.00 h of audio measured in 1.0 min, 60.0 × real time" in told()
+    assert "2.00 h of audio measured, 1.00 h of them in 1.0 min" in told(hours=2.0)
+    assert "real time" not in told(times_real_time=None, wall_s=0.0)
