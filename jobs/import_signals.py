@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 
 from speechlake import job
+from speechlake.cli import command
 from speechlake.errors import UsageError
 from speechlake.feedback.commit import Imported, commit_import
 from speechlake.feedback.rows import bound, source_rows
@@ -149,7 +150,7 @@ def _import(hold: Hold, this: Run, spec: Import, source: Source) -> Imported:
 def _report(
     lake: Lake, this: Run, spec: Import, found: Imported | None, *, changed: bool, progress: Progress
 ) -> Report:
-    following = f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME"
+    following = command("build-splits", "--lake", lake.root, "--policy", "FILE", "--release", "NAME")
     refusal = found.refusal if found else None
     outcome = "refused" if refusal else "done" if changed else "nothing to do"
     progress.say(

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speechlake import job
+from speechlake.cli import command
 from speechlake.corpora import Corpus, load_corpora
 from speechlake.errors import ChunkFailed, ConfigError, Refused, UsageError
 from speechlake.job import Report
@@ -38,7 +39,6 @@ from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.plan import Wanted
 from speechlake.splits.policy import Policy, read_policy
 from speechlake.terminal import console
-from speechlake.views import published
 
 NAME = "pipeline"
 STEPS = tuple(
@@ -130,7 +130,13 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     # A scheduler tries again by it.
     refusal = next((each for each in refusals if isinstance(each, ChunkFailed)), next(iter(refusals), None))
     whole = flow.until == STEPS[-1]
-    following = f"speechlake report --lake {lake.root}" if whole else outcome.reports[-1].next_step
+    shown = [
+        "report",
+        "--lake",
+        lake.root,
+        *(part for cut in flow.cuts[:1] for part in ("--release", cut.release)),
+    ]
+    following = command(*shown) if whole else outcome.reports[-1].next_step
     return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
 
 
@@ -238,22 +244,25 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
     compared = [diff_releases.run(lake, first, other) for other in others]
     done.refusal = next((found.refusal for found in compared if found.refusal is not None), None)
     if done.outcome != "nothing to do":
-        _show_ways_on(lake, time.monotonic() - started)
+        out = console()
+        out.print(f"All jobs together took {time.monotonic() - started:.0f} s. Try next:")
+        for way in ways_on(lake, first):
+            out.print(f"  {way}", soft_wrap=True)
     return done
 
 
-def _show_ways_on(lake: Lake, seconds: float) -> None:
-    """What the whole run took, and three commands to try next."""
-    excluded = published(lake, "decisions").orderBy("utterance_id").select("utterance_id").limit(1).collect()
-    commands = (
-        *(f"speechlake explain --lake {lake.root} {row.utterance_id[:8]}" for row in excluded),
-        f'speechlake sql --lake {lake.root} "select language, count(*) n from utterances_now group by 1"',
-        f"speechlake build-splits --lake {lake.root} --policy MY.yaml --release NAME",
-    )
-    out = console()
-    out.print(f"All jobs together took {seconds:.0f} s. Try next:")
-    for command in commands:
-        out.print(f"  {command}", soft_wrap=True)
+def ways_on(lake: Lake, release: str) -> list[str]:
+    """Three commands to try next; the utterance to explain is one that the release leaves out, if there is any."""
+    from pyspark.sql import functions as F
+
+    build = lake.read("releases").where(F.col("release") == release).select("build_id")
+    left_out = lake.read("decisions").join(F.broadcast(build), "build_id", how="left_semi")
+    first = left_out.orderBy("utterance_id").select("utterance_id").limit(1).collect()
+    return [
+        *(command("explain", "--lake", lake.root, row.utterance_id[:8]) for row in first),
+        command("sql", "--lake", lake.root, "select language, count(*) n from utterances_now group by 1"),
+        command("build-splits", "--lake", lake.root, "--policy", "MY.yaml", "--release", "NAME"),
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job, questions
+from speechlake.cli import command
 from speechlake.errors import UsageError
 from speechlake.feedback.precision import has_reviews, reviews, rule_precision
 from speechlake.job import Report
@@ -87,7 +88,7 @@ def run(
     return Report(
         NAME,
         counts=counts,
-        next_step=f'speechlake sql --lake {lake.root} "select * from utterances_now limit 5"',
+        next_step=command("sql", "--lake", lake.root, "select * from utterances_now limit 5"),
     )
 
 
@@ -108,7 +109,7 @@ def page(
     if row is None:
         raise UsageError(
             f"there is no release in {lake.root}, and a page is of one",
-            hint=f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME",
+            hint=command("build-splits", "--lake", lake.root, "--policy", "FILE", "--release", "NAME"),
         )
     html = release_page(lake, row, examples=examples, price=price_per_device_hour, progress=progress)
     write_page(file, html)

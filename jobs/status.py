@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
+from speechlake.cli import command
 from speechlake.corpora import Corpus, load_corpora
 from speechlake.erasure.tombstones import known_hashes
 from speechlake.job import Report
@@ -110,7 +111,7 @@ def run(
     bad = [each.corpus for each in asked if each.ingested and each.ingested["refused"]]
     refused = [name for name in bad if not named or _is_refused(lake, named[name])]
     counts = {"corpora": {each.corpus: _counts(each) for each in found}}
-    following = f"speechlake extract-signals --lake {lake.root}" if incomplete else None
+    following = command("extract-signals", "--lake", lake.root) if incomplete else None
     return Report(
         NAME, counts=counts, next_step=following, more={"incomplete": incomplete, "refused": refused}
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from speechlake import __version__
 
@@ -65,6 +68,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     module = importlib.import_module(f"speechlake.jobs.{file_of(said[0])}")
     return int(module.main(said[1:]))
+
+
+def command(*words: str) -> str:
+    """A call of a job as it can be pasted into a shell that is where this process is."""
+    return shlex.join([_program(), *words])
+
+
+def spelled(step: str | None) -> str | None:
+    """A next step that begins with `speechlake`, as it can be pasted; any other as it is."""
+    first, _, rest = (step or "").partition(" ")
+    return f"{command()} {rest}" if first == "speechlake" else step
+
+
+def _program() -> str:
+    """`speechlake` where a shell finds it, else its place beside this Python."""
+    here = Path(sys.executable).with_name("speechlake")
+    if shutil.which("speechlake") or not here.exists():
+        return "speechlake"
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 def usage() -> str:

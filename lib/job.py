@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from speechlake import logs, watching
+from speechlake import cli, logs, watching
 from speechlake.errors import SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def print_result(report: Report, seconds: float) -> None:
         "outcome": report.outcome,
         "counts": report.counts,
         "seconds": round(seconds, 1),
-        "next": report.next_step,
+        "next": cli.spelled(report.next_step),
         **report.more,
     }
     sys.stderr.flush()

@@ -75,7 +75,8 @@ def test_the_exit_code_and_the_last_line_tell_how_a_job_ended(run, capsys, call,
     assert said["seconds"] >= 0
 
 
-def test_the_last_line_holds_run_counts_and_the_next_step(run, capsys):
+def test_the_last_line_holds_run_counts_and_the_next_step(run, capsys, monkeypatch):
+    monkeypatch.setattr(cli.shutil, "which", lambda _: "/usr/bin/speechlake")
     report = Report("try", "done", "r1", {"utterances": 3, "text": "ж"}, "speechlake report --lake L")
     assert run(lambda: report, "--lake", "somewhere") == 0
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -355,3 +356,18 @@ def test_a_job_tells_times_in_utc_wherever_it_runs(run, new_york):
     assert told == [datetime(1970, 1, 1)]
     # Whoever calls a job keeps the zone that was set.
     assert (os.environ["TZ"], time.tzname[0]) == ("EST5", "EST")
+
+
+def test_a_next_step_is_spelled_so_that_it_runs_where_it_is_read(tmp_path, monkeypatch):
+    program = tmp_path / "check out" / ".venv" / "bin" / "speechlake"
+    program.parent.mkdir(parents=True)
+    monkeypatch.setattr(cli.sys, "executable", str(program.with_name("python")))
+    monkeypatch.setattr(cli.shutil, "which", lambda _: None)
+    assert cli.command("report") == "speechlake report"
+    program.touch()
+    assert cli.command("report", "--lake", "my lake") == f"'{program}' report --lake 'my lake'"
+    monkeypatch.chdir(tmp_path / "check out")
+    assert cli.spelled("speechlake report --lake L") == ".venv/bin/speechlake report --lake L"
+    assert cli.spelled("open a page") == "open a page"
+    monkeypatch.setattr(cli.shutil, "which", lambda _: "/usr/bin/speechlake")
+    assert cli.spelled("speechlake report") == "speechlake report"

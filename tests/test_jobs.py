@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import job_extractors
@@ -15,7 +16,7 @@ import pytest
 from job_extractors import HEARD, AllSpeech, Parrot
 from lake_tools import QUIET, says, wav, write_lines
 
-from speechlake import job
+from speechlake import cli, job
 from speechlake.config import loads
 from speechlake.corpora import make_corpus
 from speechlake.errors import LeakFound, TooManyRejected, UsageError
@@ -31,6 +32,7 @@ from speechlake.jobs import (
 )
 from speechlake.lake import Lake
 from speechlake.progress import Progress
+from speechlake.schemas import DECISIONS, RELEASES
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
 from speechlake.splits.policy import Policy
@@ -387,3 +389,17 @@ def test_score_transcripts_counts_words_and_scores_only_what_has_no_score(story)
     assert [row.asDict() for row in again] == [before]
     with pytest.raises(UsageError, match="no corpus 'c'"):
         score_transcripts.run(lake, corpus="c", progress=QUIET)
+
+
+def test_what_is_tried_next_is_of_the_release_that_was_shown(rows, monkeypatch):
+    monkeypatch.setattr(cli, "_program", lambda: "speechlake")
+    tables = {
+        "releases": rows(RELEASES, ("loose", {"build_id": "b1"}), ("strict", {"build_id": "b2"})),
+        "decisions": rows(DECISIONS, ("0" * 32, {"build_id": "b2"}), ("7" * 32, {"build_id": "b1"})),
+    }
+    lake: Any = SimpleNamespace(root="my lake", read=tables.__getitem__)
+    assert pipeline.ways_on(lake, "loose") == [
+        "speechlake explain --lake 'my lake' 77777777",
+        "speechlake sql --lake 'my lake' 'select language, count(*) n from utterances_now group by 1'",
+        "speechlake build-splits --lake 'my lake' --policy MY.yaml --release NAME",
+    ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from lake_tools import QUIET
 
+from speechlake import cli
 from speechlake.corpora import Corpus, make_corpus
 from speechlake.errors import ChunkFailed, LeakFound, SpeechlakeError, UsageError
 from speechlake.job import Report
@@ -116,6 +117,7 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
     lake: Any = SimpleNamespace(root="lake")
     done = pipeline.run(lake, flow, progress=QUIET)
     assert cut == ["r1", "r2"]
+    assert done.next_step == cli.command("report", "--lake", "lake", "--release", "r1")
     assert done.refusal is not None
     assert (done.refusal.exit_code, done.refusal.message) == (3, "leaks")
 
@@ -183,7 +185,7 @@ def test_a_row_that_moved_between_two_releases_is_how_the_pipeline_ends_whenever
     monkeypatch.setattr(extract_signals, "wanted_of", lambda *_: [])
     monkeypatch.setattr(pipeline, "run", lambda *_, **__: Report(pipeline.NAME, outcome))
     monkeypatch.setattr(report, "run", lambda *_, **__: None)
-    monkeypatch.setattr(pipeline, "_show_ways_on", lambda *_: None)
+    monkeypatch.setattr(pipeline, "ways_on", lambda *_: [])
     monkeypatch.setattr(diff_releases, "run", lambda *_, **__: moved)
     lake: Any = SimpleNamespace(root="lake")
     assert (
