@@ -14,7 +14,7 @@ measure only. Any run may be started at any time: what is done is not done again
 | ended with 2 | mend the file or argument that is named, then *Clear* the task; in `corpora.yaml`: see below |
 | ended with 3 in `ingest` | too many lines were refused: `speechlake sql` over `quarantine` shows them; mend the manifest and *Clear*, or raise `max_reject` in `corpora.yaml` |
 | ended with 3 in `build_splits` | the gate or a limit of the policy refused: nothing was published; see docs/policies.md |
-| ended with 4 | another run holds the corpus: `speechlake status` and `ps` show it; retries follow by themselves |
+| ended with 4 | another run holds the corpus: `speechlake doctor` shows it; retries follow by themselves |
 | ended with 5, or a signal | storage, memory, a kill: retries follow; after the last, *Clear* the task once the cause is gone |
 
 *Clear* with *downstream* runs the rest too. Nothing has to be cleaned up before. All tasks of a run go by what
@@ -78,12 +78,12 @@ def extractors(names: tuple[str, ...]) -> list[str]:
 
 
 @task_group
-def corpus(name: str, ingest: list[str], segment: bool) -> None:
+def corpus(name: str, ingest: list[str], segment: bool, cut: list[str]) -> None:
     """One corpus from its manifests to its scores."""
     this = ("--lake", LAKE, "--corpus", name, *WAIT)
     chain(
         submit("ingest-manifests", "--lake", LAKE, *WAIT, ingest, task_id="ingest"),
-        submit("segment-recordings", *this, task_id="segment", enabled=segment),
+        submit("segment-recordings", *this, cut, task_id="segment", enabled=segment),
         submit(
             "extract-signals",
             *this,

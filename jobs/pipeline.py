@@ -35,7 +35,6 @@ from speechlake.jobs import (
 )
 from speechlake.lake import Lake
 from speechlake.progress import Progress
-from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.plan import Wanted
 from speechlake.splits.policy import Policy, read_policy
 from speechlake.terminal import console
@@ -160,9 +159,7 @@ def _calls(
         ingest_manifests.NAME: lambda corpus: ingest_manifests.run(
             lake, corpus, wait_s=flow.wait_s, progress=progress
         ),
-        segment_recordings.NAME: lambda corpus: segment_recordings.run(
-            lake, Segmenter(), corpus=corpus.name, wait_s=flow.wait_s, progress=progress
-        ),
+        segment_recordings.NAME: lambda corpus: _segmented(lake, corpus, flow.wait_s, progress),
         extract_signals.NAME: lambda corpus: extract_signals.run(
             lake,
             flow.wanted,
@@ -177,7 +174,7 @@ def _calls(
     }
     for name in steps:
         for corpus in flow.corpora if name in per_corpus else ():
-            if name == segment_recordings.NAME and not corpus.segment:
+            if name == segment_recordings.NAME and corpus.segment is None:
                 continue
             yield name, corpus.name, lambda name=name, corpus=corpus: per_corpus[name](corpus)  # type: ignore[misc]
     if find_duplicates.NAME in steps:
@@ -188,6 +185,18 @@ def _calls(
         )
     for cut in flow.cuts if build_splits.NAME in steps else ():
         yield build_splits.NAME, None, lambda cut=cut: _built(lake, cut, flow.wait_s, progress)  # type: ignore[misc]
+
+
+def _segmented(lake: Lake, corpus: Corpus, wait_s: float, progress: Progress) -> Report:
+    assert corpus.segment is not None, "others are not segmented"
+    return segment_recordings.run(
+        lake,
+        corpus.segment.segmenter(),
+        corpus=corpus.name,
+        discard_text=corpus.segment.discard_text,
+        wait_s=wait_s,
+        progress=progress,
+    )
 
 
 def _built(lake: Lake, cut: Cut, wait_s: float, progress: Progress) -> Report:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from speechlake.config import CORPUS_NAME, Section, invalid, like, load, problems
@@ -15,6 +15,9 @@ from speechlake.manifests.formats import NAMED_FORMATS
 from speechlake.manifests.places import local_path, local_uri
 from speechlake.manifests.roles import NAMED_ROLES
 from speechlake.uris import require_place
+
+if TYPE_CHECKING:
+    from speechlake.segments.segmenter import Segmenter
 
 Name = Annotated[str, like(*CORPUS_NAME)]
 
@@ -44,6 +47,38 @@ FLAGS = {
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
+class Cutting(Section):
+    """How long recordings of a corpus are cut; what is not said is as `segment-recordings` has it."""
+
+    longer_than_s: float | None = None
+    min_s: float | None = None
+    max_s: float | None = None
+    discard_text: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> Cutting:
+        try:
+            self.segmenter()
+        except UsageError as error:
+            raise PydanticCustomError("lengths", f"{error.message}. {error.hint}") from None
+        return self
+
+    def segmenter(self) -> Segmenter:
+        """What cuts; UsageError where the lengths contradict each other."""
+        from speechlake.segments.segmenter import Segmenter
+
+        return Segmenter(**self.model_dump(exclude={"discard_text"}, exclude_none=True))
+
+
+def _cutting(value: Any) -> Any:
+    """True is a section that says nothing, false is none."""
+    if isinstance(value, bool):
+        return {} if value else None
+    if isinstance(value, dict | Cutting):
+        return value
+    raise PydanticCustomError("cutting", "expected true, false, or keys with values")
+
+
 class Corpus(Section):
     """One corpus: where its manifests and audio lie, and what its publisher says of it."""
 
@@ -70,7 +105,7 @@ class Corpus(Section):
     ) = None
     relative_to: Literal["auto", "manifest", "root"] = "auto"
     quoting: Literal["auto", "csv", "none"] = "auto"
-    segment: bool = False
+    segment: Annotated[Cutting | None, BeforeValidator(_cutting)] = None
 
     @field_validator("format")
     @classmethod

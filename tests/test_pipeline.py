@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,8 @@ import pytest
 from lake_tools import QUIET
 
 from speechlake import cli
-from speechlake.corpora import Corpus, make_corpus
-from speechlake.errors import ChunkFailed, LeakFound, SpeechlakeError, UsageError
+from speechlake.corpora import Corpus, load_corpora, make_corpus
+from speechlake.errors import ChunkFailed, ConfigError, LeakFound, SpeechlakeError, UsageError
 from speechlake.job import Report
 from speechlake.jobs import (
     build_splits,
@@ -24,6 +26,7 @@ from speechlake.jobs import (
     pipeline,
     report,
     score_transcripts,
+    segment_recordings,
 )
 from speechlake.jobs.pipeline import Cut, Flow
 
@@ -46,6 +49,48 @@ def test_only_corpora_that_ask_for_it_are_segmented() -> None:
         ("score-transcripts", "meetings"),
         ("find-duplicates", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        (True, []),
+        ({}, []),
+        ({"longer_than_s": 60, "min_s": 1, "max_s": 20}, ["--longer-than", "60", "--min-s", "1", "--max-s", "20"]),
+        ({"max_s": 20.5, "discard_text": True}, ["--max-s", "20.5", "--discard-text"]),
+    ],
+)  # fmt: skip
+def test_recordings_are_cut_as_the_flags_of_the_same_names_cut_them(
+    monkeypatch: pytest.MonkeyPatch, said: Any, flags: list[str]
+) -> None:
+    asked: list[tuple[Any, bool]] = []
+
+    def run(_: Any, how: Any, *, discard_text: bool, **__: Any) -> None:
+        asked.append((how, discard_text))
+
+    monkeypatch.setattr(segment_recordings, "run", run)
+    flow = Flow([make_corpus(name="meetings", sources=["y"], segment=said)], [], until="segment-recordings")
+    for name, _, call in pipeline._calls(NOWHERE, flow, QUIET):
+        if name == segment_recordings.NAME:
+            call()
+    by_hand = segment_recordings.arguments().parse_args(["--lake", "x", *flags])
+    assert asked == [(segment_recordings.segmenter_of(by_hand), by_hand.discard_text)]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("yes", "segment: expected true, false, or keys with values"),
+        ({"min": 1}, "segment: unknown key 'min'; did you mean 'min_s'?"),
+        ({"min_s": "1"}, "segment.min_s: expected a number, found '1'"),
+        ({"max_s": 40}, "segment: min 2 s, max 40 s and longer than 30 s contradict each other"),
+    ],
+)
+def test_a_cut_that_is_not_understood_or_cannot_be_is_refused(tmp_path: Path, said: Any, told: str) -> None:
+    corpora = tmp_path / "corpora.yaml"
+    corpora.write_text(json.dumps({"corpora": [{"name": "m", "sources": ["x"], "segment": said}]}))
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_corpora(corpora)
 
 
 def test_every_release_that_is_asked_for_is_cut_with_its_own_policy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
-    """`name`, flags for `ingest`, and `segment`, of each corpus of the file.
+    """Of each corpus of the file `name`, flags for `ingest`, whether to `segment` it, and flags for that, `cut`.
 
     `only` is a JSON list of names; empty for all. ConfigError where the file is wrong, or lacks one of them.
 
@@ -43,13 +43,26 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
         speakers = {None: [], True: ["--single-speaker"], False: ["--no-single-speaker"]}[single]
         return [*pairs, *speakers, *corpus.sources]
 
+    def cut(corpus: Corpus) -> list[str]:
+        how = corpus.segment
+        if how is None:
+            return []
+        said = {"--longer-than": how.longer_than_s, "--min-s": how.min_s, "--max-s": how.max_s}
+        lengths = [f"{flag}={value!r}" for flag, value in said.items() if value is not None]
+        return [*lengths, *(["--discard-text"] if how.discard_text else [])]
+
     found = {corpus.name: corpus for corpus in load_corpora(file)}
     names = json.loads(only) or list(found)
     unknown = [name for name in names if name not in found]
     if unknown:
         raise ConfigError(f"{file} has no corpus {', '.join(unknown)}", hint=f"Corpora: {', '.join(found)}.")
     return [
-        {"name": name, "ingest": flags(found[name]), "segment": found[name].segment}
-        for name in found
-        if name in names
+        {
+            "name": corpus.name,
+            "ingest": flags(corpus),
+            "segment": corpus.segment is not None,
+            "cut": cut(corpus),
+        }
+        for corpus in found.values()
+        if corpus.name in names
     ]

@@ -45,7 +45,7 @@ corpora:
   - name: meetings
     sources: [meetings]
     single_speaker: true
-    segment: true
+    segment: {min_s: 1}
 """
 
 

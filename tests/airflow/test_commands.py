@@ -170,9 +170,9 @@ corpora:
     suffix: .opus
     relative_to: root
     quoting: none
-    segment: true
+    segment: {longer_than_s: 60, min_s: 1, max_s: 20.5, discard_text: true}
   - {name: nothing, sources: [x]}
-  - {name: several, sources: [x], single_speaker: false, role: training}
+  - {name: several, sources: [x], single_speaker: false, role: training, segment: true}
   - {name: taken-back, sources: [x], licence: null, language: null, speaker_namespace: null, text_tags: []}
 """
 
@@ -181,13 +181,17 @@ import json, sys
 sys.path.append(sys.argv[2])
 from speechlake_airflow.corpora import corpora_of
 from speechlake.corpora import KEPT, Corpus, load_corpora
-from speechlake.jobs import ingest_manifests as job
+from speechlake.jobs import ingest_manifests as job, segment_recordings
 declared = load_corpora(sys.argv[1])
 for corpus, said in zip(declared, corpora_of(sys.argv[1], "[]"), strict=True):
     ingested = job.corpus_of(job.arguments().parse_args(["--lake", "l", *said["ingest"]]))
     # The pipeline's own affair.
-    assert ingested == corpus.model_copy(update={"segment": False}), (ingested, corpus)
-    assert (said["name"], said["segment"]) == (corpus.name, corpus.segment)
+    assert ingested == corpus.model_copy(update={"segment": None}), (ingested, corpus)
+    assert (said["name"], said["segment"]) == (corpus.name, corpus.segment is not None)
+    if corpus.segment is not None:
+        cut = segment_recordings.arguments().parse_args(["--lake", "l", *said["cut"]])
+        assert segment_recordings.segmenter_of(cut) == corpus.segment.segmenter(), said["cut"]
+        assert cut.discard_text == corpus.segment.discard_text
     # What the file does not say is not said, so that the lake's own word stays.
     assert ingested.model_fields_set & {*KEPT} == corpus.model_fields_set & {*KEPT}, said["ingest"]
 usual, full = Corpus(name="n", sources=("s",)), declared[0]
