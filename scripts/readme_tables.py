@@ -1,5 +1,5 @@
-"""Keep generated tables current: a lake's tables and the columns of `utterances_now` in the README, and the plain
-columns of rules in docs/policies.md.
+"""Keep generated tables current: a lake's tables and the columns of `utterances_now` in the README, the plain
+columns of rules in docs/policies.md, and codes with what they mean in docs/reasons.md.
 
     .venv/bin/python scripts/readme_tables.py [--check] [PAGE...]
 
@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from speechlake.audio.errors import CODES
+from speechlake.feedback.rows import REASONS as REASONS_OF_IMPORTS
+from speechlake.manifests.record import REASONS as REASONS_OF_LINES
+from speechlake.manifests.roles import NAMED_ROLES, ROLES, TEXTS
 from speechlake.schemas import (
     DUPLICATES,
     RECORDINGS,
@@ -27,17 +31,34 @@ from speechlake.schemas import (
 )
 from speechlake.signals import EXTRACTORS
 from speechlake.splits.columns import COLUMNS, column_named
+from speechlake.splits.policy import REASONS as REASONS_OF_POLICIES
 from speechlake.splits.signals import DERIVED
 from speechlake.views import SCORE_COLUMNS, value_columns
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 POLICIES = README.parent / "docs" / "policies.md"
+CODES_PAGE = README.parent / "docs" / "reasons.md"
 
 # Of `utterances`, what the view leaves out: it holds current rows only, and `byte_offset` is the audio's.
 NOT_IN_VIEW = ("byte_offset", "retired_in")
 PLACE = ("root", "path", "container", "member", "byte_offset", "byte_length", "listing_key")
 
-Row = tuple[str, str, str]
+Row = tuple[str, ...]
+# What the field of each role says.
+OF_ROLES = {
+    "audio": "Where the audio lies: a path, or a URI under a root.",
+    "channel": "Which channel: a number from 0, A or B, or mix.",
+    "start": "Where the utterance starts in the file [s].",
+    "end": "Where it ends [s].",
+    "duration": "How long it is [s]; without a start, how long the file is.",
+    "source_id": "The corpus's own name of the utterance.",
+    "speaker": "Who speaks.",
+    "session": "Session or conversation.",
+    "language": "Language, by name or code.",
+    "sample_rate": "Sample rate of the file [Hz].",
+    "channels": "How many channels the file has.",
+    "text": "What is said: the text `manifest`.",
+}
 
 
 def rows_of_tables() -> Iterator[Row]:
@@ -95,9 +116,27 @@ def rows_of_columns() -> Iterator[Row]:
     yield "`extras.<name>`", extra.type, extra.meaning
 
 
+def rows_of_roles() -> Iterator[Row]:
+    """(role, meaning, names) of every role that `--column` may give to a field."""
+    names = {**ROLES, "text": TEXTS}
+    for role in NAMED_ROLES:
+        yield f"`{role}`", OF_ROLES[role], ", ".join(f"`{name}`" for name in names[role])
+
+
+def rows_of_codes() -> Iterator[Row]:
+    """(code, meaning, whether later runs try again) of every error code of audio."""
+    for name, code in CODES.items():
+        yield f"`{name}`", code.sentence, "yes" if code.transient else "no"
+
+
+def meanings(reasons: Mapping[str, str]) -> Iterator[Row]:
+    """(reason, meaning) of each."""
+    return ((f"`{name}`", meaning) for name, meaning in reasons.items())
+
+
 def markdown(head: Row, rows: Iterable[Row]) -> str:
     """A table in Markdown; bars and angle brackets inside cells are escaped."""
-    lines = [head, ("---", "---", "---"), *rows]
+    lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
@@ -110,6 +149,14 @@ def generated(page: str) -> dict[str, str]:
     """The text between each pair of markers of the page of that name, by the markers' name."""
     if page == POLICIES.name:
         return {"columns": markdown(("column", "type", "meaning"), rows_of_columns())}
+    if page == CODES_PAGE.name:
+        return {
+            "lines": markdown(("reason", "meaning"), meanings(REASONS_OF_LINES)),
+            "roles": markdown(("role", "the field says", "names that are known"), rows_of_roles()),
+            "audio": markdown(("code", "meaning", "tried again"), rows_of_codes()),
+            "policies": markdown(("reason", "meaning"), meanings(REASONS_OF_POLICIES)),
+            "imports": markdown(("reason", "meaning"), meanings(REASONS_OF_IMPORTS)),
+        }
     columns = ((f"`{name}`", kind, meaning) for name, kind, meaning in rows_of_view())
     return {
         "tables": markdown(("table", "key", "holds"), rows_of_tables()),
@@ -134,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--check", action="store_true", help="write nothing; 1 when not current")
-    parser.add_argument("page", nargs="*", type=Path, default=[README, POLICIES])
+    parser.add_argument("page", nargs="*", type=Path, default=[README, POLICIES, CODES_PAGE])
     said = parser.parse_args(argv)
     code = 0
     for page in said.page:

@@ -51,18 +51,18 @@ TextSource = Annotated[
 # The audio lacks keys, or `find-duplicates` has not met them yet: a copy may be on another side.
 NOT_COMPARED = "not_compared"
 # Reasons that are not rules: why a row is out although, or before, rules were asked.
-REASONS: tuple[str, ...] = (
-    "not_in_manifest",
-    "segmented",
-    "audio_missing",
-    "evaluation_corpus",
-    NOT_COMPARED,
-    "no_text",
-    "machine_text",
-    "caption_text",
-    *PLACEMENT_REASONS,
-    *CAP_REASONS,
-)
+REASONS: Mapping[str, str] = {
+    "not_in_manifest": "No manifest lists it any more.",
+    "segmented": "`segment-recordings` heard it: what is said in it stands as utterances of its own.",
+    "audio_missing": "Its audio was not there when the corpus was last ingested.",
+    "evaluation_corpus": "Its corpus has the role `evaluation`.",
+    NOT_COMPARED: "Its audio lacks keys, or `find-duplicates` has not looked them up: a copy may be on another side.",
+    "no_text": "It has none of the texts that the policy prefers, or an empty one.",
+    "machine_text": "It would be on a side of `human_only`, and its text is a model's.",
+    "caption_text": "It would be on a side of `human_only`, and its text is a caption.",
+    **PLACEMENT_REASONS,
+    **CAP_REASONS,
+}
 
 MEDOID = "medoid"
 # Of what a rule asks, as answers of reviews carry it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -11,7 +12,10 @@ from speechlake.config import Section
 from speechlake.splits.policy_values import CorpusName, as_tuple, plain
 
 CAPPED: tuple[str, ...] = ("speaker", "text", "corpus", "language")
-CAP_REASONS: tuple[str, ...] = tuple(f"over_cap_{what}" for what in CAPPED)
+CAP_REASONS: Mapping[str, str] = {
+    f"over_cap_{what}": f"The policy caps the hours of one {what} in train, and they are full."
+    for what in CAPPED
+}
 
 
 class Cap(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -25,20 +26,20 @@ Part = Annotated[float, Field(ge=0, le=1)]
 Mode = Literal["together", "exclude_from_train", "off"]
 
 # Reasons that placing a row may give, besides those of exclude_from_train (`<link>_in_evaluation`).
-PLACEMENT_REASONS: tuple[str, ...] = (
-    "speaker_unknown",
-    "speaker_elsewhere",
-    "bridges_splits",
-    "in_evaluation_corpus",
-    "published_before_listed",
-    "shares_with_fixed_set",
-    "text_in_evaluation",
-    "session_in_evaluation",
-    "overlaps_other_utterance",
-    "boilerplate",
-    "duplicate_of_kept",
-    "contained_in_kept",
-)
+PLACEMENT_REASONS: Mapping[str, str] = {
+    "speaker_unknown": "It belongs to an evaluation side, and nobody knows its speaker.",
+    "speaker_elsewhere": "It belongs to an evaluation side, and its corpus, `single_speaker`, has a speaker of another corpus.",
+    "bridges_splits": "It shares a speaker, recording, copy or other link with a row that was placed on another side.",
+    "in_evaluation_corpus": "An evaluation corpus holds its audio, or, of train, its text.",
+    "published_before_listed": "A list names it for a side, and an earlier release has it on another.",
+    "shares_with_fixed_set": "It shares a link with a row that a list names for another side.",
+    "text_in_evaluation": "It would train, and an evaluation row says the same.",
+    "session_in_evaluation": "It would train, and an evaluation row is of its session.",
+    "overlaps_other_utterance": "It is mostly the same stretch of the recording as a row that stays.",
+    "boilerplate": "More than 20 recordings share its audio: it never evaluates, and few copies train.",
+    "duplicate_of_kept": "It is a copy of a row that stays on its side.",
+    "contained_in_kept": "It shares a part with a longer row that stays on its side.",
+}
 
 # Columns of `utterances` that a link may name: what identifies a row links nothing, and the others of these
 # have links of their own.
