@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from importlib import resources
@@ -191,6 +192,14 @@ def class_archive() -> Path:
     return spark_jars() / "speechlake.jsa"
 
 
+def _other_java() -> str:
+    """How to come by a Java that fits: `make setup` leaves a link to one where the machine's own does not."""
+    left = Path(sys.prefix).parent / "build" / "java"
+    if left.exists() and os.environ.get("JAVA_HOME") != str(left):
+        return f"set-up found one, `export JAVA_HOME={shlex.quote(str(left))}`"
+    return "set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`"
+
+
 def _not_started(master: str, error: Exception) -> SpeechlakeError:
     """Why there is no session. PySpark's own message names neither the cause in Java nor the master."""
     from py4j.protocol import Py4JJavaError
@@ -199,7 +208,7 @@ def _not_started(master: str, error: Exception) -> SpeechlakeError:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         return UsageError(
             f"Spark does not start: {said}",
-            hint="Lines above say why, where Java said it. Java 17 is needed: set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`.",
+            hint=f"Lines above say why, where Java said it. Java 17 is needed: {_other_java()}.",
         )
     said = str(error.java_exception.toString()).splitlines()[0][:300]
     if "Master URL" in said:

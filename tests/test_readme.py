@@ -14,12 +14,13 @@ from types import ModuleType
 import pytest
 
 from speechlake.cli import JOBS, file_of
-from speechlake.corpora import Corpus, load_corpora
+from speechlake.corpora import KEPT, Corpus, load_corpora
 from speechlake.manifests.contract import Source
 from speechlake.manifests.formats import FORMATS
 from speechlake.manifests.options import ParseOptions
 from speechlake.manifests.record import Record
 from speechlake.models.registry import REGISTRY
+from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
 from speechlake.splits.columns import NAMES
 from speechlake.splits.policy import load_policy
 
@@ -192,6 +193,17 @@ def test_the_example_of_corpora_is_valid_and_its_fields_are_all_told(tmp_path: P
     assert re.findall(r"^\| `(\w+)`", section, re.MULTILINE) == list(Corpus.model_fields)
 
 
+def test_all_that_takes_back_what_the_lake_remembers_is_told_and_does(tmp_path: Path) -> None:
+    (told,) = [line for line in README.splitlines() if line.startswith("What was said of a corpus stays")]
+    taken_back = re.findall(r"`(\w+: [^`]+)`", told)
+    fields = ", ".join(["name: c", "sources: [x]", *taken_back])
+    (tmp_path / "corpora.yaml").write_text(f"corpora: [{{{fields}}}]\n", "utf-8")
+    (corpus,) = load_corpora(tmp_path / "corpora.yaml")
+    usual = Corpus(name="c", sources=("x",))
+    assert {name: getattr(corpus, name) for name in KEPT} == {name: getattr(usual, name) for name in KEPT}
+    assert {each.split(":")[0] for each in taken_back} == {*KEPT} - {"channels", "ids"}
+
+
 def test_the_example_of_a_policy_is_valid(tmp_path: Path) -> None:
     (example,) = [text for text in blocks(PAGES[0], "yaml") if text.startswith("name:")]
     (use,) = re.findall(r"`(use: \{.*\})`", README)
@@ -207,6 +219,12 @@ def test_every_manifest_format_and_every_model_is_told() -> None:
     assert {name for row in rows for name in re.findall(r"`([\w-]+)`", row)} == set(FORMATS)
     models = README.split("## Models")[1].split("\n## ")[0]
     assert set(re.findall(r"`(whisper-[\w.-]+)`", models)) == set(REGISTRY)
+
+
+def test_what_is_told_to_be_optional_is_what_runs_only_when_it_is_named() -> None:
+    section = README.split("| extractor | gives")[1].split("\n\n")[0]
+    told = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
+    assert told == [name for name in EXTRACTORS if name not in DEFAULT_EXTRACTORS]
 
 
 def test_every_view_is_told_where_sql_is() -> None:

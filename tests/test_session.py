@@ -114,3 +114,17 @@ def test_a_master_that_is_none_is_a_usage_error_and_one_that_is_away_is_worth_an
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == code
     assert re.search(told, done.stderr, re.DOTALL)
+
+
+def test_where_set_up_left_a_java_that_fits_the_hint_says_how_to_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session.sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    broken = RuntimeError("Java gateway process exited before sending its port number.")
+    assert "`apt-get install openjdk-17-jre-headless`" in str(session._not_started("local", broken))
+    java = tmp_path / "build" / "java"
+    java.mkdir(parents=True)
+    assert f"`export JAVA_HOME={java}`" in str(session._not_started("local", broken))
+    monkeypatch.setenv("JAVA_HOME", str(java))
+    assert "export" not in str(session._not_started("local", broken))
