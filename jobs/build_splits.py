@@ -53,7 +53,9 @@ def arguments() -> argparse.ArgumentParser:
 def require_name(release: str) -> None:
     """UsageError for what cannot be a release's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", release):
-        raise UsageError(f"--release {release!r}: expected 1-64 letters, digits, '.', '_', '-'")
+        raise UsageError(
+            f"--release {release!r}: expected 1-64 letters, digits, '.', '_', '-' that begin with a letter or digit"
+        )
 
 
 def run(

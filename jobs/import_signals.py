@@ -112,8 +112,6 @@ def run(
     progress: Progress,
 ) -> Report:
     """Take what the source at `uri` says of utterances of the lake, and count what became of its rows."""
-    if not 0 <= max_reject <= 1:
-        raise UsageError(f"--max-reject {max_reject}: expected a share from 0 to 1")
     if spec.corpus is not None:
         job.corpora_of(lake, spec.corpus)
     source = found_source(lake.spark, spec, uri, format)
@@ -185,6 +183,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(parsed: argparse.Namespace) -> None:
+    if not 0 <= parsed.max_reject <= 1:
+        raise UsageError(f"--max-reject {parsed.max_reject}: expected a share from 0 to 1")
     parsed.asked = import_of(parsed)
 
 

@@ -2,8 +2,9 @@
 
 Ingest, segmentation (where a corpus asks for it) and extraction run corpus by corpus, then scores,
 duplicates and the release. A corpus that is refused, whose source is not there, or of which nearly all clips
-fail, is told and left behind; the others go on, but nothing is released without it. Running it again changes nothing. With several pairs of
---policy and --release each is cut in turn, whatever becomes of the others, and compared with the first.
+fail, is told and left behind; the others go on, but nothing is released without it. Running it again changes
+nothing. With several pairs of --policy and --release each is cut in turn, whatever becomes of the others, and
+compared with the first.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11

@@ -48,7 +48,6 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--examples",
         type=job.whole(0, MAX_EXAMPLES),
-        default=EXAMPLES,
         metavar="N",
         help=f"clips to listen to on the page, on each side of each rule, 0 to {MAX_EXAMPLES}; default {EXAMPLES}",
     )
@@ -201,6 +200,8 @@ def _read(parsed: argparse.Namespace) -> None:
     parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
     if parsed.html is not None:
         parsed.html = page_path(parsed.html)
+    elif parsed.examples is not None:
+        raise UsageError("--examples are clips on a page", hint="Name its file: --html FILE.")
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
@@ -210,7 +211,7 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
             job.existing(lake),
             parsed.html,
             release=parsed.release,
-            examples=parsed.examples,
+            examples=EXAMPLES if parsed.examples is None else parsed.examples,
             price_per_device_hour=price,
             progress=Progress(),
         )

@@ -1,7 +1,9 @@
 """SQL: a query over the tables and views of a lake, printed as a table, or as CSV of all its rows.
 
-Views: every table by its name, `all_transcripts`, and `utterances_now` (one row per current utterance
-with its signals as `<extractor>_<column>`, its text, score, cluster, and the last release's decision).
+Views: every table by its name, `utterances_now` (one row per current utterance with its signals as
+`<extractor>_<column>`, its text, score, cluster, and the last release's decision), `all_transcripts`, and
+`imported_now` (the values of imports that are current). As of every job the last line of stdout is a JSON object,
+behind the CSV too, unless that goes to a file.
 
     spark-submit jobs/sql.py --lake s3a://corpus/lake "select language, count(*) from utterances_now group by 1"
 """
@@ -13,7 +15,9 @@ import csv
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from speechlake import job, logs
 from speechlake.damage import causes_in_java, damage_of
@@ -42,18 +46,27 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--limit",
         type=job.whole(0, MAX_ROWS),
-        help=f"rows that are printed at most; default {ROWS}, or all rows with --csv",
+        help=f"rows that are printed at most; default {ROWS}, or all rows as CSV",
     )
-    made.add_argument("--csv", action="store_true", help="print CSV rather than a table")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument(
+        "--csv", action="store_true", help="print CSV rather than a table, and the JSON line behind it"
+    )
+    form.add_argument(
+        "--csv-file", type=Path, metavar="FILE", help="write CSV to a file; nothing else is in it"
+    )
     made.add_argument("query", help="one query: SELECT, WITH, FROM, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN")
     return made
 
 
-def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = False) -> Report:
-    """Print the first `limit` rows that `query` yields, and say where there are more; UsageError where it is no
-    query, or Spark refuses it."""
+def run(
+    lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = False, file: Path | None = None
+) -> Report:
+    """Print the first `limit` rows that `query` yields, or write them to `file` as CSV, and say where there are more;
+    UsageError where it is no query, or Spark refuses it."""
     from pyspark.errors import PySparkException
 
+    as_csv = as_csv or file is not None
     most = ROWS if limit is None and not as_csv else limit
     _require_query(lake, query)
     views = register_views(lake, query)
@@ -62,7 +75,7 @@ def run(lake: Lake, query: str, *, limit: int | None = None, as_csv: bool = Fals
     try:
         frame = lake.spark.sql(query)
         some = frame if most is None else frame.limit(most + 1)
-        there = _write_csv(some, most) if as_csv else _show(some, most)
+        there = _write_csv(some, most, file) if as_csv else _show(some, most)
     except PySparkException as error:
         damage = damage_of(lake, error)
         if damage is not None:
@@ -111,15 +124,32 @@ def _show(frame: DataFrame, most: int | None) -> int:
     return len(rows)
 
 
-def _write_csv(frame: DataFrame, most: int | None) -> int:
-    """Print up to `most` rows as they come, holding a partition of them at a time; how many there are."""
-    writer, there = csv.writer(sys.stdout), 0
-    writer.writerow(frame.columns)
-    for row in _rows(frame):
-        there += 1
-        if most is None or there <= most:
-            writer.writerow(row)
+def _write_csv(frame: DataFrame, most: int | None, file: Path | None) -> int:
+    """Write up to `most` rows as they come, holding a partition of them at a time; how many there are."""
+    there = 0
+    with _whole(file) if file else nullcontext(sys.stdout) as out:
+        writer = csv.writer(out)
+        writer.writerow(frame.columns)
+        for row in _rows(frame):
+            there += 1
+            if most is None or there <= most:
+                writer.writerow(row)
     return there
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[TextIO]:
+    """A file that is there whole or not at all; UsageError where that cannot be."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        part.replace(file)
+    except OSError as error:
+        raise UsageError(f"--csv-file {file}: cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _rows(frame: DataFrame) -> Iterator[Row]:
@@ -143,9 +173,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return job.main(
         NAME,
         arguments(),
-        lambda lake, parsed: run(job.existing(lake), parsed.query, limit=parsed.limit, as_csv=parsed.csv),
+        lambda lake, parsed: run(
+            job.existing(lake), parsed.query, limit=parsed.limit, as_csv=parsed.csv, file=parsed.csv_file
+        ),
         argv,
+        read=_read,
     )
+
+
+def _read(parsed: argparse.Namespace) -> None:
+    file = parsed.csv_file
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        raise UsageError(f"--csv-file {file}: is a folder, or its folder does not exist")
 
 
 if __name__ == "__main__":

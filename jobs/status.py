@@ -2,9 +2,11 @@
 
 Current is what the profile names, as in views and policies, and what runs by default. Whether an utterance
 lacks a measurement is the plan's own question, so that what stands here is what `extract-signals` would do.
-The last line lists as `incomplete` each corpus that lacks anything of what runs by default, or of --extractor: missing,
-stale or to be tried again; or all of whose audio is missing; as `refused` each with a manifest that was refused. Both are of --corpora and of the
-sources named there where that is given, else of the lake, without what was erased. Reads tables only; needs no model and no audio.
+
+The last line lists as `incomplete` each corpus that lacks anything of what runs by default, or of --extractor:
+missing, stale or to be tried again; or all of whose audio is missing. As `refused` it lists each with a manifest
+that was refused. Both are of --corpora and of the sources named there where that is given, else of the lake,
+without what was erased. Reads tables only; needs no model and no audio.
 
     spark-submit --py-files dist/speechlake.zip jobs/status.py --lake s3a://corpus/lake --corpora corpora.yaml
 """
@@ -35,7 +37,7 @@ from speechlake.questions.standing import (
     last_runs,
     standing,
 )
-from speechlake.signals import DEFAULT_EXTRACTORS
+from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
 from speechlake.terminal import console, show
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--extractor",
         action="append",
+        choices=list(EXTRACTORS),
         help="repeatable; default what the profile names, and what runs by default",
     )
     add_price(made)

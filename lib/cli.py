@@ -31,7 +31,7 @@ JOBS: dict[str, str] = {
     "review": "a page with a sample to listen to, for judging a rule of a policy",
     "maintain-tables": "compacts tables, sweeps what dead runs and unpublished builds left, deletes unused files",
     "upgrade-lake": "brings an older lake to this version's contracts",
-    "report": "what a lake and a release hold, on the terminal",
+    "report": "what a lake and a release hold, on the terminal or as a page",
     "explain": "the way of one utterance through all tables",
     "sql": "a query over tables and views",
     "status": "per corpus: what is ingested, measured, stale, failed, and what it cost",

@@ -267,12 +267,19 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
     [
         ("build-splits --policy none.yaml --release r1", "none.yaml: cannot be read"),
         ("build-splits --policy policy.yaml --release r/1", "--release 'r/1': expected"),
+        ("build-splits --policy policy.yaml --release .rc1", "that begin with a letter or digit"),
         ("simulate --policy none.yaml", "none.yaml: cannot be read"),
         ("compare-models --old a --new b --policy none.yaml", "none.yaml: cannot be read"),
         ("review --rule r --html page.html --policy none.yaml", "none.yaml: cannot be read"),
         ("review --rule r --html none/page.html", "--html none/page.html: its folder does not exist"),
         ("review --rule r --html page.html --max-mb nan", "--max-mb nan: expected more than 0"),
         ("report --html none/page.html", "--html none/page.html: its folder does not exist"),
+        ("report --examples 5", "--examples are clips on a page"),
+        (
+            "sql --csv-file none/rows.csv query",
+            "--csv-file none/rows.csv: is a folder, or its folder does not exist",
+        ),
+        ("import-signals --name n --column a --max-reject 7 t.jsonl", "--max-reject 7.0: expected a share"),
         ("report --price-per-device-hour -1", "the price per device hour is -1.0"),
         ("status --corpora none.yaml", "none.yaml: cannot be read"),
         ("pipeline --corpora none.yaml --until ingest-manifests", "none.yaml: cannot be read"),
@@ -325,6 +332,7 @@ def test_a_policy_is_read_once_before_the_lake_is_opened(monkeypatch, tmp_path):
         ("compare-models --old a --new b --n -1", "--n: -1: expected a whole number, 0 or more"),
         ("review --rule r --html p.html --n 0", "--n: 0: expected a whole number, 1 or more"),
         ("report --examples 21", "--examples: 21: expected a whole number, 0 to 20"),
+        ("status --extractor wisper", "--extractor: invalid choice: 'wisper'"),
     ],
 )
 def test_a_count_that_there_cannot_be_is_a_usage_error(monkeypatch, capsys, said, told):

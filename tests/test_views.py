@@ -300,7 +300,9 @@ def test_a_query_is_printed_as_csv_and_says_when_there_is_more(full, capsys):
 
 
 @pytest.mark.slow
-def test_csv_has_all_rows_where_no_limit_is_asked_for_and_a_table_says_that_it_has_not(full, capsys):
+def test_csv_has_all_rows_where_no_limit_is_asked_for_and_a_table_says_that_it_has_not(
+    full, capsys, tmp_path
+):
     report = sql.run(full, "select id from range(105)", as_csv=True)
     assert len(capsys.readouterr().out.split()) == 106
     assert report.counts == {"rows": 105}
@@ -309,6 +311,13 @@ def test_csv_has_all_rows_where_no_limit_is_asked_for_and_a_table_says_that_it_h
         sql.run(full, "select 1 / (id - 5) from range(105)", as_csv=True)
     assert sql.run(full, "select id as n from range(0)", as_csv=True).counts == {"rows": 0}
     assert capsys.readouterr().out.splitlines()[-1] == "n"
+    file = tmp_path / "rows.csv"
+    assert sql.run(full, "select id as n from range(3) order by 1", file=file).counts == {"rows": 3}
+    assert (file.read_text(), capsys.readouterr().out) == ("n\n0\n1\n2\n", "")
+    with pytest.raises(UsageError, match="by zero"):
+        sql.run(full, "select 1 / (id - 5) from range(105)", file=file)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+    assert file.read_text() == "n\n0\n1\n2\n"
     assert sql.run(full, "select id from range(105)").counts == {"rows": 100, "more_rows": True}
     assert "only the first 100 rows" in capsys.readouterr().err
 
