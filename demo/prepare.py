@@ -2,9 +2,9 @@
 
     .venv/bin/python demo/prepare.py build/speech build/demo
 
-    prompts/  NeMo JSON lines; four languages by three speakers; broken lines, bad audio, copies; some clips
-              of a fourth voice in five containers, of which neither text nor speaker is told
-    russian/  LJSpeech; one other speaker, and declared so
+    prompts/  NeMo JSON lines; four voices, a language each, by three speakers; broken lines, bad audio, copies;
+              some clips of a fifth voice in five containers, of which neither text nor speaker is told
+    russian/  LJSpeech; a sixth voice, one speaker, and declared so
 
 Which clips are taken is decided by a hash of their names. Files that are right already are left alone,
 mtimes included, so that a second run of the demo has nothing to do.

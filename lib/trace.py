@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from speechlake.cli import command
 from speechlake.errors import UsageError
 from speechlake.schemas import TABLES
 
@@ -25,8 +26,10 @@ def find(lake: Lake, key: str) -> Any:
         )
     rows = lake.read("utterances").where(F.col("utterance_id").startswith(key)).limit(2).collect()
     if len(rows) != 1:
+        query = command("sql", "--lake", lake.root, "select utterance_id, path, text from utterances_now")
         raise UsageError(
-            f"{'no' if not rows else 'more than one'} utterance begins with {key!r} in {lake.root}"
+            f"{'no' if not rows else 'more than one'} utterance begins with {key!r} in {lake.root}",
+            hint="Give more digits." if rows else f"Ids are found by {query}",
         )
     return rows[0]
 

@@ -57,9 +57,15 @@ class Check(Section):
     @field_validator("signal")
     @classmethod
     def _known_signal(cls, name: str | None) -> str | None:
-        if name is not None and name not in SIGNALS:
-            raise invalid("signal", name, [*SIGNALS])
-        return name
+        if name is None or name in SIGNALS:
+            return name
+        if column_named(name) is not None:
+            raise PydanticCustomError(
+                "signal", f"{name!r} is no signal, it is a column: write `column: {name}`"
+            )
+        if name.startswith("score."):
+            raise PydanticCustomError("signal", f"{name!r} is no signal: use the rule error_rate")
+        raise invalid("signal", name, [*SIGNALS])
 
     @field_validator("column")
     @classmethod
