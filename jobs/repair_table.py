@@ -1,4 +1,4 @@
-"""Repair table: files that a table's log names and that are gone or cut short are forgotten, so that it can be read again.
+"""Repair table: a table forgets files that its log names and that are gone or cut short, so that it can be read again.
 
 For a file that was removed by hand, or lost, and of which there is no copy. Its rows are gone; what jobs parse,
 measure or compute, the same commands make again. Rows of releases they make again only while the same policy

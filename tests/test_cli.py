@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import time
@@ -166,6 +167,12 @@ def test_the_help_of_a_job_exits_0_and_shows_its_spark_submit_line(name, capsys)
     assert f"spark-submit --py-files dist/speechlake.zip jobs/{cli.file_of(name)}.py" in " ".join(
         capsys.readouterr().out.split()
     ).replace("spark-submit jobs/", "spark-submit --py-files dist/speechlake.zip jobs/")
+
+
+@pytest.mark.parametrize("name", list(cli.JOBS))
+def test_what_help_prints_as_it_stands_is_no_wider_than_our_lines(name):
+    about = importlib.import_module(f"speechlake.jobs.{cli.file_of(name)}").__doc__ or ""
+    assert max(map(len, about.splitlines())) <= 120
 
 
 WRONG_CORPORA = [

@@ -28,7 +28,7 @@ Mode = Literal["together", "exclude_from_train", "off"]
 # Reasons that placing a row may give, besides those of exclude_from_train (`<link>_in_evaluation`).
 PLACEMENT_REASONS: Mapping[str, str] = {
     "speaker_unknown": "It belongs to an evaluation side, and nobody knows its speaker.",
-    "speaker_elsewhere": "It belongs to an evaluation side, and its corpus, `single_speaker`, has a speaker of another corpus.",
+    "speaker_elsewhere": "It belongs to an evaluation side, and another corpus has the speaker of its `single_speaker` corpus.",
     "bridges_splits": "It shares a speaker, recording, copy or other link with a row that was placed on another side.",
     "in_evaluation_corpus": "An evaluation corpus holds its audio, or, of train, its text.",
     "published_before_listed": "A list names it for a side, and an earlier release has it on another.",
