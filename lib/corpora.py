@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from speechlake.config import CORPUS_NAME, Section, invalid, like, load, problems
 from speechlake.errors import ConfigError, UsageError
 from speechlake.manifests.formats import NAMED_FORMATS
-from speechlake.manifests.places import local_path, local_uri
+from speechlake.manifests.places import local_uri
 from speechlake.manifests.roles import NAMED_ROLES
-from speechlake.uris import require_place
+from speechlake.uris import local_path, require_place
 
 Name = Annotated[str, like(*CORPUS_NAME)]
 

@@ -19,8 +19,9 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from speechlake.manifests.places import local_path, local_uri
+from speechlake.manifests.places import local_uri
 from speechlake.manifests.record import Refused
+from speechlake.uris import local_path
 
 DEFAULT_ROOT: Final = "audio"
 MAX_REFERENCE_CHARACTERS: Final = 4096
