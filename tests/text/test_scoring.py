@@ -31,7 +31,7 @@ def pair(reference: str | None, hypothesis: str | None, language: str | None) ->
 
 def test_words_and_characters_of_a_language_with_spaces() -> None:
     assert score("Guten Morgen, Welt!", "guten Morgen Wald heute", "de") == {
-        "normaliser": "basic/1",
+        "normaliser": "basic/2",
         "unit": "word",
         "word_hits": 2,
         "word_substitutions": 1,
@@ -113,9 +113,9 @@ def test_a_frame_of_pairs_becomes_rows_of_scores_with_nulls() -> None:
     assert table.schema.names == [column.name for column in SCORES.columns]
     assert table.schema.types == [ARROW[column.type] for column in SCORES.columns]
     assert table.select(["word_hits", "char_hits", "wer", "cer", "unit", "normaliser"]).to_pylist() == [
-        {"word_hits": 1, "char_hits": 9, "wer": 0.5, "cer": 0.1, "unit": "word", "normaliser": "english/1"},
-        {"word_hits": None, "char_hits": 2, "wer": None, "cer": 0.5, "unit": "char", "normaliser": "basic/1"},
-        {"word_hits": 0, "char_hits": 0, "wer": None, "cer": None, "unit": "word", "normaliser": "basic/1"},
+        {"word_hits": 1, "char_hits": 9, "wer": 0.5, "cer": 0.1, "unit": "word", "normaliser": "english/2"},
+        {"word_hits": None, "char_hits": 2, "wer": None, "cer": 0.5, "unit": "char", "normaliser": "basic/2"},
+        {"word_hits": 0, "char_hits": 0, "wer": None, "cer": None, "unit": "word", "normaliser": "basic/2"},
     ]
 
 
@@ -125,7 +125,7 @@ def test_nulls_of_pandas_count_as_empty_texts() -> None:
     frame["language"] = [None, float("nan"), pd.NA]
     scored = score_frame(frame)
     assert scored["wer"].tolist() == [1.0, 1.0, 1.0]
-    assert set(scored["normaliser"]) == {"basic/1"}
+    assert set(scored["normaliser"]) == {"basic/2"}
 
 
 def test_an_empty_frame_keeps_the_columns_and_their_types() -> None:
