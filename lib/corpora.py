@@ -33,6 +33,8 @@ KEPT = (
     *("licence", "language", "speaker_namespace", "single_speaker"),
     *("channels", "ids", "text_tags", "role"),
 )
+# How manifests are read: remembered nowhere, so that whoever says none of it again is asked.
+READING = ("columns", "suffix", "relative_to", "quoting")
 # Flags that are not called like their field.
 FLAGS = {
     "name": "--corpus",
@@ -50,7 +52,7 @@ class Corpus(Section):
     name: Name
     sources: Annotated[Strings, Field(min_length=1)]
     format: str = "auto"
-    roots: dict[str, str] = Field(default_factory=dict)
+    roots: dict[Name, str] = Field(default_factory=dict)
     licence: str | None = None
     language: str | None = None
     speaker_namespace: Name | None = None

@@ -181,7 +181,7 @@ def _heads(uri: str, unreadable: Unreadable) -> Iterator[tuple[_Called, _Read | 
         waiting = deque(islice(submitted, HEADS_AT_ONCE))
         while waiting:
             called, head = waiting.popleft()
-            yield called, head and head.result()
+            yield called, None if head is None else head.result()
             waiting.extend(islice(submitted, 1))
 
 
