@@ -67,7 +67,7 @@ def missing_by_root(lake: Lake, corpus: str) -> dict[str, tuple[int, int]]:
 
     current = lake.read("recordings").where(f"corpus = '{corpus}' AND retired_in IS NULL")
     counts = current.groupBy("root").agg(
-        F.count_if("state = 'missing'").alias("missing"), F.count("*").alias("n")
+        F.count_if(F.col("state") == "missing").alias("missing"), F.count("*").alias("n")
     )
     return {row.root: (row.missing, row.n) for row in counts.collect()}
 
