@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 import pytest
+from lake_tools import QUIET
 
-from speechlake.schemas import EXTRACTORS, SCORES, SIGNALS_WHISPER, TRANSCRIPTS, UTTERANCES
+from speechlake.hold import Hold
+from speechlake.jobs import score_transcripts
+from speechlake.schemas import CORPORA, EXTRACTORS, SCORES, SIGNALS_WHISPER, TRANSCRIPTS, UTTERANCES
 from speechlake.text.score import unscored_pairs
 from speechlake.text.scoring import GIVEN, error_unit, score, score_frame
 
@@ -148,3 +151,27 @@ def test_translations_are_not_scored_against_what_was_said(
         ):
             hold.append_missing(table.name, rows(table, *literal))
     assert [row.hypothesis for row in unscored_pairs(lake, "c").collect()] == ["said"]
+
+
+@pytest.mark.slow
+def test_scores_that_a_killed_run_staged_are_counted_by_the_run_that_commits_them(
+    lake: Lake, rows: Callable[..., DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lake.hold("fill", "c", "r") as hold:
+        for table, *literal in (
+            (CORPORA, ("c", {})),
+            (UTTERANCES, ("u1", {"corpus": "c", "language": "de"})),
+            (TRANSCRIPTS, ("u1", {"corpus": "c", "kind": "human", "text": "Guten Morgen"})),
+            (SIGNALS_WHISPER, ("u1", {"corpus": "c", "text": "Guten Tag"})),
+        ):
+            hold.append_missing(table.name, rows(table, *literal))
+
+    def dies(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Hold, "append_missing", dies)
+    with pytest.raises(KeyboardInterrupt):
+        score_transcripts.run(lake, corpus="c", progress=QUIET)
+    monkeypatch.undo()
+    report = score_transcripts.run(lake, corpus="c", progress=QUIET)
+    assert (report.outcome, report.counts) == ("done", {"scores": 1})
