@@ -41,7 +41,7 @@ HEAD_BYTES: Final = 1 << 16
 # A store answers after 100 ms, whoever else asks: one after another, 200,000 manifests are hours.
 HEADS_AT_ONCE: Final = 16
 Unrecognised = Callable[[str], str | None]
-Unreadable = Callable[[str], None]
+Told = Callable[[str], None]
 _Read = tuple[Head, str | None, int]
 
 
@@ -57,7 +57,8 @@ def detect(
     path_or_uri: str,
     format: str = "auto",
     unrecognised: Unrecognised = lambda uri: None,
-    unreadable: Unreadable = lambda uri: None,
+    leading_out: Told = lambda uri: None,
+    unreadable: Told = lambda uri: None,
 ) -> list[Source]:
     """The manifests at `path_or_uri`, in the order of their names; with `format`, those of that format.
 
@@ -65,13 +66,13 @@ def detect(
     answer. A file that is named together with a format is taken as it is: its lines are refused one by one where
     they do not fit. So are files in a folder that are called as the format's are and that no format recognises,
     unless they are empty or have the header of another table. `unrecognised` hears of every other file that is
-    called like a manifest, and may name the format to read it as; of links out of the folder too, which are not
-    followed. `unreadable` hears of what lies in the folder and nobody may look at.
+    called like a manifest, and may name the format to read it as; `leading_out` of links out of the folder, which are
+    not followed; `unreadable` of what lies in the folder and nobody may look at.
     """
     wanted = None if format == "auto" else format_named(format)
     uri = path_or_uri if not is_local(path_or_uri) else local_uri(local_path(path_or_uri))
     with _readable(path_or_uri):
-        return _detect(path_or_uri, uri, wanted, unrecognised, unreadable)
+        return _detect(path_or_uri, uri, wanted, unrecognised, leading_out, unreadable)
 
 
 def existing(path_or_uri: str) -> Entry:
@@ -93,7 +94,12 @@ def _readable(path_or_uri: str) -> Iterator[None]:
 
 
 def _detect(
-    path_or_uri: str, uri: str, wanted: Format | None, unrecognised: Unrecognised, unreadable: Unreadable
+    path_or_uri: str,
+    uri: str,
+    wanted: Format | None,
+    unrecognised: Unrecognised,
+    leading_out: Told,
+    unreadable: Told,
 ) -> list[Source]:
     found = existing(path_or_uri)
     if not found.is_folder:
@@ -101,7 +107,7 @@ def _detect(
     if wanted is not None and wanted.is_folder:
         require_listable(uri)
         return [Source(uri, wanted.name, 0)]
-    sources = list(_in_folder(uri, wanted, unrecognised, unreadable))
+    sources = list(_in_folder(uri, wanted, unrecognised, leading_out, unreadable))
     if sources:
         return sources
     if wanted is None and _has_audio(uri):
@@ -154,11 +160,11 @@ def _file(uri: str, size_bytes: int, wanted: Format | None, unrecognised: Unreco
 
 
 def _in_folder(
-    uri: str, wanted: Format | None, unrecognised: Unrecognised, unreadable: Unreadable
+    uri: str, wanted: Format | None, unrecognised: Unrecognised, leading_out: Told, unreadable: Told
 ) -> Iterator[Source]:
     for found, read in _heads(uri, unreadable):
         if read is None:
-            unrecognised(found.uri)
+            leading_out(found.uri)
             continue
         head, first, after = read
         kind = _recognised(head)
@@ -171,7 +177,7 @@ def _in_folder(
             yield _source(found.uri, (size and size.size_bytes) or 0, kind, first, after)
 
 
-def _heads(uri: str, unreadable: Unreadable) -> Iterator[tuple[_Called, _Read | None]]:
+def _heads(uri: str, unreadable: Told) -> Iterator[tuple[_Called, _Read | None]]:
     """Every file beneath `uri` that is called like a manifest, with its head, in order; None for a link out of it.
 
     Some are read ahead; what walk or reading raises comes in its turn all the same.
@@ -186,7 +192,7 @@ def _heads(uri: str, unreadable: Unreadable) -> Iterator[tuple[_Called, _Read | 
 
 
 def _submitted(
-    pool: ThreadPoolExecutor, uri: str, unreadable: Unreadable
+    pool: ThreadPoolExecutor, uri: str, unreadable: Told
 ) -> Iterator[tuple[_Called, Future[_Read] | None]]:
     try:
         for path, entry in readable(uri, lambda place: unreadable(joined(uri, place))):

@@ -120,8 +120,10 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
             result.relisted = commit_listing(hold, listing)
         missing = missing_by_root(lake, corpus.name)
         result.missing = sum(n for n, _ in missing.values())
-        places = {root["name"]: root["uri"] for root in row["roots"]}
-        result.empty_roots = {(name, places[name]): n for name, (n, of) in missing.items() if n == of}
+        for root in row["roots"]:
+            n, of = missing.get(root["name"], (0, 0))
+            if n and n == of:
+                result.empty_roots[root["name"], root["uri"]] = n
         if corpus.single_speaker:
             result.speakers = sum(found.speakers for found in several_speakers(lake, [corpus.name]).collect())
     result.refusal = refusal(lake, corpus.name, {v["uri"]: newest.get(v["uri"]) for v in versions})
@@ -168,12 +170,15 @@ def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: In
     """The manifests at the SOURCEs; counts what is called like one and is none, and what nobody can look at."""
     from speechlake.manifests.detect import detect
 
+    def left_out(uri: str) -> None:
+        result.unrecognised += 1
+        result.first_unrecognised = result.first_unrecognised or uri
+
     def unrecognised(uri: str) -> str | None:
         known = newest.get(roots.relative(uri))
         if known is not None and not is_gone(known):
             return str(known.format)  # its lines are refused one by one, rather than it being passed over
-        result.unrecognised += 1
-        result.first_unrecognised = result.first_unrecognised or uri
+        left_out(uri)
         return None
 
     def unreadable(uri: str) -> None:
@@ -182,7 +187,9 @@ def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: In
             result.first_unlisted = result.first_unlisted or uri
 
     return [
-        found for given in corpus.sources for found in detect(given, corpus.format, unrecognised, unreadable)
+        found
+        for given in corpus.sources
+        for found in detect(given, corpus.format, unrecognised, left_out, unreadable)
     ]
 
 

@@ -260,7 +260,7 @@ def test_a_link_out_of_the_folder_is_not_followed_and_told(tmp_path: Path) -> No
     (tmp_path / "here").symlink_to(folder)
     for place in (folder, tmp_path / "here"):
         told: list[str] = []
-        found = detect(str(place), "auto", told.append)
+        found = detect(str(place), leading_out=told.append)
         assert [s.uri for s in found] == [str(place / "a.jsonl"), str(place / "latest.jsonl")]
         assert told == [str(place / "out.jsonl")]
     # Named by a person, it is what it is.
