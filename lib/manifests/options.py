@@ -58,9 +58,7 @@ class ParseOptions:
 
     def digest(self) -> str:
         """Short hash of the options and of the parser's version; part of `manifests.parser_version`."""
-        # Another field's text no longer stands in for the one that was chosen.
-        alone = ("text alone",) if "text" in dict(self.columns) else ()
-        return make_id("parse", PARSER_VERSION, *alone, self.as_json())[:12]
+        return make_id("parse", PARSER_VERSION, self.as_json())[:12]
 
     @classmethod
     def of(cls, corpus: str, columns: Mapping[str, str] | None = None, **options: Any) -> ParseOptions:

@@ -32,7 +32,7 @@ def refuse_forgotten(
         raise UsageError(
             f"{len(turned)} manifest(s) of {corpus.name} were read with {said} and did not change, such as "
             f"{turned[0].uri}: read without, they would list other utterances",
-            hint=f"Give {said} again. To read them without, say so: --relative-to auto.",
+            hint=f"Give {said} again. To read them without, say so: --relative-to auto, or relative_to: auto in corpora.yaml.",
         )
 
 
