@@ -159,7 +159,7 @@ def test_scores_that_a_killed_run_staged_are_counted_by_the_run_that_commits_the
 ) -> None:
     with lake.hold("fill", "c", "r") as hold:
         for table, *literal in (
-            (CORPORA, ("c", {})),
+            (CORPORA, ("c", {"role": "training", "ids": "interval"})),
             (UTTERANCES, ("u1", {"corpus": "c", "language": "de"})),
             (TRANSCRIPTS, ("u1", {"corpus": "c", "kind": "human", "text": "Guten Morgen"})),
             (SIGNALS_WHISPER, ("u1", {"corpus": "c", "text": "Guten Tag"})),
