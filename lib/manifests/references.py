@@ -4,9 +4,10 @@ Pure work on strings: nothing is opened, nothing is run, and whether the file ex
 Paths are kept exactly (no Unicode normalisation); only `.`, `..` and doubled slashes are resolved.
 
 Rules, in this order. A reference under a URI or former URI of a root is (that root, rest): the longest
-wins. `$name/…`, `${name}/…` and `{name}/…` start at the root called `name`. A relative reference is joined to the manifest's folder, or to the root, as its format has it
-(`Format.relative_to`, option `relative_to`); where that leads under no root, because the manifest lies under none,
-to the root called `audio`, or the only one. Everything else is refused.
+wins. `$name/…`, `${name}/…` and `{name}/…` start at the root called `name`. A relative reference is joined
+to the manifest's folder, or to the root, as its format has it (`Format.relative_to`, option
+`relative_to`); where the manifest lies under no root, and its reference leads under none, to the root
+called `audio`, or the only one. Everything else is refused.
 """
 
 from __future__ import annotations
