@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
-from speechlake.corpora import KEPT, Corpus, make_corpus
+from speechlake.corpora import KEPT, READING, Corpus, make_corpus
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -81,12 +81,11 @@ def arguments() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--relative-to",
-        default="auto",
         choices=("auto", "manifest", "root"),
-        help="what relative references start from",
+        help="what relative references start from; default auto",
     )
     made.add_argument(
-        "--quoting", default="auto", choices=("auto", "csv", "none"), help="of tables with a header"
+        "--quoting", choices=("auto", "csv", "none"), help="of tables with a header; default auto"
     )
     job.add_wait(made)
     made.add_argument("source", nargs="+", metavar="SOURCE", help="manifest file or folder, path or URI")
@@ -101,16 +100,15 @@ def corpus_of(parsed: argparse.Namespace) -> Corpus:
     said |= {name: None for name in OPTIONAL if said.get(name) == ""}
     if said.get("text_tags") == [""]:
         said["text_tags"] = []
+    columns = _by_name("--column", parsed.column)
+    reading = {"columns": columns or None} | {name: getattr(parsed, name) for name in READING[1:]}
+    said |= {name: value for name, value in reading.items() if value is not None}
     return make_corpus(
         name=parsed.corpus,
         sources=tuple(parsed.source),
         format=parsed.format,
         roots=_by_name("--audio-root", parsed.audio_root, "audio"),
         max_reject=parsed.max_reject,
-        columns=_by_name("--column", parsed.column),
-        suffix=parsed.suffix,
-        relative_to=parsed.relative_to,
-        quoting=parsed.quoting,
         **said,
     )
 
@@ -172,8 +170,8 @@ def _warnings(result: IngestResult) -> Iterator[str]:
     """What lies beside the corpus and is in no table, told at every run."""
     if result.unrecognised:
         yield (
-            f"{result.unrecognised} file(s) are called like manifests, and no format recognises them; first "
-            f"{result.first_unrecognised}. They were left out; name one with its --format to take it as it is."
+            f"{result.unrecognised} file(s) are called like manifests, and no format recognises them, or they are "
+            f"links out of their SOURCE; first {result.first_unrecognised}. They were left out; name one with its --format to take it as it is."
         )
     if result.erased or result.ingested.erased:
         yield (
@@ -182,9 +180,11 @@ def _warnings(result: IngestResult) -> Iterator[str]:
         )
     if result.unlisted:
         yield (
-            f"{result.unlisted} file(s) or folder(s) under the roots cannot be looked at, or have names that no "
-            f"table can hold; first {result.first_unlisted}. Recordings there stay as they were last seen."
+            f"{result.unlisted} file(s) or folder(s) under the roots and SOURCEs cannot be looked at, or have names "
+            f"that no table can hold; first: {result.first_unlisted}. Recordings there stay as they were last seen."
         )
+    for (name, uri), recordings in result.empty_roots.items():
+        yield f"none of {recordings} recordings is under {name} = {uri}: is --audio-root right?"
     if result.speakers:
         yield (
             f"declared to have a single speaker, and {result.speakers} are known: splits keep each on one side, as "

@@ -22,7 +22,7 @@ from pathlib import Path
 from speechlake import job
 from speechlake.cli import command
 from speechlake.corpora import Corpus, load_corpora
-from speechlake.errors import ChunkFailed, ConfigError, Refused, UsageError
+from speechlake.errors import ChunkFailed, ConfigError, NoStore, Refused, UsageError
 from speechlake.job import Report
 from speechlake.jobs import (
     build_splits,
@@ -128,7 +128,8 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
     refusals = [found.refusal for found in outcome.refused.values()]
     # A scheduler tries again by it.
-    refusal = next((each for each in refusals if isinstance(each, ChunkFailed)), next(iter(refusals), None))
+    passing = (each for each in refusals if isinstance(each, ChunkFailed | NoStore))
+    refusal = next(passing, next(iter(refusals), None))
     whole = flow.until == STEPS[-1]
     shown = [
         "report",
@@ -145,8 +146,10 @@ def _ended(name: str, call: Callable[[], Report]) -> Report:
     model or store had with its clips, is its refusal, and no other's, except in what all corpora have in common."""
     try:
         return call()
-    except (Refused, UsageError, ChunkFailed) as error:
-        if name == find_duplicates.NAME:
+    except (Refused, UsageError, ChunkFailed, NoStore) as error:
+        # A store that does not answer is a SOURCE's in ingest, and the lake's behind it.
+        common = isinstance(error, NoStore) and name != ingest_manifests.NAME
+        if name == find_duplicates.NAME or common:
             raise
         return Report(name, "refused", refusal=error)
 

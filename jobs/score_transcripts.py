@@ -22,7 +22,7 @@ from speechlake.text.normalisers import DEFAULT_NORMALISER, NORMALISER_BY_PRIMAR
 from speechlake.text.score import scored, unscored_pairs
 
 NAME = "score-transcripts"
-READS = ("utterances", "transcripts", "signals_whisper", "scores")
+READS = ("utterances", "transcripts", "extractors", "signals_whisper", "scores")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -52,15 +52,18 @@ def run(lake: Lake, *, corpus: str | None, wait_s: float = 0.0, progress: Progre
 
 
 def _score(hold: Hold, this: Run) -> int:
-    hold.adopt(lambda stage: _commit(hold, stage))
+    written: list[int] = []
+    # Also what an earlier run staged and did not live to commit.
+    hold.adopt(lambda stage: written.append(_commit(hold, stage)))
     if not hold.versions_written and nothing_to_do(hold.lake, this):
         return 0
     this.reads(hold.lake, READS)
     pairs = unscored_pairs(hold.lake, hold.scope)
     if not pairs.isEmpty():
         stage = hold.staging.write(this.digest[:16], this.run_id, scored(pairs), {"run_id": this.run_id})
-        this.rows_in = this.rows_out = _commit(hold, stage)
+        written.append(_commit(hold, stage))
         hold.staging.delete(stage)
+    this.rows_in = this.rows_out = sum(written)
     if this.is_news(hold):
         this.finish(hold)
     return this.rows_out

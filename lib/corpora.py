@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from speechlake.config import CORPUS_NAME, Section, invalid, like, load, problems
 from speechlake.errors import ConfigError, UsageError
 from speechlake.manifests.formats import NAMED_FORMATS
-from speechlake.manifests.places import local_path, local_uri
+from speechlake.manifests.places import local_uri
 from speechlake.manifests.roles import NAMED_ROLES
-from speechlake.uris import require_place
+from speechlake.uris import local_path, require_place
 
 if TYPE_CHECKING:
     from speechlake.segments.segmenter import Segmenter
@@ -36,6 +36,8 @@ KEPT = (
     *("licence", "language", "speaker_namespace", "single_speaker"),
     *("channels", "ids", "text_tags", "role"),
 )
+# How manifests are read: remembered nowhere, so that whoever says none of it again is asked.
+READING = ("columns", "suffix", "relative_to", "quoting")
 # Flags that are not called like their field.
 FLAGS = {
     "name": "--corpus",
@@ -85,7 +87,7 @@ class Corpus(Section):
     name: Name
     sources: Annotated[Strings, Field(min_length=1)]
     format: str = "auto"
-    roots: dict[str, str] = Field(default_factory=dict)
+    roots: dict[Name, str] = Field(default_factory=dict)
     licence: str | None = None
     language: str | None = None
     speaker_namespace: Name | None = None

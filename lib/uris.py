@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
-from speechlake.errors import UsageError
+from speechlake.errors import NoStore, SpeechlakeError, UsageError
 
 # Hadoop's names of file systems that pyarrow knows by another.
 ARROW_SCHEMES: Final[Mapping[str, str]] = {"s3a": "s3", "s3n": "s3"}
@@ -21,11 +22,41 @@ ARROW_SCHEMES: Final[Mapping[str, str]] = {"s3a": "s3", "s3n": "s3"}
 _NAMED_BEFORE_HOST: Final = frozenset({"abfs", "abfss", "wasb", "wasbs", "hdfs", "viewfs"})
 # In these nothing but a password follows a colon: a slash in it ends what looks like the host.
 _WITHOUT_PORTS: Final = frozenset({"s3", "s3a", "s3n", "gs", "gcs"})
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _ONE_SLASH: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 _PARTS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
 _KEY_IN_QUERY: Final = re.compile(
     r"(?i)(?:^|&)(?:[^=&]*(?:access_?key|secret|token|password|credential|signature)[^=&]*|sig)="
 )
+# What no other try mends: by its class, or as Arrow's file systems (and `_filesystem`) say it.
+_FOR_GOOD: Final = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
+_REFUSED: Final = re.compile(
+    r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|NO_SUCH|access denied|forbidden|credential|\b40[0134]\b|"
+    "cannot be opened",
+    re.IGNORECASE,
+)
+
+
+def is_local(uri: str) -> bool:
+    """True for plain paths and `file://`."""
+    found = _SCHEME.match(uri)
+    return found is None or found[1].lower() == "file"
+
+
+def local_path(uri: str) -> bytes:
+    """The path of a local `uri`; percent-encoding is decoded only after `file://`."""
+    if _SCHEME.match(uri):
+        path = uri.split("://", 1)[1]
+        return unquote_to_bytes(path[path.index("/") :] if "/" in path else f"/{path}")
+    return os.fsencode(uri)
+
+
+def unseen(message: str, uri: str, error: OSError, *, hint: str | None = None) -> SpeechlakeError:
+    """What to raise where `uri` cannot be looked at: NoStore for a store that may answer another time, else UsageError
+    with `hint`."""
+    if is_local(uri) or isinstance(error, _FOR_GOOD) or _REFUSED.search(str(error)):
+        return UsageError(message, hint=hint)
+    return NoStore(message, hint="Run the same command again once the store answers.")
 
 
 def require_place(uri: str, what: str) -> None:

@@ -15,7 +15,7 @@ from lake_tools import QUIET
 
 from speechlake import cli
 from speechlake.corpora import Corpus, load_corpora, make_corpus
-from speechlake.errors import ChunkFailed, ConfigError, LeakFound, SpeechlakeError, UsageError
+from speechlake.errors import ChunkFailed, ConfigError, LeakFound, NoStore, SpeechlakeError, UsageError
 from speechlake.job import Report
 from speechlake.jobs import (
     build_splits,
@@ -218,6 +218,15 @@ def test_a_corpus_whose_clips_nearly_all_fail_keeps_no_other_from_being_scored_a
     assert done.counts["refused"] == ["a", "b"]
     assert done.refusal is not None
     assert done.refusal.exit_code == 5
+
+
+def test_a_store_of_manifests_that_does_not_answer_is_one_corpuss_and_the_lakes_is_alls() -> None:
+    def silent() -> Report:
+        raise NoStore("nobody answers")
+
+    assert isinstance(pipeline._ended(ingest_manifests.NAME, silent).refusal, NoStore)
+    with pytest.raises(NoStore):
+        pipeline._ended(extract_signals.NAME, silent)
 
 
 @pytest.mark.parametrize("outcome", ["done", "nothing to do"])

@@ -36,6 +36,9 @@ def read_soundfile(fd: int, container: str, sink: Sink, claimed: Claim | None) -
             sink.name(container, codec)
             _seek(file, container, sink)
             _copy(file, sink)
+            if not sink.frames and claimed is not None and claimed.goes_on:
+                # A header that was never filled in says 0 bytes; FFmpeg then reads to the end of the file.
+                raise Refused("libsndfile finds no sample")
             _refuse_unread(fd, container)
             return Header(container, codec, _soundfile_claim(file, fd, container, claimed))
     except soundfile.LibsndfileError as error:

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from speechlake.audio.errors import AudioError
-from speechlake.uris import arrow_place, written_ns
+from speechlake.uris import arrow_place, is_local, local_path, written_ns
 
 # What may be copied into memory for one recording: 4 h of 48 kHz stereo in 24 bits.
 MAX_COPY_BYTES = 4 << 30
@@ -70,12 +69,11 @@ def open_audio(
     range is not in the file.
     """
     _refuse_escape(path)
-    local = local_path(root_uri)
-    if local is None:
+    if is_local(root_uri):
+        opened = _open_local(_local_root(root_uri), path, byte_offset, byte_length, max_copy_bytes)
+    else:
         filesystem, base = _arrow_place(root_uri)
         opened = _open_remote(filesystem, _join(base, path), byte_offset, byte_length, max_copy_bytes)
-    else:
-        opened = _open_local(local, path, byte_offset, byte_length, max_copy_bytes)
     try:
         yield opened
     finally:
@@ -85,24 +83,15 @@ def open_audio(
 def stat_audio(root_uri: str, path: str) -> tuple[int, str]:
     """Size in bytes and listing key of a file, without reading it; the errors of `open_audio`."""
     _refuse_escape(path)
-    local = local_path(root_uri)
-    if local is None:
+    if not is_local(root_uri):
         filesystem, base = _arrow_place(root_uri)
         return _remote_info(filesystem, _join(base, path))
-    fd = _open_inside(local, path)
+    fd = _open_inside(_local_root(root_uri), path)
     try:
         found = os.fstat(fd)
     finally:
         os.close(fd)
     return found.st_size, listing_key(found.st_size, found.st_mtime_ns)
-
-
-def local_path(root_uri: str) -> str | None:
-    """The local path that a root means, None where it lies on another file system."""
-    if "://" not in root_uri and not root_uri.startswith("file:"):
-        return root_uri
-    parts = urlsplit(root_uri)
-    return unquote(parts.path) if parts.scheme == "file" else None
 
 
 def _refuse_escape(path: str) -> None:
@@ -122,6 +111,10 @@ _CODES_OF_ERRNO = {
     errno.ELOOP: "NOT_A_FILE",
     errno.ENXIO: "NOT_A_FILE",
 }
+
+
+def _local_root(root_uri: str) -> str:
+    return os.fsdecode(local_path(root_uri))
 
 
 def _storage_error(error: OSError) -> AudioError:

@@ -25,12 +25,14 @@ _PLACE = (
     "format",
     "reason",
 )
-_LINE_IS: Mapping[str, str] = {
-    "speaker": "speaker_id",
-    "recording": "recording_id",
-    "utterance": "utterance_id",
-    "source_id": "source_id",
-}
+# What was erased, and the column that would name it. A speaker may have been erased under the line's own spelling.
+_LINE_IS = (
+    ("speaker", "speaker_id"),
+    ("speaker", "speaker_said"),
+    ("recording", "recording_id"),
+    ("utterance", "utterance_id"),
+    ("source_id", "source_id"),
+)
 
 
 def refuse_erased(lake: Lake, corpus: str) -> None:
@@ -56,7 +58,7 @@ def manifests_left(lake: Lake, corpus: str, versions: Sequence[Mapping[str, Any]
 
 def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> DataFrame:
     """`lines`, parsed lines of a corpus, in which those of erased speakers, recordings and utterances, and of source
-    ids that a request named, say nothing.
+    ids that a request named, say nothing; without `speaker_said`, which nobody needs further on.
 
     They are refused `ERASED`, without their bytes. In a corpus that somebody was erased from, no refused line
     keeps its bytes: nobody can tell whose it is.
@@ -64,20 +66,20 @@ def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> Da
     from pyspark.sql import functions as F
 
     if not lake.exists("tombstones"):
-        return lines
+        return lines.drop("speaker_said")
     salt, hashes = salt_of(lake), lake.read("tombstones")
     erased = F.lit(False)
-    for kind, column in _LINE_IS.items():
+    for kind, column in _LINE_IS:
         # A source id means something in its corpus alone.
-        flag = f"erased_{kind}"
-        dead = of_kind(hashes, kind).select(F.col("hash").alias(f"hash_{kind}"), F.lit(True).alias(flag))
+        flag = f"erased_{column}"
+        dead = of_kind(hashes, kind).select(F.col("hash").alias(f"hash_{column}"), F.lit(True).alias(flag))
         within = [F.lit(corpus)] if kind == "source_id" else []
-        marked = lines.withColumn(f"hash_{kind}", hashed(salt, kind, *within, F.col(column)))
-        lines = marked.join(dead, on=f"hash_{kind}", how="left").drop(f"hash_{kind}")
+        marked = lines.withColumn(f"hash_{column}", hashed(salt, kind, *within, F.col(column)))
+        lines = marked.join(dead, on=f"hash_{column}", how="left").drop(f"hash_{column}")
         erased = erased | F.coalesce(F.col(flag), F.lit(False))
     quiet = bool(known_hashes(lake, "lines", [corpus, namespace]))
-    flags = [f"erased_{kind}" for kind in _LINE_IS]
-    said = [name for name in lines.columns if name not in flags]
+    aside = ["speaker_said", *(f"erased_{column}" for _, column in _LINE_IS)]
+    said = [name for name in lines.columns if name not in aside]
     return lines.select(*(_without(name, lines, erased, quiet).alias(name) for name in said))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
-from speechlake.errors import NoStore, SpeechlakeError, UsageError
+from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.spec import Import, Source, sentence
 from speechlake.feedback.verdicts import MAY_LACK
@@ -21,8 +21,8 @@ from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
-from speechlake.manifests.places import entry_of, is_local, joined, local_path, local_uri, open_binary, walk
-from speechlake.uris import require_place
+from speechlake.manifests.places import entry_of, joined, local_uri, open_binary, walk
+from speechlake.uris import is_local, local_path, require_place, unseen
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -37,12 +37,6 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
 JSON_LINES = "nemo"
 # Lines from which the type of a column is told that nobody names.
 LINES_LOOKED_AT = 1000
-# What no other try mends: by its class, or as Arrow's file systems say it.
-FOR_GOOD = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError)
-_REFUSED = re.compile(
-    r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|NO_SUCH|access denied|forbidden|credential|\b40[0134]\b",
-    re.I,
-)
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 
@@ -131,11 +125,7 @@ def _entry_or_none(place: str) -> Any:
 
 
 def _unseen(place: str, error: OSError) -> SpeechlakeError:
-    """UsageError where that is for good; NoStore for a store that may answer another time."""
-    message = f"SOURCE {place}: cannot be looked at: {error}"
-    if is_local(place) or isinstance(error, FOR_GOOD) or _REFUSED.search(str(error)):
-        return UsageError(message)
-    return NoStore(message, hint="Run the same command again once the store answers.")
+    return unseen(f"SOURCE {place}: cannot be looked at: {error}", place, error)
 
 
 def _files(place: str, entry: Any) -> list[tuple[str, int]]:

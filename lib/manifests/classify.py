@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from speechlake.manifests.record import ERASED, UNREADABLE
@@ -46,11 +47,13 @@ class Verdict:
         as a .gz that is still being written, is no version: all that it does not show yet would be retired.
         """
         good = self.utterances + self.repeats + self.erased
-        return (
-            good > 0
-            and not self.unreadable
-            and self.quarantined - self.erased <= max_reject * (self.lines - self.erased)
-        )
+        refused, lines = self.quarantined - self.erased, self.lines - self.erased
+        return good > 0 and not self.unreadable and refused <= may_be_refused(lines, max_reject)
+
+
+def may_be_refused(lines: int, max_reject: float) -> Decimal:
+    """How many of `lines`, exactly: in binary, 0.29 of 100 are less than 29."""
+    return Decimal(str(max_reject)) * lines
 
 
 def what_it_says() -> Column:

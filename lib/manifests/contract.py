@@ -42,7 +42,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file, for recognising it: base name without `.gz`, and its first lines."""
+    """The beginning of a file, for recognising it: base name in lower case without `.gz`, and its first lines."""
 
     name: str
     lines: tuple[bytes, ...]
@@ -89,6 +89,11 @@ class Format:
             return Context(found.uri, options, self.columns(found.header, options))
         except Refusal as refusal:
             return Context(found.uri, options, refusal.refused)
+
+
+def is_gzipped(name: str) -> bool:
+    """True for a manifest that is read through gzip, by its name or URI."""
+    return name.lower().endswith(".gz")
 
 
 def decoded(raw: bytes) -> str:

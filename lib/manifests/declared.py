@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any
 
 from speechlake.contracts import rows_of
 from speechlake.corpora import Corpus
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
-from speechlake.manifests.references import DEFAULT_ROOT, normal
+from speechlake.manifests.contract import Source
+from speechlake.manifests.formats import FORMATS
+from speechlake.manifests.record import Refused
+from speechlake.manifests.references import DEFAULT_ROOT, Roots, base_of, normal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -81,8 +84,33 @@ def _default_root(corpus: Corpus, known: Any | None) -> Mapping[str, str]:
     return {DEFAULT_ROOT: places.pop()}
 
 
+def refuse_unrooted(corpus: str, sources: Sequence[Source], roots: Roots) -> None:
+    """UsageError for a folder that is a manifest itself and lies under no root.
+
+    Joined to another root, its names would mean the files that are called so there.
+    """
+    for source in sources:
+        base = FORMATS[source.format].relative_to
+        found = base_of(source.uri, roots, base).otherwise if base == "itself" else None
+        if isinstance(found, Refused) and found.reason == "NO_ROOT":
+            raise UsageError(
+                f"the folder {source.uri} lies under no root of corpus {corpus}",
+                hint=f"Name it: --audio-root NAME={source.uri}",
+            )
+
+
 def refuse_contradictions(lake: Lake, row: Mapping[str, Any], known: Any | None) -> None:
-    """UsageError where `row` would rename what the lake holds; `known` is the row that it has, None for a new corpus."""
+    """UsageError where `row` contradicts itself, or would rename what the lake holds.
+
+    `known` is the row that it has, None for a new corpus.
+    """
+    uris = {root["name"]: root["uri"] for root in row["roots"]}
+    for one, other in combinations(uris, 2):
+        if uris[one] == uris[other]:
+            raise UsageError(
+                f"roots {one} and {other} of corpus {row['corpus']} are one place: {uris[one]}",
+                hint="Give a place one name, and keep that of its recordings.",
+            )
     if known is None:
         return
     for name in ("channels", "ids"):
@@ -91,7 +119,6 @@ def refuse_contradictions(lake: Lake, row: Mapping[str, Any], known: Any | None)
                 f"corpus {row['corpus']!r} was ingested with {name}={known[name]}, now it says {row[name]}: that would rename its utterances",
                 hint=f"Keep {name}={known[name]}, or ingest under another corpus name.",
             )
-    uris = {root["name"]: root["uri"] for root in row["roots"]}
     inside = newly_nested({root.name: root.uri for root in known.roots}, uris)
     taken = _roots_with_recordings(lake, row["corpus"]) if inside else set()
     for inner, outer in inside:

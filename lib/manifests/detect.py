@@ -18,20 +18,21 @@ from itertools import islice
 from typing import BinaryIO, Final, NamedTuple, cast
 
 from speechlake.errors import UsageError
-from speechlake.manifests.contract import BYTE_ORDER_MARK, Format, Head, Source, is_blank
+from speechlake.manifests.contract import BYTE_ORDER_MARK, Format, Head, Source, is_blank, is_gzipped
 from speechlake.manifests.folder import is_audio
 from speechlake.manifests.formats import FORMATS, format_named
 from speechlake.manifests.places import (
     Entry,
     entry_of,
-    is_local,
     joined,
-    local_path,
+    leads_out,
     local_uri,
     open_binary,
-    walk,
+    readable,
+    require_listable,
 )
 from speechlake.manifests.strict_json import MAX_LINE_BYTES
+from speechlake.uris import is_local, local_path, unseen
 
 # What manifests are called. Recognition needs their content too; everything else is not even opened.
 MANIFEST_SUFFIXES: Final = tuple({suffix.encode() for kind in FORMATS.values() for suffix in kind.suffixes})
@@ -40,6 +41,7 @@ HEAD_BYTES: Final = 1 << 16
 # A store answers after 100 ms, whoever else asks: one after another, 200,000 manifests are hours.
 HEADS_AT_ONCE: Final = 16
 Unrecognised = Callable[[str], str | None]
+Told = Callable[[str], None]
 _Read = tuple[Head, str | None, int]
 
 
@@ -52,24 +54,29 @@ class _Called(NamedTuple):
 
 
 def detect(
-    path_or_uri: str, format: str = "auto", unrecognised: Unrecognised = lambda uri: None
+    path_or_uri: str,
+    format: str = "auto",
+    unrecognised: Unrecognised = lambda uri: None,
+    leading_out: Told = lambda uri: None,
+    unreadable: Told = lambda uri: None,
 ) -> list[Source]:
     """The manifests at `path_or_uri`, in the order of their names; with `format`, those of that format.
 
-    UsageError when nothing is there, or nothing that a format recognises. A file that is named
-    together with a format is taken as it is: its lines are refused one by one where they do not fit. So
-    are files in a folder that are called as the format's are and that no format recognises, unless they
-    are empty or have the header of another table. `unrecognised` hears of every other file that is called
-    like a manifest, and may name the format to read it as.
+    UsageError when nothing is there, or nothing that a format recognises; NoStore where the store does not
+    answer. A file that is named together with a format is taken as it is: its lines are refused one by one where
+    they do not fit. So are files in a folder that are called as the format's are and that no format recognises,
+    unless they are empty or have the header of another table. `unrecognised` hears of every other file that is
+    called like a manifest, and may name the format to read it as; `leading_out` of links out of the folder, which are
+    not followed; `unreadable` of what lies in the folder and nobody may look at.
     """
     wanted = None if format == "auto" else format_named(format)
     uri = path_or_uri if not is_local(path_or_uri) else local_uri(local_path(path_or_uri))
     with _readable(path_or_uri):
-        return _detect(path_or_uri, uri, wanted, unrecognised)
+        return _detect(path_or_uri, uri, wanted, unrecognised, leading_out, unreadable)
 
 
 def existing(path_or_uri: str) -> Entry:
-    """What lies at a SOURCE; UsageError when there is nothing, or nothing that can be read."""
+    """What lies at a SOURCE; UsageError when there is nothing, or nothing that can be read; NoStore."""
     with _readable(path_or_uri):
         found = entry_of(path_or_uri)
     if found is None:
@@ -82,18 +89,25 @@ def _readable(path_or_uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(
-            f"{path_or_uri} cannot be read: {error}", hint="Check the path and its permissions."
-        ) from error
+        told = f"{path_or_uri} cannot be read: {error}"
+        raise unseen(told, path_or_uri, error, hint="Check the path and its permissions.") from error
 
 
-def _detect(path_or_uri: str, uri: str, wanted: Format | None, unrecognised: Unrecognised) -> list[Source]:
+def _detect(
+    path_or_uri: str,
+    uri: str,
+    wanted: Format | None,
+    unrecognised: Unrecognised,
+    leading_out: Told,
+    unreadable: Told,
+) -> list[Source]:
     found = existing(path_or_uri)
     if not found.is_folder:
         return [_file(uri, found.size_bytes or 0, wanted, unrecognised)]
     if wanted is not None and wanted.is_folder:
+        require_listable(uri)
         return [Source(uri, wanted.name, 0)]
-    sources = list(_in_folder(uri, wanted, unrecognised))
+    sources = list(_in_folder(uri, wanted, unrecognised, leading_out, unreadable))
     if sources:
         return sources
     if wanted is None and _has_audio(uri):
@@ -103,9 +117,9 @@ def _detect(path_or_uri: str, uri: str, wanted: Format | None, unrecognised: Unr
 
 def read_head(uri: str) -> _Read:
     """(head, first line that is not blank or None where it is not UTF-8, offset of the byte after it)."""
-    name = uri.rsplit("/", 1)[-1].removesuffix(".gz")
+    name = uri.rsplit("/", 1)[-1].lower().removesuffix(".gz")
     with open_binary(uri) as raw:
-        data = _beginning(raw, uri.endswith(".gz"))
+        data = _beginning(raw, is_gzipped(uri))
     body = data.removeprefix(BYTE_ORDER_MARK)
     lines = body.split(b"\n")
     complete = len(data) <= HEAD_BYTES
@@ -145,8 +159,14 @@ def _file(uri: str, size_bytes: int, wanted: Format | None, unrecognised: Unreco
     return _source(uri, size_bytes, kind, first, after)
 
 
-def _in_folder(uri: str, wanted: Format | None, unrecognised: Unrecognised) -> Iterator[Source]:
-    for found, (head, first, after) in _heads(uri):
+def _in_folder(
+    uri: str, wanted: Format | None, unrecognised: Unrecognised, leading_out: Told, unreadable: Told
+) -> Iterator[Source]:
+    for found, read in _heads(uri, unreadable):
+        if read is None:
+            leading_out(found.uri)
+            continue
+        head, first, after = read
         kind = _recognised(head)
         if kind is None and (wanted is None or found.name.endswith(_suffixes(wanted))):
             is_meant = wanted is not None and _may_be(wanted, head, first)
@@ -157,27 +177,31 @@ def _in_folder(uri: str, wanted: Format | None, unrecognised: Unrecognised) -> I
             yield _source(found.uri, (size and size.size_bytes) or 0, kind, first, after)
 
 
-def _heads(uri: str) -> Iterator[tuple[_Called, _Read]]:
-    """Every file beneath `uri` that is called like a manifest, with its head, in order.
+def _heads(uri: str, unreadable: Told) -> Iterator[tuple[_Called, _Read | None]]:
+    """Every file beneath `uri` that is called like a manifest, with its head, in order; None for a link out of it.
 
     Some are read ahead; what walk or reading raises comes in its turn all the same.
     """
     with ThreadPoolExecutor(HEADS_AT_ONCE) as pool:
-        submitted = _submitted(pool, uri)
+        submitted = _submitted(pool, uri, unreadable)
         waiting = deque(islice(submitted, HEADS_AT_ONCE))
         while waiting:
             called, head = waiting.popleft()
-            yield called, head.result()
+            yield called, None if head is None else head.result()
             waiting.extend(islice(submitted, 1))
 
 
-def _submitted(pool: ThreadPoolExecutor, uri: str) -> Iterator[tuple[_Called, Future[_Read]]]:
+def _submitted(
+    pool: ThreadPoolExecutor, uri: str, unreadable: Told
+) -> Iterator[tuple[_Called, Future[_Read] | None]]:
     try:
-        for path, entry in walk(uri):
+        for path, entry in readable(uri, lambda place: unreadable(joined(uri, place))):
             name = path.lower().removesuffix(b".gz")
             if name.endswith(MANIFEST_SUFFIXES):
                 found = joined(uri, path)
-                yield _Called(name, found, entry.size_bytes), pool.submit(read_head, found)
+                # Whoever made the tree may not read what lies elsewhere: its lines would end in quarantine.
+                head = None if leads_out(uri, path) else pool.submit(read_head, found)
+                yield _Called(name, found, entry.size_bytes), head
     except OSError as error:
         failed: Future[_Read] = Future()
         failed.set_exception(error)
@@ -208,7 +232,7 @@ def _recognised(head: Head) -> Format | None:
 
 
 def _has_audio(uri: str) -> bool:
-    return any(is_audio(path) for path, _ in walk(uri))
+    return any(is_audio(path) for path, _ in readable(uri))
 
 
 def _text(line: bytes) -> str | None:

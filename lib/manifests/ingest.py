@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from speechlake import faults
 from speechlake.corpora import Corpus
 from speechlake.erasure.honoured import manifests_left, refuse_erased, with_erased
 from speechlake.errors import SpeechlakeError
-from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.manifests.channels import Heard, as_heard, each_channel, marked_failed, relisted_manifests
@@ -21,15 +19,22 @@ from speechlake.manifests.declared import (
     corpus_row,
     known_corpus,
     refuse_contradictions,
+    refuse_unrooted,
     several_speakers,
     upsert_corpus,
 )
 from speechlake.manifests.gone import gone_versions, is_gone
 from speechlake.manifests.options import EACH, PARSER_VERSION, ParseOptions
-from speechlake.manifests.references import Roots
-from speechlake.manifests.refused import refusal
+from speechlake.manifests.references import Roots, normal
+from speechlake.manifests.refused import refusal, refuse_forgotten
+from speechlake.manifests.relisting import (
+    commit_listing,
+    counted,
+    drop_listing,
+    missing_by_root,
+    staged_listing,
+)
 from speechlake.manifests.roots import require_files
-from speechlake.manifests.table_rows import relisted_recordings
 from speechlake.manifests.versions import doubtful, newest_manifests, parser_at, same_version
 from speechlake.staging import Stage
 
@@ -53,6 +58,8 @@ class IngestResult:
     first_unlisted: str | None = None
     relisted: int = 0
     missing: int = 0
+    # Name and URI of a root under which none of its recordings is -> how many there should be.
+    empty_roots: dict[tuple[str, str], int] = field(default_factory=dict)
     texts_aside: int = 0
     # Known in a corpus that is declared to have one.
     speakers: int = 0
@@ -76,12 +83,16 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
     roots = Roots.of(
         {r["name"]: r["uri"] for r in row["roots"]}, {r["name"]: r["former_uris"] for r in row["roots"]}
     )
-    listing = _staged_listing(hold, row)
-    seen = _count_listing(listing, result)
+    listing = staged_listing(hold, row)
+    found = counted(listing, row)
+    result.listed, result.unlisted, result.first_unlisted = found.files, found.problems, found.first
     if known:
-        require_files(lake, row, seen)
+        require_files(lake, row, found.seen)
     newest = newest_manifests(lake, corpus.name)
-    there = _manifest_versions(hold, corpus, roots, _sources(corpus, roots, newest, result), newest)
+    sources = _sources(corpus, roots, newest, result)
+    refuse_unrooted(corpus.name, sources, roots)
+    there = _manifest_versions(hold, corpus, roots, sources, newest)
+    refuse_forgotten(lake, corpus, there, newest)
     versions = manifests_left(lake, corpus.name, there)
     result.erased = len(there) - len(versions)
     if corpus.channels == EACH:
@@ -106,9 +117,13 @@ def ingest(hold: Hold, corpus: Corpus, *, again: bool = False) -> IngestResult:
         if known and not any(version.accepted for version in committed.versions.values()):
             result.ingested.rows_written += upsert_corpus(hold, row, known)
         if known:
-            result.relisted = _commit_listing(hold, listing)
-        missing = f"corpus = '{corpus.name}' AND state = 'missing' AND retired_in IS NULL"
-        result.missing = lake.read("recordings").where(missing).count()
+            result.relisted = commit_listing(hold, listing)
+        missing = missing_by_root(lake, corpus.name)
+        result.missing = sum(n for n, _ in missing.values())
+        for root in row["roots"]:
+            n, of = missing.get(root["name"], (0, 0))
+            if n and n == of:
+                result.empty_roots[root["name"], root["uri"]] = n
         if corpus.single_speaker:
             result.speakers = sum(found.speakers for found in several_speakers(lake, [corpus.name]).collect())
     result.refusal = refusal(lake, corpus.name, {v["uri"]: newest.get(v["uri"]) for v in versions})
@@ -148,22 +163,34 @@ def _brought(
 def _adopted(hold: Hold, stage: Stage) -> Ingested:
     """Commit a stage of an earlier run, whose roots may have been others than those of this run."""
     newest = newest_manifests(hold.lake, hold.scope)
-    return commit_parse(hold, stage, _staged_listing(hold, stage.note["corpus"]), newest)
+    return commit_parse(hold, stage, staged_listing(hold, stage.note["corpus"]), newest)
 
 
 def _sources(corpus: Corpus, roots: Roots, newest: Mapping[str, Any], result: IngestResult) -> list[Source]:
-    """The manifests at the SOURCEs; counts what is called like one and is none."""
+    """The manifests at the SOURCEs; counts what is called like one and is none, and what nobody can look at."""
     from speechlake.manifests.detect import detect
+
+    def left_out(uri: str) -> None:
+        result.unrecognised += 1
+        result.first_unrecognised = result.first_unrecognised or uri
 
     def unrecognised(uri: str) -> str | None:
         known = newest.get(roots.relative(uri))
         if known is not None and not is_gone(known):
             return str(known.format)  # its lines are refused one by one, rather than it being passed over
-        result.unrecognised += 1
-        result.first_unrecognised = result.first_unrecognised or uri
+        left_out(uri)
         return None
 
-    return [found for given in corpus.sources for found in detect(given, corpus.format, unrecognised)]
+    def unreadable(uri: str) -> None:
+        if roots.locate(normal(uri)) is None:  # else the listing told it
+            result.unlisted += 1
+            result.first_unlisted = result.first_unlisted or uri
+
+    return [
+        found
+        for given in corpus.sources
+        for found in detect(given, corpus.format, unrecognised, left_out, unreadable)
+    ]
 
 
 def _manifest_versions(
@@ -227,11 +254,13 @@ def _staged_parse(
     named = [(v["source"]["uri"], v["uri"], v["sha256"], v["parser_version"], v["ranges"]) for v in changed]
     versions = F.broadcast(hold.lake.spark.createDataFrame(named, ddl))
     number = line_number(F.col("ranges"), F.col("range_start"), F.col("line_in_range"))
-    speaker = F.when(F.col("speaker").isNotNull(), F.concat(F.lit(f"{corpus.namespace}:"), "speaker"))
+    names = {"speaker_id": "speaker", "speaker_said": "speaker_said"}
+    speakers = {
+        column: F.when(F.col(name).isNotNull(), F.concat(F.lit(f"{corpus.namespace}:"), name))
+        for column, name in names.items()
+    }
     staged = (
-        lines.join(versions, on="uri", how="inner")
-        .withColumn("line_number", number)
-        .withColumn("speaker_id", speaker)
+        lines.join(versions, on="uri", how="inner").withColumn("line_number", number).withColumns(speakers)
     )
     manifests = [
         {k: v for k, v in version.items() if k not in ("source", "ranges")} for version in (*changed, *gone)
@@ -243,44 +272,3 @@ def _staged_parse(
     whole = staged.drop("ranges", "uri", "range_start", "line_in_range")
     told = with_erased(hold.lake, corpus.name, corpus.namespace, whole)
     return hold.staging.write(digest, hold.run_id, told, note)
-
-
-def _staged_listing(hold: Hold, row: Mapping[str, Any]) -> DataFrame:
-    """What lies now under the roots of `row`, a row of `corpora`, listed once on executors: rows of `listing.LISTING_DDL`."""
-    from speechlake.manifests.listing import LISTING_DDL, list_roots
-
-    drop_listing(hold)
-    path = hold.staging.scratch("listing", hold.run_id)
-    roots = {root["name"]: root["uri"] for root in row["roots"]}
-    list_roots(hold.lake.spark, roots).write.mode("overwrite").parquet(path)
-    faults.point("after:listing")
-    return hold.lake.spark.read.schema(LISTING_DDL).parquet(as_is(path))
-
-
-def _count_listing(listing: DataFrame, result: IngestResult) -> set[str]:
-    """Count files, and places that no table can name or nobody can look at; names of the roots with any of them."""
-    from pyspark.sql import functions as F
-
-    odd = F.col("problem").isNotNull()
-    counted = listing.select(
-        F.count_if(~odd).alias("files"),
-        F.count_if(odd).alias("problems"),
-        F.min(F.when(odd, F.struct("root", "detail", "problem"))).alias("first"),
-        F.collect_set("root").alias("roots"),
-    ).collect()[0]
-    result.listed, result.unlisted = counted.files, counted.problems
-    if counted.first:
-        result.first_unlisted = f"{counted.first.root}:{counted.first.detail!r} ({counted.first.problem})"
-    return set(counted.roots)
-
-
-def _commit_listing(hold: Hold, listing: DataFrame) -> int:
-    """Update the recordings whose file is new, changed or missing; how many."""
-    known = hold.lake.read("recordings").where(f"corpus = '{hold.scope}'")
-    return hold.merge("recordings", relisted_recordings(known, listing), corpus=hold.scope, digest="listing")
-
-
-def drop_listing(hold: Hold) -> None:
-    """Delete the listing of this scope, and the channels that were counted by it; every run makes them anew."""
-    for kind in ("listing", "channels"):
-        hold.staging.drop_scratch(kind, hold.run_id)

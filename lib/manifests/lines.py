@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, cast
 
-from speechlake.manifests.contract import Source
+from speechlake.manifests.contract import Source, is_gzipped
 from speechlake.manifests.folder import is_audio
 from speechlake.manifests.formats import FORMATS
-from speechlake.manifests.places import open_binary, walk
+from speechlake.manifests.places import open_binary, readable
 from speechlake.manifests.strict_json import MAX_LINE_BYTES
 
 RANGE_BYTES: Final = 32 << 20
@@ -36,7 +36,7 @@ class Range:
     @property
     def is_compressed(self) -> bool:
         """A .gz is read as one range of its decompressed text."""
-        return self.uri.endswith(".gz")
+        return is_gzipped(self.uri)
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ def split(blocks: Iterable[bytes], offset: int, start: int, end: int | None, cap
         lines = Lines()
         for piece in pieces[:-1]:
             if ours and (end is None or at < end):
-                _add(lines, at, head + piece if length <= cap else head, length + len(piece), cap, ended=True)
+                _add(lines, at, head + piece if length <= cap else head, length + len(piece), cap)
             at, head, length, ours = at + length + len(piece) + 1, b"", 0, True
         if lines.offsets:
             yield lines
@@ -129,14 +129,17 @@ def split(blocks: Iterable[bytes], offset: int, start: int, end: int | None, cap
             head = (head + pieces[-1])[: cap + 2]  # room for the \r that is no part of the line
     if ours and length:
         lines = Lines()
-        _add(lines, at, head, length, cap, ended=False)
+        _add(lines, at, head, length, cap)
         yield lines
 
 
 def folder_lines(uri: str) -> Iterator[Lines]:
-    """The listing of a folder of audio: sorted relative paths; offsets are those of the joined text."""
+    """The listing of a folder of audio: sorted relative paths; offsets are those of the joined text.
+
+    Folders in it that nobody may read are left out: the listing of its root tells them.
+    """
     lines, at = Lines(), 0
-    for path, _ in walk(uri):
+    for path, _ in readable(uri):
         if is_audio(path):
             lines.add(at, path)
             at += len(path) + 1
@@ -147,8 +150,9 @@ def folder_lines(uri: str) -> Iterator[Lines]:
         yield lines
 
 
-def _add(lines: Lines, at: int, head: bytes, length: int, cap: int, *, ended: bool) -> None:
-    if ended and head.endswith(b"\r") and length == len(head):
+def _add(lines: Lines, at: int, head: bytes, length: int, cap: int) -> None:
+    # Also of a last line: its \n may be what was lost.
+    if head.endswith(b"\r") and length == len(head):
         head, length = head[:-1], length - 1
     too_long = length > cap
     lines.add(at, head[: min(HEAD_OF_TOO_LONG, cap)] if too_long else head, too_long)

@@ -58,10 +58,17 @@ def list_roots(spark: SparkSession, roots: Mapping[str, str]) -> DataFrame:
 
 
 def opened(uri: str, seed: Seed) -> list[Seed]:
-    """The same work in parts: the files right in a deep folder, and each folder in it."""
+    """The same work in parts: the files right in a deep folder, and each folder in it.
+
+    A folder that cannot be listed stays as it is: whoever lists it reports it, or finds all of it by then.
+    """
     if not seed.deep:
         return [seed]
-    return [Seed(seed.folder, False), *(Seed(folder, True) for folder in _folders_in(uri, seed.folder))]
+    try:
+        folders = _folders_in(uri, seed.folder)
+    except OSError:
+        return [seed]
+    return [Seed(seed.folder, False), *(Seed(folder, True) for folder in folders)]
 
 
 def listed(root: str, uri: str, seed: Seed) -> Iterator[Row]:
@@ -104,11 +111,8 @@ def _files(uri: str, seed: Seed, unreadable: list[bytes]) -> Iterator[tuple[byte
 
 
 def _folders_in(uri: str, folder: bytes) -> list[bytes]:
-    """Folders right in `folder`, as relative paths with a slash; none where it cannot be listed."""
-    try:
-        here = entries(joined(uri, folder) if folder else uri)
-    except OSError:
-        return []  # the task that lists its files reports it
+    """Folders right in `folder`, as relative paths with a slash."""
+    here = entries(joined(uri, folder) if folder else uri)
     return [folder + entry.name + b"/" for entry in here if entry.is_folder]
 
 

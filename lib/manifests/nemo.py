@@ -1,7 +1,7 @@
 """NeMo JSON lines: one object per line, `audio_filepath`, `duration`, `offset`, `text`, `lang`, `speaker`, …
 
-Relative paths are relative to the manifest's folder, as NeMo reads them. `duration` without
-`offset` means the whole file. Texts: `text` (or `transcript`, `transcription`, `sentence`, `txt`) is the
+Relative paths are relative to the manifest's folder, as NeMo reads them, or else to the root. `duration`
+without `offset` means the whole file. Texts: `text` (or `transcript`, `transcription`, `sentence`, `txt`) is the
 main one; `text_*`, `*_text` and their kind are further ones; `pred_text` is a machine's.
 """
 

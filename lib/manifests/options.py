@@ -10,7 +10,7 @@ from speechlake.errors import UsageError
 from speechlake.ids import canonical_json, make_id
 from speechlake.manifests.roles import NAMED_ROLES
 
-PARSER_VERSION: Final = "2"
+PARSER_VERSION: Final = "3"
 """Raised by hand whenever a line may yield something else than before."""
 
 RELATIVE_TO: Final = ("auto", "manifest", "root")
@@ -23,7 +23,7 @@ EACH: Final = "each"
 class ParseOptions:
     """Options of one corpus; JSON-able, so that they travel to executors and into digests.
 
-    `language`: canonical default for lines that name none. `ids`: `source` adds the line's own id to
+    `language`: canonical default for lines that name none, or say that they do not know. `ids`: `source` adds the line's own id to
     `utterance_id`. `channels`: mix, auto (the line's, else mix), each (the line's, else every one of the
     file, which `channels.with_each_channel` makes of the line) or a number from 0. `columns`: pairs (role, field name)
     that overrule the recognised names; roles are those of `roles.NAMED_ROLES`.
@@ -58,9 +58,7 @@ class ParseOptions:
 
     def digest(self) -> str:
         """Short hash of the options and of the parser's version; part of `manifests.parser_version`."""
-        # Another field's text no longer stands in for the one that was chosen.
-        alone = ("text alone",) if "text" in dict(self.columns) else ()
-        return make_id("parse", PARSER_VERSION, *alone, self.as_json())[:12]
+        return make_id("parse", PARSER_VERSION, self.as_json())[:12]
 
     @classmethod
     def of(cls, corpus: str, columns: Mapping[str, str] | None = None, **options: Any) -> ParseOptions:

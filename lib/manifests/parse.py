@@ -16,6 +16,7 @@ from speechlake.manifests.options import EACH, ParseOptions
 from speechlake.manifests.parsed import PARSED_DDL, Rows
 from speechlake.manifests.record import UNREADABLE, Record, Refusal, Refused
 from speechlake.manifests.references import Located, Roots, base_of, resolve_from
+from speechlake.manifests.values import is_placeholder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,7 +130,9 @@ class _Manifest:
         recording = self._recording_id(at)
         channel = self._channel(record)
         own_id = (record.source_id or "") if self.options.ids == "source" else None
-        language = self.options.language if record.language is None else self.canonical(record.language)
+        language = self.canonical(record.language)
+        if language is None and (record.language is None or is_placeholder(record.language)):
+            language = self.options.language
         rows.accept(
             place,
             raw,

@@ -9,6 +9,7 @@ from speechlake.ids import text_sha256
 from speechlake.manifests.record import Record, Refused
 from speechlake.manifests.references import Located
 from speechlake.manifests.roles import kind_of
+from speechlake.manifests.values import one_spelling
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,7 @@ _SCALARS: Final[Mapping[str, str]] = {
     "end_ms": "bigint",
     "source_id": "string",
     "speaker": "string",
+    "speaker_said": "string",
     "speaker_placeholder": "boolean",
     "session": "string",
     "language_raw": "string",
@@ -51,7 +53,8 @@ PARSED_DDL: Final = (
     + ">>"
 )
 """One row per line that is neither header nor blank, with its bytes (`raw_line`, capped). `reason` null: parsed;
-else only the place, `reason` and `detail` are filled, and `extras` and `texts` are empty."""
+else only the place, `reason` and `detail` are filled, and `extras` and `texts` are empty. `speaker_said` is the line's
+own spelling of the speaker where it is another."""
 
 
 class Rows:
@@ -88,6 +91,8 @@ class Rows:
     ) -> None:
         """Add a line that became an utterance; its bytes go along, because other lines may yet refuse it."""
         # Whatever can fail comes first: a line that is refused after all must leave nothing behind.
+        speaker = None if record.speaker is None else one_spelling(record.speaker)
+        said = None if record.speaker == speaker else record.speaker
         texts = [
             (source, text, text_sha256(text), kind_of(source), language) for source, text in record.texts
         ]
@@ -109,7 +114,7 @@ class Rows:
                     start_ms,
                     end_ms,
                 ),
-                *(record.source_id, record.speaker, record.speaker_placeholder, record.session),
+                *(record.source_id, speaker, said, record.speaker_placeholder, record.session),
                 *(record.language, language, record.declared_duration_s),
                 *(record.declared_sample_rate_hz, record.declared_channels),
             ),

@@ -9,16 +9,14 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes
 
-from speechlake.uris import arrow_place, written_ns
+from speechlake.uris import arrow_place, is_local, local_path, written_ns
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 # Of links: to nothing, to themselves, through a file, or to a name that no file can have; and what was
 # deleted while we look.
 _NOWHERE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -36,20 +34,6 @@ class Entry:
     size_bytes: int | None = None
     mtime_ns: int | None = None
     problem: OSError | None = None
-
-
-def is_local(uri: str) -> bool:
-    """True for plain paths and `file://`."""
-    found = _SCHEME.match(uri)
-    return found is None or found[1].lower() == "file"
-
-
-def local_path(uri: str) -> bytes:
-    """The path of a local `uri`; percent-encoding is decoded only after `file://`."""
-    if _SCHEME.match(uri):
-        path = uri.split("://", 1)[1]
-        return unquote_to_bytes(path[path.index("/") :] if "/" in path else f"/{path}")
-    return os.fsencode(uri)
 
 
 def local_uri(path: bytes) -> str:
@@ -137,6 +121,39 @@ def walk(
             yield path, entry
         elif on_error is not None:
             on_error(path, entry.problem)
+
+
+def readable(
+    folder: str, unreadable: Callable[[bytes], None] = lambda place: None
+) -> Iterator[tuple[bytes, Entry]]:
+    """As `walk`, past what nobody may look at beneath `folder`, such as `lost+found`; `unreadable` hears of its path.
+
+    Where a folder fails for another reason, or `folder` itself, it raises: what a store does not tell just now
+    must not pass for what is not there.
+    """
+
+    def passed_over(place: bytes, error: OSError) -> None:
+        is_folder = not place or place.endswith(b"/")
+        if not place or (is_folder and not isinstance(error, PermissionError)):
+            raise error
+        unreadable(place)
+
+    return walk(folder, on_error=passed_over)
+
+
+def require_listable(folder: str) -> None:
+    """OSError where `folder` cannot be listed. Of a store that says what lies there that is known already."""
+    if is_local(folder):
+        os.scandir(local_path(folder)).close()
+
+
+def leads_out(folder: str, relative: bytes) -> bool:
+    """True where the name at `relative` is a link to what does not lie under `folder`."""
+    place = local_path(folder) if is_local(folder) else None
+    if place is None or not os.path.islink(place + b"/" + relative):  # noqa: PTH114  # Path cannot hold bytes
+        return False
+    inside = os.path.realpath(place).rstrip(b"/") + b"/"
+    return not os.path.realpath(place + b"/" + relative).startswith(inside)
 
 
 def _entries_or_none(

@@ -4,10 +4,10 @@ Pure work on strings: nothing is opened, nothing is run, and whether the file ex
 Paths are kept exactly (no Unicode normalisation); only `.`, `..` and doubled slashes are resolved.
 
 Rules, in this order. A reference under a URI or former URI of a root is (that root, rest): the longest
-wins. Former URIs may be any prefix that manifests used, such as `$data_root`. A relative reference is joined
+wins. `$name/…`, `${name}/…` and `{name}/…` start at the root called `name`. A relative reference is joined
 to the manifest's folder, or to the root, as its format has it (`Format.relative_to`, option
-`relative_to`); where the manifest lies under no root, to the root called `audio`, or the only one.
-Everything else is refused.
+`relative_to`); where the manifest lies under no root, and its reference leads under none, to the root
+called `audio`, or the only one. Everything else is refused.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from speechlake.manifests.places import local_path, local_uri
+from speechlake.manifests.places import local_uri
 from speechlake.manifests.record import Refused
+from speechlake.uris import local_path
 
 DEFAULT_ROOT: Final = "audio"
 MAX_REFERENCE_CHARACTERS: Final = 4096
@@ -39,6 +40,8 @@ _PROTOCOL_NAMES: Final = (
 _PROTOCOLS: Final = frozenset(_PROTOCOL_NAMES.split())
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 _VARIABLE: Final = re.compile(r"(?:\$\w+|\$?\{\w+\}|%\w+%|~\w*)(?:/|$)", re.ASCII)
+# As SpeechBrain writes the folder of a corpus: `$data_root` in tables, `{data_root}` in JSON.
+_NAMED_ROOT: Final = re.compile(r"(?:\$(\w+)|\$?\{(\w+)\})/", re.ASCII)
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PLAIN: Final = re.compile(r"/?(?:[\w-][\w.,=+@ -]*/)*[\w-][\w.,=+@ -]*(?<! )")
 """Nothing in such a reference needs a second look: no colon, bar, dollar, dot segments or controls."""
@@ -50,6 +53,18 @@ class Located:
 
     root: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What relative references of one manifest are joined to.
+
+    `folder`: the manifest's own, where it lies under no root; what leads from there under one is taken so.
+    `otherwise`: a root, with a path that may be empty, or why there is none.
+    """
+
+    otherwise: Located | Refused
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +86,6 @@ class Roots:
         found += [(normal(old), 1, name) for name, _, former in self.declared for old in former]
         ranked = sorted(found, key=lambda item: (-len(item[0]), item[1], item[2]))
         return tuple((prefix.rstrip("/") + "/", name) for prefix, _, name in ranked)
-
-    @cached_property
-    def has_odd_prefixes(self) -> bool:
-        """True when a former URI is neither a path nor a URI, so that relative references may start with it."""
-        return any(not prefix.startswith("/") and "://" not in prefix for prefix, _ in self.prefixes)
 
     @cached_property
     def default(self) -> str | None:
@@ -116,15 +126,13 @@ def normal(uri: str) -> str:
     return f"{scheme}://{uri[head.end() :].rstrip('/')}"
 
 
-def resolve_from(
-    reference: str, base: Located | Refused, roots: Roots, *, verbatim: bool = False
-) -> Located | Refused:
+def resolve_from(reference: str, base: Base, roots: Roots, *, verbatim: bool = False) -> Located | Refused:
     """Where `reference` leads, or why it is refused; `verbatim` names were listed, so nothing in them is a command.
 
-    `base`: the folder of relative references, found once per manifest (`base_of`).
+    `base`: of relative references, found once per manifest (`base_of`).
     """
     if verbatim:
-        return _control(reference) or _relative(reference, base)
+        return _control(reference) or _relative(reference, base.otherwise)
     if len(reference) <= MAX_REFERENCE_CHARACTERS and _PLAIN.fullmatch(reference):
         if reference[0] == "/":
             return roots.locate(reference) or _outside(reference)
@@ -132,36 +140,43 @@ def resolve_from(
         refused = _suspicious(reference)
         if refused:
             return refused
-    if reference[0] == "/" or ":" in reference or roots.has_odd_prefixes:
-        known = _known_prefix(reference, roots)
-        if known is not None:
-            return known
+    if reference[0] == "/" or ":" in reference:
+        absolute = _absolute_reference(reference, roots)
+        if absolute is not None:
+            return absolute
     if _VARIABLE.match(reference):
-        return Refused(
-            "BAD_REFERENCE", f"starts with a variable: {reference}; name it as a former URI of a root"
-        )
-    return _relative(reference, base)
+        return _from_named_root(reference, roots)
+    if base.folder is not None:
+        clean = _clean_uri(f"{base.folder}/{reference}")
+        found = None if clean is None else roots.locate(clean)
+        if found is not None and not reference.endswith("/"):
+            return found
+    return _relative(reference, base.otherwise)
 
 
-def base_of(manifest_uri: str, roots: Roots, relative_to: str) -> Located | Refused:
-    """The folder that relative references are joined to; its path may be empty.
+def base_of(manifest_uri: str, roots: Roots, relative_to: str) -> Base:
+    """What relative references of a manifest are joined to.
 
     `relative_to`: manifest (its folder), root, or itself (the manifest is the folder).
     """
+    folder = None
     if relative_to != "root":
         here = normal(manifest_uri)
         folder = here if relative_to == "itself" else here.rsplit("/", 1)[0]
         for prefix, name in roots.prefixes:
             if f"{folder}/".startswith(prefix):
                 path = folder[len(prefix) :]
-                return _control(path) or Located(name, path)
+                return Base(_control(path) or Located(name, path))
+    if relative_to == "itself":
+        # Joined to another folder, its names would mean what lies there.
+        return Base(Refused("NO_ROOT", f"the folder {folder} lies under no root"))
     if roots.default is None:
-        return Refused("NO_ROOT", "a relative path, and no root called 'audio' to join it to")
-    return Located(roots.default, "")
+        return Base(Refused("NO_ROOT", "a relative path, and no root called 'audio' to join it to"), folder)
+    return Base(Located(roots.default, ""), folder)
 
 
-def _known_prefix(reference: str, roots: Roots) -> Located | Refused | None:
-    """Absolute references and former prefixes; None for what is relative."""
+def _absolute_reference(reference: str, roots: Roots) -> Located | Refused | None:
+    """Where a path or URI leads; None for what is relative."""
     head = _SCHEME.match(reference)
     if head and head[1].lower() == "file":
         path = unquote_to_bytes(reference[head.end() :])
@@ -175,32 +190,48 @@ def _known_prefix(reference: str, roots: Roots) -> Located | Refused | None:
     elif head and head[2]:
         reference = normal(reference)
     elif not reference.startswith("/"):
-        found = roots.locate(reference)
-        return found and _relative(found.path, Located(found.root, ""))
-    # A path may have `://` in it too: `/data/s3:///a.wav` is a file in the folder `s3:`.
-    scheme, rest = ("", reference) if reference.startswith("/") else reference.split("://", 1)
-    clean = _clean(rest)
+        return None
+    clean = _clean_uri(reference)
     if clean is None:
         return Refused("OUTSIDE_ROOT", f"{reference} leads above everything")
     if reference.endswith("/"):
-        return Refused("BAD_REFERENCE", f"a folder: {reference}")
-    return roots.locate(f"{scheme}://{clean}" if scheme else clean) or _outside(reference)
+        return _folder(reference)
+    return roots.locate(clean) or _outside(reference)
+
+
+def _from_named_root(reference: str, roots: Roots) -> Located | Refused:
+    """What starts with the name of a root as a variable; no other variable is known."""
+    found = _NAMED_ROOT.match(reference)
+    name = found and (found[1] or found[2])
+    if found is None or all(name != root for root, _, _ in roots.declared):
+        hint = "where it stands for a folder of audio, name that: --audio-root NAME=URI, the variable's NAME"
+        return Refused("BAD_REFERENCE", f"starts with a variable that is no root ({hint}): {reference}")
+    rest = reference[found.end() :]
+    return _relative(rest, Located(str(name), "")) if rest else _folder(reference)
 
 
 def _relative(reference: str, base: Located | Refused) -> Located | Refused:
     if isinstance(base, Refused):
         return base
     if reference.endswith("/"):
-        return Refused("BAD_REFERENCE", f"a folder: {reference}")
+        return _folder(reference)
     joined = f"{base.path}/{reference}" if base.path else reference
     if "/." in joined or "//" in joined or joined[0] == ".":
         clean = posixpath.normpath(joined)
         if clean == ".." or clean.startswith(("../", "/")):
             return Refused("OUTSIDE_ROOT", f"{reference} leads out of root {base.root!r}")
         if clean == ".":
-            return Refused("BAD_REFERENCE", f"a folder: {reference}")
+            return _folder(reference)
         joined = clean
     return Located(base.root, joined)
+
+
+def _clean_uri(absolute: str) -> str | None:
+    """An absolute path or URI without dot segments; None when `..` climbs above its start."""
+    # A path may have `://` in it too: `/data/s3:///a.wav` is a file in the folder `s3:`.
+    scheme, rest = ("", absolute) if absolute.startswith("/") else absolute.split("://", 1)
+    clean = _clean(rest)
+    return f"{scheme}://{clean}" if scheme and clean is not None else clean
 
 
 def _clean(path: str) -> str | None:
@@ -242,6 +273,10 @@ def _control(reference: str) -> Refused | None:
     if len(reference) > MAX_REFERENCE_CHARACTERS:
         return Refused("BAD_REFERENCE", f"{len(reference)} characters: {reference}")
     return None
+
+
+def _folder(reference: str) -> Refused:
+    return Refused("BAD_REFERENCE", f"a folder: {reference}")
 
 
 def _outside(reference: str) -> Refused:

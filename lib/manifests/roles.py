@@ -39,11 +39,14 @@ TEXTS: Final = ("text", "transcript", "transcription", "sentence", "txt", "wrd",
 
 _IS_TEXT: Final = re.compile(r"text_.+|.+_text|.+_transcript|.+_transcription|transcript_.+")
 _NOT_SPOKEN: Final = re.compile(
-    r"(?:.*_)?(?:id|hash|sha256|len|length|lang|language|score|format|opts|file|path)"
+    r"(?:.*_)?(?:id|hash|sha256|len|length|lang|language|score|format|opts|file|path|"
+    "status|state|type|source|confidence|quality|url|date|wer|cer|tokens)"
 )
 _MACHINE: Final = frozenset(
     {"pred", "predicted", "prediction", "hyp", "hypothesis", "asr", "machine", "whisper"}
 )
+# Names without end are not remembered: a thousand sets of 60,000 would be 12 GB.
+_REMEMBERED_CHARACTERS: Final = 4096
 _CAPTION: Final = frozenset({"caption", "captions", "subtitle", "subtitles"})
 
 
@@ -51,7 +54,8 @@ _CAPTION: Final = frozenset({"caption", "captions", "subtitle", "subtitles"})
 class Layout:
     """Positions of the fields of a line: by role, texts by source, the rest by name.
 
-    `perhaps` are fields with a text-like name (`text_tokens`): texts where they hold a string, else extras.
+    `perhaps` are fields with a text-like name (`text_words`): texts where they hold a string, else extras.
+    `samples` is a start that counts samples.
     """
 
     width: int
@@ -59,6 +63,7 @@ class Layout:
     texts: tuple[tuple[str, int], ...]
     perhaps: tuple[tuple[str, int], ...]
     extras: tuple[tuple[str, int], ...]
+    samples: int | None
 
     @cached_property
     def positions(self) -> tuple[int, ...]:
@@ -66,9 +71,14 @@ class Layout:
         return tuple(self.roles.get(role, self.width) for role in ROLES)
 
 
-@lru_cache(maxsize=1024)
 def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) -> Layout:
     """Who plays which role among `names`; `columns` (role, name) come first; roles are of `NAMED_ROLES`."""
+    remembered = sum(map(len, names)) <= _REMEMBERED_CHARACTERS
+    return (_layout if remembered else _layout.__wrapped__)(names, columns)
+
+
+@lru_cache(maxsize=1024)
+def _layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...]) -> Layout:
     chosen = dict(columns)
     taken = {names.index(name): role for role, name in chosen.items() if name in names}
     lower = [name.strip().lower() for name in names]
@@ -99,6 +109,7 @@ def layout(names: tuple[str, ...], columns: tuple[tuple[str, str], ...] = ()) ->
         texts=tuple(texts if main is None else [(MAIN_TEXT, main), *texts]),
         perhaps=tuple((called[n], n) for n in perhaps),
         extras=tuple((called[n], n) for n in rest if n not in sure and n not in perhaps),
+        samples=lower.index("start") if in_samples and "start" in lower and "start" not in roles else None,
     )
 
 
@@ -106,9 +117,13 @@ def _is_text(name: str) -> bool:
     return bool(_IS_TEXT.fullmatch(name)) and not _NOT_SPOKEN.fullmatch(name)
 
 
-@lru_cache(maxsize=1024)
 def kind_of(source: str) -> str:
     """human, caption or machine, from the name of the field that held the text."""
+    return (_kind_of if len(source) <= _REMEMBERED_CHARACTERS else _kind_of.__wrapped__)(source)
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(source: str) -> str:
     words = set(re.split(r"[:_\W]+", source.lower()))
     return "machine" if words & _MACHINE else "caption" if words & _CAPTION else "human"
 
@@ -124,6 +139,8 @@ def record(values: Sequence[Any], where: Layout) -> Record:
     ]
     if audio is None or audio == "":
         raise Refusal("MISSING_FIELD", "no audio reference")
+    if where.samples is not None and count_of("start", values[where.samples]):
+        raise Refusal("BAD_INTERVAL", "start and stop count samples: give seconds, as offset and duration")
     source_id = None if own_id is None else name_of("source_id", own_id) or None
     speaker = None if who is None else name_of("speaker", who)
     placeholder = speaker is not None and (speaker == source_id or is_placeholder(speaker))

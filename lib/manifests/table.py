@@ -24,7 +24,7 @@ csv.field_size_limit(MAX_LINE_BYTES)  # the reader's cap on lines is the cap on 
 
 CSV_DELIMITERS = (",", ";", "|")
 # White space around it is stripped before: between two repeats it would be shared out in every way there is.
-_COLUMN_NAME = re.compile(r'"?[\w .:/#()-]{0,60}"?')
+_COLUMN_NAME = re.compile(r'"?[\w .,;|:/#()-]{0,60}"?')
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,15 @@ class Columns:
     delimiter: str
     quoted: bool
     padded: bool
+    names: tuple[str, ...]
     layout: roles.Layout
 
     def cells(self, text: str) -> list[str]:
         """The fields of a line, exactly as many as the header's (else RAGGED)."""
-        cells = self._quoted(text) if self.quoted else text.split(self.delimiter)
+        cells = _cells(text, self.delimiter, self.quoted, self.padded)
         if len(cells) != self.layout.width:
             raise Refusal("RAGGED", f"{len(cells)} fields, the header has {self.layout.width}")
         return cells
-
-    def _quoted(self, text: str) -> list[str]:
-        try:
-            return next(
-                csv.reader([text], delimiter=self.delimiter, strict=True, skipinitialspace=self.padded)
-            )
-        except csv.Error as error:
-            raise Refusal("BAD_QUOTING", str(error)) from None
 
 
 def columns(header: str | None, options: ParseOptions, *, delimiters: tuple[str, ...]) -> Columns:
@@ -60,14 +53,22 @@ def columns(header: str | None, options: ParseOptions, *, delimiters: tuple[str,
     quoted = delimiter in ",;" if options.quoting == "auto" else options.quoting == "csv"
     # SpeechBrain writes `ID, duration, wav`: the space belongs to the separator, not to the field.
     padded = quoted and f"{delimiter} " in header
-    parts = [part.strip() for part in header.split(delimiter)]
-    names = tuple(part.strip('"') if quoted else part for part in parts)
+    names = tuple(map(str.strip, _cells(header, delimiter, quoted, padded, strict=False)))
     layout = roles.layout(names, options.columns)
     if "audio" not in layout.roles:
         raise Refusal("BAD_HEADER", f"no column of audio among {', '.join(names)}")
     if len(set(names) - {""}) != len([name for name in names if name]):
         raise Refusal("BAD_HEADER", "two columns have one name")
-    return Columns(delimiter, quoted, padded, layout)
+    return Columns(delimiter, quoted, padded, names, layout)
+
+
+def _cells(text: str, delimiter: str, quoted: bool, padded: bool, *, strict: bool = True) -> list[str]:
+    if not quoted:
+        return text.split(delimiter)
+    try:
+        return next(csv.reader([text], delimiter=delimiter, strict=strict, skipinitialspace=padded))
+    except csv.Error as error:
+        raise Refusal("BAD_QUOTING", str(error)) from None
 
 
 def parse(raw: bytes, context: Context) -> Record | Refused | None:
@@ -94,8 +95,7 @@ def recognises(head: Head, *, delimiters: tuple[str, ...]) -> bool:
         found = columns(first, ParseOptions("any"), delimiters=delimiters)
     except Refusal:
         return False
-    names = map(str.strip, first.split(found.delimiter))
-    return found.layout.width > 1 and all(map(_COLUMN_NAME.fullmatch, names))
+    return found.layout.width > 1 and all(map(_COLUMN_NAME.fullmatch, found.names))
 
 
 CSV = Format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ PLACEHOLDERS: Final = frozenset(
 )
 MAX_SECONDS: Final = Decimal(10_000_000)
 """No recording lasts 115 days; larger values are counted in something else than seconds."""
+MAX_SPEAKER: Final = 1024
 MAX_COUNT: Final = Decimal(1 << 63)
 """What a column of whole numbers can hold."""
 
@@ -91,9 +93,17 @@ def channel_of(value: Any) -> str | None:
     raise Refusal("BAD_CHANNEL", text)
 
 
-def is_placeholder(speaker: str) -> bool:
-    """True for what people write where they do not know the speaker."""
-    return speaker.strip().lower() in PLACEHOLDERS
+def is_placeholder(name: str) -> bool:
+    """True for what people write where they do not know a speaker or language."""
+    return name.strip().lower() in PLACEHOLDERS
+
+
+def one_spelling(speaker: str) -> str:
+    """The speaker's name without white space around it, its accents composed: who types it twice means one person.
+
+    Endless names, which no person has, stay as they are: normalising takes quadratic time.
+    """
+    return unicodedata.normalize("NFC", speaker.strip()) if len(speaker) <= MAX_SPEAKER else speaker
 
 
 class Cell(str):

@@ -115,6 +115,12 @@ def _after(parser: str, generation: int) -> str:
     return "/".join([*version.split("/")[:PARTS], f"after{generation}"]) + plus + times
 
 
+def only_options_differ(known: Any, manifest: Mapping[str, Any]) -> bool:
+    """True where `known`, a row of `manifests`, is the same text, read by the same parser with other options."""
+    before, now = (str(row["parser_version"]).split("/") for row in (known, manifest))
+    return bool(known["sha256"] == manifest["sha256"]) and before[0] == now[0] and before[1:2] != now[1:2]
+
+
 def same_version(known: Any, manifest: Mapping[str, Any]) -> bool:
     """True when `known`, a row of `manifests`, is this very version under this parser and limit."""
     return known is not None and all(

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
 
 APOSTROPHE = "'"
 
@@ -61,6 +62,32 @@ _STRESS = str.maketrans("", "", "\u0300\u0301")
 _HEBREW_ACRONYM = re.compile('(?<=[א-ת])[״"](?=[א-ת])')
 
 
+# More marks on one letter than this no writing has: UAX #15, Stream-Safe Text Format.
+_MARKS = 30
+# No letters, or half-width dakuten, which are: told fast, and of hardly any text.
+_PERHAPS_ENDLESS = re.compile(f"[\\W\uff9e\uff9f]{{{_MARKS + 1}}}")
+# Beyond lie ideographs, private letters and tags: none is a mark that is moved.
+_LAST_MARK = 0x1FFFF
+
+
+def stream_safe(text: str) -> str:
+    """`text` with at most 30 marks in a run: to sort a longer one, `unicodedata.normalize` takes quadratic time."""
+    return _endless_marks().sub(r"\1", text) if _PERHAPS_ENDLESS.search(text) else text
+
+
+@cache
+def _endless_marks() -> re.Pattern[str]:
+    """Marks that normalising may move, in runs too long; built once per process, from 130,000 characters."""
+    marks = filter(_is_moved, map(chr, range(0x300, _LAST_MARK + 1)))
+    one = f"[{''.join(marks)}]"
+    return re.compile(f"({one}{{{_MARKS}}}){one}+")
+
+
+def _is_moved(char: str) -> bool:
+    """True for a mark, and for what becomes one: a half-width dakuten, vowel signs of Tibetan."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", char)[0]) != 0
+
+
 class _Kept(dict[int, str]):
     """Code point to what stands for it; filled as characters are met, so bounded by Unicode itself."""
 
@@ -98,7 +125,8 @@ def cleaned(text: str, apostrophe: str = APOSTROPHE, letters: Respelling = ()) -
     text = _HEBREW_ACRONYM.sub("", text)
     for joined, letter in _JOINED.items():
         text = text.replace(joined, letter)
-    text = text.translate(_KEPT).replace(APOSTROPHE, apostrophe)
+    # What joined two runs of marks may be gone now.
+    text = stream_safe(text.translate(_KEPT).replace(APOSTROPHE, apostrophe))
     text = unicodedata.normalize("NFC", _respelled(text, _RESPELLED))
     text = _respelled(_MARKED_CYRILLIC.sub(_without_stress, text), letters)
     return " ".join(filter(None, map(_bare_word, unicodedata.normalize("NFC", text).split())))

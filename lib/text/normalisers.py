@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from speechlake.text.characters import APOSTROPHE, Respelling, cleaned
+from speechlake.text.characters import APOSTROPHE, Respelling, cleaned, stream_safe
 from speechlake.text.subtags import primary
 
 # What stands in brackets was not said: [laughter], <unk>, (coughs). Whisper's normalisers drop the same.
@@ -50,8 +50,7 @@ class Normaliser:
 
     def normalise(self, text: str) -> str:
         """Words parted by single spaces, maybe none; normalising again changes nothing. Never raises."""
-        composed = unicodedata.normalize("NFKC", text)
-        spoken = _without_brackets(composed).translate(self.capitals)
+        spoken = _without_brackets(_composed(text)).translate(self.capitals)
         return cleaned(_casefolded(spoken), self.apostrophe, self.letters)
 
 
@@ -66,7 +65,7 @@ class English(Normaliser):
         Not idempotent on odd sequences of number words ("oh five" is 05, then 5). Where Whisper's raises
         (numbers of more than 4300 digits) or would take minutes, the general rules apply instead.
         """
-        plain = _without_brackets(unicodedata.normalize("NFKC", text)).translate(_TYPEWRITTEN)
+        plain = _without_brackets(_composed(text)).translate(_TYPEWRITTEN)
         if len(plain) > _MAX_ENGLISH_CHARS:
             return BASIC.normalise(text)
         try:
@@ -74,6 +73,10 @@ class English(Normaliser):
         except (AssertionError, ValueError):
             return BASIC.normalise(text)
         return " ".join(word for word in words if any(map(str.isalnum, word)))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFKC", stream_safe(text))
 
 
 def _without_brackets(text: str) -> str:
@@ -99,31 +102,31 @@ def _whisper_english() -> Callable[[str], str]:
     return normaliser
 
 
-BASIC = Normaliser("basic/1")
+BASIC = Normaliser("basic/2")
 NORMALISERS: Mapping[str, Normaliser] = {
     n.name: n
     for n in (
         BASIC,
-        English("english/1"),
+        English("english/2"),
         # l'homme, dell'arte, l' homme: an article and a word, however they are set.
-        Normaliser("elision/1", apostrophe=" "),
+        Normaliser("elision/2", apostrophe=" "),
         # ё may always be written е in Russian; in Belarusian or Mongolian it is a letter of its own.
-        Normaliser("russian/1", letters=((re.compile("ё\u0308*"), "е"),)),
+        Normaliser("russian/2", letters=((re.compile("\u0308"), ""), (re.compile("ё"), "е"))),
         # I is the capital of ı and İ that of i. The apostrophe before a suffix (Ankara'da) is not heard.
-        Normaliser("turkic/1", capitals=str.maketrans({"I": "ı", "İ": "i"}), apostrophe=""),
+        Normaliser("turkic/2", capitals=str.maketrans({"I": "ı", "İ": "i"}), apostrophe=""),
         # Yeh and kaf typed on an Arabic keyboard look the same and are other characters.
-        Normaliser("persian/1", letters=((re.compile("[يى]"), "ی"), (re.compile("ك"), "ک"))),
+        Normaliser("persian/2", letters=((re.compile("[يى]"), "ی"), (re.compile("ك"), "ک"))),
     )
 }
 DEFAULT_NORMALISER: str = BASIC.name
 
 # Primary subtag to the name of its normaliser; every other language takes DEFAULT_NORMALISER.
 NORMALISER_BY_PRIMARY: Mapping[str, str] = {
-    "en": "english/1",
-    **dict.fromkeys(("ca", "co", "fr", "fur", "it", "lij", "oc", "scn", "vec"), "elision/1"),
-    "ru": "russian/1",
-    **dict.fromkeys(("az", "crh", "gag", "tr"), "turkic/1"),
-    **dict.fromkeys(("fa", "glk", "mzn", "pnb", "skr", "ur"), "persian/1"),
+    "en": "english/2",
+    **dict.fromkeys(("ca", "co", "fr", "fur", "it", "lij", "oc", "scn", "vec"), "elision/2"),
+    "ru": "russian/2",
+    **dict.fromkeys(("az", "crh", "gag", "tr"), "turkic/2"),
+    **dict.fromkeys(("fa", "glk", "mzn", "pnb", "skr", "ur"), "persian/2"),
 }
 
 

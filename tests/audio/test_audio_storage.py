@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import pytest
 from audio_examples import open_descriptors, soundfile_bytes, speechlike
@@ -15,7 +16,8 @@ from audio_examples import open_descriptors, soundfile_bytes, speechlike
 from speechlake.audio import storage
 from speechlake.audio.decoder import Decoder
 from speechlake.audio.errors import AudioError
-from speechlake.audio.storage import listing_key, local_path, open_audio, stat_audio
+from speechlake.audio.storage import listing_key, open_audio, stat_audio
+from speechlake.manifests.places import local_uri
 
 WAV = soundfile_bytes(speechlike(0.5), "WAV")
 
@@ -71,18 +73,14 @@ def test_a_listing_key_is_the_size_with_the_best_mark_there_is(
     assert listing_key(size, mtime_ns, etag) == expected
 
 
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("/data/a b", "/data/a b"),
-        ("data", "data"),
-        ("file:///data/a%20b", "/data/a b"),
-        ("s3://bucket/x", None),
-        ("hdfs://host/x", None),
-    ],
-)
-def test_a_root_is_local_or_a_uri(uri: str, expected: str | None) -> None:
-    assert local_path(uri) == expected
+@pytest.mark.parametrize("name", [b"a b", b"a#1", b"50%25", b"q?", b"\xff"])
+def test_a_root_is_the_folder_that_manifests_mean_by_it(tmp_path: Path, name: bytes) -> None:
+    folder = os.fsencode(tmp_path) + b"/" + name
+    os.mkdir(folder)  # noqa: PTH102  # Path cannot hold bytes
+    with open(folder + b"/a.wav", "wb") as file:
+        file.write(b"12345")
+    for uri in (local_uri(folder), "file://" + quote_from_bytes(folder)):
+        assert stat_audio(uri, "a.wav")[0] == 5
 
 
 def test_opening_gives_the_bytes_their_size_key_and_hash(any_root: str, root: Path) -> None:

@@ -173,6 +173,12 @@ def test_of_a_cut_flac_the_whole_frames_remain(decode: Decode, part: float) -> N
     assert got.header_duration_s == 3.0
 
 
+def test_samples_behind_a_header_that_was_never_filled_in_are_read(decode: Decode) -> None:
+    got = decode(wav_header(data_bytes=0) + PCM)
+    assert got.samples.tobytes() == decode(wav_header(data_bytes=len(PCM)) + PCM).samples.tobytes()
+    assert got.header_duration_s == got.duration_s
+
+
 # --- what cannot be used ---------------------------------------------------------------------------
 
 
@@ -184,7 +190,7 @@ def _float_wav(*values: float) -> bytes:
 REFUSED = [
     ("no bytes", b"", "EMPTY"),
     ("a wav header alone", wav_header(data_bytes=0), "NO_AUDIO"),
-    ("a wav whose header was never filled in", wav_header(data_bytes=0) + PCM, "NO_AUDIO"),
+    ("an empty wav with a chunk behind", wav_header(data_bytes=0) + b"LIST\x04\0\0\0INFO", "NO_AUDIO"),
     ("half a wav header", WAV[:20], "CORRUPT"),
     ("zero channels", wav_header(channels=0) + PCM, "BAD_CHANNELS"),
     ("65 channels", wav_header(channels=65) + PCM, "BAD_CHANNELS"),

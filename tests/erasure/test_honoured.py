@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LINES = (
     "manifest_uri string, byte_offset bigint, reason string, detail string, raw_line binary, "
-    "speaker_id string, recording_id string, utterance_id string, source_id string, extras map<string,string>, "
+    "speaker_id string, speaker_said string, recording_id string, utterance_id string, source_id string, extras map<string,string>, "
     "texts array<struct<source:string,text:string>>"
 )
 
@@ -63,6 +63,18 @@ def test_lines_of_erased_speakers_recordings_utterances_and_named_source_ids_say
     assert all(row.asDict() == {**dict.fromkeys(row.asDict()), "manifest_uri": "m", "reason": "ERASED",
                                 "byte_offset": row.byte_offset, "extras": {}, "texts": []} for row in told[:4])  # fmt: skip
     assert (told[4].speaker_id, told[4].raw_line, told[4].texts[0].text) == ("c:ben", b"zoe", "text")
+
+
+def test_a_speaker_who_was_erased_under_the_lines_own_spelling_stays_erased(spark: SparkSession) -> None:
+    said = [
+        {"byte_offset": n, "speaker_id": "c:zoe", "speaker_said": spelt}
+        for n, spelt in enumerate(("c:zoe ", None))
+    ]
+    told = with_erased(buried(spark, speaker=["c:zoe "]), "c", "c", lines(spark, *said)).orderBy(
+        "byte_offset"
+    )
+    assert [row.reason for row in told.collect()] == ["ERASED", None]
+    assert "speaker_said" not in told.columns
 
 
 def test_a_corpus_that_somebody_left_keeps_no_bytes_of_any_line(spark: SparkSession) -> None:

@@ -159,6 +159,8 @@ ACCEPTABLE = [
     (0, 0, 0, 1.0, False),  # nothing came in
     (0, 0, 3, 1.0, False),
     (1, 0, 9, 1.0, True),
+    (71, 0, 29, 0.29, True),  # 0.29 times 100 are 28.999999999999996
+    (70, 0, 30, 0.29, False),
 ]
 
 

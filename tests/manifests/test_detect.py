@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from speechlake.errors import UsageError
+from speechlake.errors import NoStore, UsageError
 from speechlake.manifests.detect import HEADS_AT_ONCE, detect, read_head
+from speechlake.manifests.lines import folder_lines, ranges_of, read_range
 from speechlake.manifests.places import Entry, entry_of, walk
 
 NEMO = b'{"audio_filepath": "a.wav", "duration": 1.5}\n'
@@ -220,7 +221,7 @@ def test_a_size_that_the_walk_tells_is_not_asked_for_again(
         asked.append(uri)
         return entry_of(uri)
 
-    monkeypatch.setattr(f"{detect.__module__}.walk", lambda uri: walk(uri, measured=True))
+    monkeypatch.setattr(f"{detect.__module__}.readable", lambda uri, _: walk(uri, measured=True))
     monkeypatch.setattr(f"{detect.__module__}.entry_of", entry)
     (found,) = detect(str(tmp_path))
     assert found.size_bytes == len(NEMO)
@@ -232,17 +233,111 @@ def test_a_folder_that_cannot_be_listed_is_told_after_what_lies_before_it(
 ) -> None:
     (tmp_path / "a.json").write_bytes(b"hello there\n")
 
-    def broken(uri: str) -> Iterator[tuple[bytes, Entry]]:
+    def broken(uri: str, unreadable: object) -> Iterator[tuple[bytes, Entry]]:
         yield from walk(uri)
         raise PermissionError("b is closed")
 
-    monkeypatch.setattr(f"{detect.__module__}.walk", broken)
+    monkeypatch.setattr(f"{detect.__module__}.readable", broken)
     told: list[str] = []
     with pytest.raises(UsageError, match="b is closed"):
         detect(str(tmp_path), "auto", told.append)
     assert told == [str(tmp_path / "a.json")]
     (tmp_path / "a.json").unlink()
     os.mkfifo(tmp_path / "pipe.json")
-    monkeypatch.setattr(f"{detect.__module__}.walk", lambda uri: [(b"pipe.json", Entry(b"pipe.json", False))])
+    pipe = [(b"pipe.json", Entry(b"pipe.json", False))]
+    monkeypatch.setattr(f"{detect.__module__}.readable", lambda uri, _: pipe)
     with pytest.raises(UsageError, match="not a regular file"):
         detect(str(tmp_path))
+
+
+def test_a_link_out_of_the_folder_is_not_followed_and_told(tmp_path: Path) -> None:
+    (tmp_path / "secret.jsonl").write_bytes(NEMO)
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.jsonl").write_bytes(NEMO)
+    (folder / "latest.jsonl").symlink_to("a.jsonl")
+    (folder / "out.jsonl").symlink_to("../secret.jsonl")
+    (tmp_path / "here").symlink_to(folder)
+    for place in (folder, tmp_path / "here"):
+        told: list[str] = []
+        found = detect(str(place), leading_out=told.append)
+        assert [s.uri for s in found] == [str(place / "a.jsonl"), str(place / "latest.jsonl")]
+        assert told == [str(place / "out.jsonl")]
+    # Named by a person, it is what it is.
+    assert [s.uri for s in detect(str(folder / "out.jsonl"))] == [str(folder / "out.jsonl")]
+
+
+def _closed(monkeypatch: pytest.MonkeyPatch, name: bytes, error: OSError) -> None:
+    """Nobody can list folders of that name; tests may run as root, whom no permission stops."""
+    scandir = os.scandir
+
+    def refusing(path: bytes) -> object:
+        if path.rstrip(b"/").endswith(name):
+            raise error
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+DENIED = PermissionError(13, "Permission denied")
+
+
+def test_a_folder_that_nobody_may_read_is_told_and_the_rest_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "a.wav").touch()
+    _closed(monkeypatch, b"/lost+found", DENIED)
+    told: list[str] = []
+    assert [s.format for s in detect(str(tmp_path), "auto", unreadable=told.append)] == ["folder"]
+    assert told == [str(tmp_path / "lost+found")]
+    assert [lines.raw for lines in folder_lines(str(tmp_path))] == [[b"a.wav"]]
+
+
+def test_a_folder_that_fails_for_another_reason_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all that it holds would leave the corpus after one hiccup of the disk."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.wav").touch()
+    _closed(monkeypatch, b"/b", OSError(5, "Input/output error"))
+    with pytest.raises(OSError, match="Input/output error"):
+        list(folder_lines(str(tmp_path)))
+
+
+@pytest.mark.parametrize("format", ["auto", "nemo", "folder"])
+def test_a_named_folder_that_cannot_be_read_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    _closed(monkeypatch, os.fsencode(tmp_path.name), DENIED)
+    with pytest.raises(UsageError, match="Permission denied"):
+        detect(str(tmp_path), format)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7"), NoStore),
+        (OSError("AWS Error ACCESS_DENIED during HeadObject operation"), UsageError),
+        (OSError("xyz://b/ cannot be opened: Unrecognized filesystem type in URI"), UsageError),
+        (FileNotFoundError("no bucket"), UsageError),
+    ],
+)
+def test_a_store_that_does_not_answer_is_worth_another_try(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, told: type[Exception]
+) -> None:
+    def refuse(uri: str) -> None:
+        raise error
+
+    monkeypatch.setattr(f"{detect.__module__}.entry_of", refuse)
+    with pytest.raises(told, match="cannot be read"):
+        detect("s3://bucket/m.jsonl")
+
+
+def test_a_compressed_file_is_one_whatever_the_case_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "A.JSONL.GZ").write_bytes(gzip.compress(NEMO))
+    (tmp_path / "METADATA.CSV.GZ").write_bytes(gzip.compress(b"LJ1|Printing, in|Printing, in\n"))
+    found = detect(str(tmp_path))
+    assert [source.format for source in found] == ["nemo", "ljspeech"]
+    (part,) = ranges_of(found[0])
+    assert [lines.raw for lines in read_range(part)] == [[NEMO.rstrip()]]

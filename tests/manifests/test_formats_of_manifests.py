@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speechlake.errors import UsageError
+from speechlake.manifests import roles
 from speechlake.manifests.contract import Context, Head, Source
 from speechlake.manifests.formats import FORMATS, format_named
 from speechlake.manifests.options import ParseOptions
@@ -85,6 +86,23 @@ def test_nemo_empty_texts_say_nothing_and_lists_with_text_like_names_are_extras(
     found = parsed("nemo", b'{"audio_filepath": "a.wav", "text": " ", "text_tokens": [1, 2]}')
     assert found.texts == ()
     assert found.extras == {"text_tokens": "[1,2]"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["transcript_status", "text_confidence", "text_source", "transcript_url", "text_wer", "text_tokens"],
+)
+def test_what_is_said_of_a_text_is_no_text(name: str) -> None:
+    found = parsed("nemo", f'{{"audio_filepath": "a.wav", "text": "Hi", "{name}": "x"}}'.encode())
+    assert (found.texts, found.extras) == ((("manifest", "Hi"),), {name: "x"})
+
+
+def test_names_without_end_are_not_remembered() -> None:
+    names = tuple(f"{n:05}" for n in range(1000))
+    before = roles._layout.cache_info().currsize, roles._kind_of.cache_info().currsize
+    assert roles.layout(names).width == 1000
+    assert kind_of("pred " + "x" * 5000) == "machine"
+    assert (roles._layout.cache_info().currsize, roles._kind_of.cache_info().currsize) == before
 
 
 def test_nemo_takes_another_text_field_where_there_is_no_text() -> None:
@@ -205,9 +223,25 @@ def test_tsv_takes_seconds_and_channels() -> None:
     assert (found.start_s, found.end_s, found.channel) == (Decimal("0.5"), Decimal("1.75"), "1")
 
 
-def test_start_with_stop_is_counted_in_samples_and_not_taken_for_seconds() -> None:
-    found = parsed("csv", b"a.wav,16000,32000", "wav,start,stop")
+def test_start_with_stop_is_counted_in_samples_and_refused_where_it_cuts() -> None:
+    """Else the whole file would have one segment's text."""
+    found = parsed("csv", b"a.wav,0,32000", "wav,start,stop")
     assert (found.start_s, found.end_s) == (None, None)
+    assert reason("csv", b"a.wav,16000,32000", "wav,start,stop") == "BAD_INTERVAL"
+    assert reason("nemo", b'{"audio_filepath": "a", "start": 9, "stop": 20}') == "BAD_INTERVAL"
+    assert parsed("csv", b"a.wav,2,4", "wav,start,stop", columns={"start": "start"}).start_s == 2
+
+
+def test_a_quoted_header_may_hold_the_separator() -> None:
+    header = '"wav","notes, other","text"'
+    found = parsed("csv", b'"a.wav","x, y","hi"', header)
+    assert (found.audio, found.texts, found.extras) == (
+        "a.wav",
+        (("manifest", "hi"),),
+        {"notes, other": "x, y"},
+    )
+    assert FORMATS["csv"].recognises(Head("x.csv", (header.encode(),)))
+    assert reason("csv", b"a,b", '"wav,text') == "BAD_HEADER"
 
 
 def test_columns_can_be_named() -> None:
@@ -325,7 +359,7 @@ def test_librispeech_takes_white_space_other_than_ascii_for_a_blank_line(raw: by
     ("format", "name", "line"),
     [
         ("csv", "x.csv", b"wav," + b" " * 200_000 + b"!"),
-        ("csv", "x.csv", b'wav,"' + b" " * 200_000 + b'"'),
+        ("csv", "x.csv", b'wav,"' + b" " * 200_000 + b'!"'),
         ("csv", "x.csv", b"wav" + b",text" * 200_000),
         ("librispeech", "x.trans.txt", b"1" * 200_000 + b"\x0b"),
     ],

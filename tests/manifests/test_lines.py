@@ -35,7 +35,7 @@ def lines_by_splitting(data: bytes, cap: int) -> list[Line]:
     pieces = data.split(b"\n")
     for n, piece in enumerate(pieces):
         last = n == len(pieces) - 1
-        line = piece if last else piece.removesuffix(b"\r")
+        line = piece.removesuffix(b"\r")
         if not (last and not piece):
             found.append((at, line[:cap] if len(line) > cap else line, len(line) > cap))
         at += len(piece) + 1
@@ -140,3 +140,8 @@ def test_a_folder_is_its_sorted_paths_joined_by_newlines(tmp_path: Path) -> None
     text = b"\n".join(names)
     assert lines == [(text.index(name), name) for name in names]
     assert sha256_of(source).sha256 == hashlib.sha256(text).hexdigest()
+
+
+def test_a_last_line_that_lost_half_of_its_end_is_a_line_like_the_others() -> None:
+    found = lines_of(io.BytesIO(b"one\r\ntwo\r"), 0, None)
+    assert [raw for lines in found for raw in lines.raw] == [b"one", b"two"]

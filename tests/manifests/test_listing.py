@@ -110,6 +110,24 @@ def test_an_unreadable_folder_is_told_and_the_rest_is_listed(
         assert len(rows) == len(EXPECTED)
 
 
+def test_a_folder_that_could_not_be_listed_once_is_listed_whole_the_next_time(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all audio in its folders would be missing after one hiccup of the store."""
+    scandir, failed = os.scandir, list[bytes]()
+
+    def hiccup(path: bytes) -> Any:
+        if path.endswith(b"/b") and not failed:
+            failed.append(path)
+            raise OSError(5, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", hiccup)
+    rows = [row for seed in seeds(str(tree), 2) for row in listing.listed("r", str(tree), seed)]
+    assert len(failed) == 1
+    assert sorted(row[1] for row in rows if row[1]) == [path.decode() for path in EXPECTED[:-1]]
+
+
 def test_a_root_that_is_not_there_is_told(tmp_path: Path) -> None:
     (seed,) = seeds(str(tmp_path / "gone"), 0)
     assert list(listing.listed("r", str(tmp_path / "gone"), seed)) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def test_a_line_becomes_a_row_with_ids_and_texts(tmp_path: Path) -> None:
         "end_ms": 1001,
         "source_id": None,
         "speaker": "s",
+        "speaker_said": None,
         "speaker_placeholder": False,
         "session": None,
         "language_raw": "English",
@@ -270,3 +272,26 @@ def test_read_serves_notebooks(spark: Any, tmp_path: Path) -> None:
 def test_no_sources_are_no_rows(spark: Any) -> None:
     assert parsed_lines(spark, [], roots=Roots.of({}), options=ParseOptions("c")).count() == 0
     assert hashes(spark, []).count() == 0
+
+
+@pytest.mark.parametrize("said", ["unknown", "N/A", " ", "", None])
+def test_a_line_that_does_not_know_its_language_has_the_corpuss(tmp_path: Path, said: str | None) -> None:
+    line = json.dumps({"audio_filepath": "a.wav", "text": "Hi", "lang": said}).encode()
+    (row,) = rows_of(nemo(tmp_path, line), language="de")
+    assert (row["language"], row["language_raw"], row["texts"][0]["language"]) == ("de", said or None, "de")
+
+
+def test_a_language_that_nobody_knows_is_not_the_corpuss(tmp_path: Path) -> None:
+    lines = [json.dumps({"audio_filepath": "a.wav", "lang": said}).encode() for said in ("klingonish", "mul")]
+    rows = rows_of(nemo(tmp_path, *lines), language="de")
+    assert [row["language"] for row in rows] == [None, None]
+
+
+def test_one_speaker_typed_in_two_ways_is_one(tmp_path: Path) -> None:
+    names = ["Jos\u00e9", "Jose\u0301", " Jos\u00e9 ", "x" * 2000 + " "]
+    lines = [
+        json.dumps({"audio_filepath": f"{n}.wav", "speaker": who}).encode() for n, who in enumerate(names)
+    ]
+    rows = rows_of(nemo(tmp_path, *lines))
+    assert [row["speaker"] for row in rows] == [*["Jos\u00e9"] * 3, names[3]]
+    assert [row["speaker_said"] for row in rows] == [None, names[1], names[2], None]

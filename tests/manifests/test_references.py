@@ -13,7 +13,7 @@ from speechlake.manifests.references import Located, Roots, base_of, resolve_fro
 
 ROOTS = Roots.of(
     {"audio": "/data", "deep": "/data/deep", "cloud": "s3a://bucket/speech"},
-    {"audio": ["/old/place", "$data_root", "tests/samples"]},
+    {"audio": ["/old/place"]},
 )
 MANIFEST = "/data/lists/train.jsonl"
 
@@ -33,8 +33,9 @@ LOCATED = [
     ("/data//b/./a.wav", "audio", "b/a.wav"),
     ("/data/deep/a.wav", "deep", "a.wav"),
     ("/old/place/b/a.wav", "audio", "b/a.wav"),
-    ("$data_root/b/a.wav", "audio", "b/a.wav"),
-    ("tests/samples/a.wav", "audio", "a.wav"),
+    ("$deep/b/a.wav", "deep", "b/a.wav"),
+    ("${audio}/a.wav", "audio", "a.wav"),
+    ("{cloud}/b//a.wav", "cloud", "b/a.wav"),
     ("file:///data/a%20b.wav", "audio", "a b.wav"),
     ("/data/a%20b.wav", "audio", "a%20b.wav"),
     ("s3://bucket/speech/a.wav", "cloud", "a.wav"),
@@ -61,6 +62,9 @@ REFUSED = [
     ("$HOME/a.wav", "BAD_REFERENCE"),
     ("${HOME}/a.wav", "BAD_REFERENCE"),
     ("{data_root}/a.wav", "BAD_REFERENCE"),
+    ("$audio", "BAD_REFERENCE"),
+    ("$audio/", "BAD_REFERENCE"),
+    ("%audio%/a.wav", "BAD_REFERENCE"),
     ("~/a.wav", "BAD_REFERENCE"),
     ("~root/a.wav", "BAD_REFERENCE"),
     ("x" * 5000, "BAD_REFERENCE"),
@@ -69,7 +73,7 @@ REFUSED = [
     ("/data", "OUTSIDE_ROOT"),
     ("/data/../etc/passwd", "OUTSIDE_ROOT"),
     ("/database/a.wav", "OUTSIDE_ROOT"),
-    ("$data_root/../../etc/passwd", "OUTSIDE_ROOT"),
+    ("$audio/../../etc/passwd", "OUTSIDE_ROOT"),
     ("file:///etc/passwd", "OUTSIDE_ROOT"),
     ("file:///data/%2e%2e/etc/passwd", "OUTSIDE_ROOT"),
     ("s3://other/a.wav", "OUTSIDE_ROOT"),
@@ -131,6 +135,34 @@ def test_a_manifest_outside_every_root_falls_back_to_the_only_root() -> None:
 def test_a_manifest_outside_every_root_is_refused_when_no_root_is_the_obvious_one() -> None:
     two = Roots.of({"here": "/data", "there": "/more"})
     assert resolve("a.wav", "/elsewhere/list.jsonl", two).reason == "NO_ROOT"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        ("audio/a.wav", Located("audio", "a.wav")),
+        ("../calls/audio/a.wav", Located("audio", "a.wav")),
+        ("other/b/a.wav", Located("other", "b/a.wav")),
+        ("a.wav", Located("audio", "a.wav")),  # /data/calls/a.wav lies under no root
+        ("audio", Located("audio", "audio")),
+    ],
+)
+def test_a_manifest_beside_its_audio_is_what_references_start_from(reference: str, found: Located) -> None:
+    roots = Roots.of({"audio": "/data/calls/audio", "other": "/data/calls/other"})
+    assert resolve(reference, "/data/calls/2026-10.jsonl", roots) == found
+    cloud = Roots.of({"audio": "s3://b/calls/audio", "other": "s3://b/calls/other"})
+    assert resolve(reference, "s3a://b/calls/2026-10.jsonl", cloud) == found
+
+
+def test_names_in_a_folder_that_lies_under_no_root_are_refused() -> None:
+    found = resolve("001.wav", "/more", Roots.of({"audio": "/data"}), relative_to="itself", verbatim=True)
+    assert found == Refused("NO_ROOT", "the folder /more lies under no root")
+
+
+def test_a_variable_that_is_no_root_is_told_what_to_name() -> None:
+    found = resolve("$data_root/a.wav", MANIFEST, ROOTS)
+    assert isinstance(found, Refused)
+    assert "--audio-root NAME=URI" in found.detail
 
 
 def test_moving_a_root_keeps_root_and_path() -> None:

@@ -10,9 +10,14 @@ import pytest
 from lake_tools import ingest, says, tables, wav, write_lines
 
 from speechlake.corpora import make_corpus
-from speechlake.errors import UsageError
+from speechlake.errors import ConfigError, UsageError
 from speechlake.hold import Hold
-from speechlake.manifests.declared import corpus_row, newly_nested
+from speechlake.jobs.ingest_manifests import _warnings
+from speechlake.manifests.contract import Source
+from speechlake.manifests.declared import corpus_row, newly_nested, refuse_contradictions, refuse_unrooted
+from speechlake.manifests.ingest import IngestResult
+from speechlake.manifests.references import Roots
+from speechlake.manifests.relisting import _told
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
@@ -60,6 +65,56 @@ def test_roots_inside_others_are_found_when_one_of_them_is_new_or_moved(
     before: dict[str, str], now: dict[str, str], nested: list[tuple[str, str]]
 ) -> None:
     assert newly_nested(before, now) == nested
+
+
+@pytest.mark.parametrize("name", ["audio", "far", "data_root", "calls-2026.05"])
+def test_a_root_has_a_plain_name(name: str) -> None:
+    assert make_corpus(name="c", sources=("m.jsonl",), roots={name: "/x"}).roots == {name: "/x"}
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "x'y\n", "a/b", "-a", "A", "x" * 65])
+def test_a_root_of_any_other_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="--audio-root: expected 1-64 lower-case letters"):
+        make_corpus(name="c", sources=("m.jsonl",), roots={name: "/x"})
+
+
+def test_two_roots_of_one_place_are_refused() -> None:
+    corpus = make_corpus(name="c", sources=("m.jsonl",), roots={"a": "/x", "b": "/x/", "c": "/y"})
+    with pytest.raises(UsageError, match="roots a and b of corpus c are one place: /x"):
+        refuse_contradictions(None, corpus_row(corpus, None), None)  # type: ignore[arg-type]
+
+
+def test_a_folder_of_audio_that_lies_under_no_root_is_refused() -> None:
+    roots = Roots.of({"audio": "/data/calls-05"})
+    for source in (Source("/data/calls-05/x", "folder", 0), Source("/data/lists/m.jsonl", "nemo", 9)):
+        refuse_unrooted("calls", [source], roots)
+    with pytest.raises(
+        UsageError, match=r"(?s)/data/calls-06 lies under no root.*--audio-root NAME=/data/ca"
+    ):
+        refuse_unrooted("calls", [Source("/data/calls-06", "folder", 0)], roots)
+
+
+def test_a_root_under_which_nothing_is_that_should_be_is_told(tmp_path: Path) -> None:
+    result = IngestResult(empty_roots={("audio", "/data/cals"): 3})
+    assert [*_warnings(result)] == [
+        "none of 3 recordings is under audio = /data/cals: is --audio-root right?"
+    ]
+    gone, there = str(tmp_path / "gone"), str(tmp_path)
+    assert _told("audio", "", "UNREADABLE", {"audio": gone}) == f"root audio is not there: {gone}"
+    assert _told("audio", "", "UNREADABLE", {"audio": there}) == f"root audio cannot be listed: {there}"
+    assert _told("audio", "b/c", "UNREADABLE", {}) == "audio:'b/c' (UNREADABLE)"
+
+
+@pytest.mark.slow
+def test_a_second_folder_of_audio_is_not_taken_for_the_first(lake: Lake, tmp_path: Path) -> None:
+    """001.wav of both would be one recording, and all else in the second missing."""
+    for name in ("one", "two"):
+        wav(tmp_path / name / "001.wav")
+    ingest(lake, tmp_path / "one")
+    before = lake.versions()
+    with pytest.raises(UsageError, match="two lies under no root"):
+        ingest(lake, tmp_path / "two")
+    assert lake.versions() == before
 
 
 @pytest.mark.slow

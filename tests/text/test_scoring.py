@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 import pytest
+from lake_tools import QUIET
 
-from speechlake.schemas import EXTRACTORS, SCORES, SIGNALS_WHISPER, TRANSCRIPTS, UTTERANCES
+from speechlake.hold import Hold
+from speechlake.jobs import score_transcripts
+from speechlake.schemas import CORPORA, EXTRACTORS, SCORES, SIGNALS_WHISPER, TRANSCRIPTS, UTTERANCES
 from speechlake.text.score import unscored_pairs
 from speechlake.text.scoring import GIVEN, error_unit, score, score_frame
 
@@ -31,7 +34,7 @@ def pair(reference: str | None, hypothesis: str | None, language: str | None) ->
 
 def test_words_and_characters_of_a_language_with_spaces() -> None:
     assert score("Guten Morgen, Welt!", "guten Morgen Wald heute", "de") == {
-        "normaliser": "basic/1",
+        "normaliser": "basic/2",
         "unit": "word",
         "word_hits": 2,
         "word_substitutions": 1,
@@ -113,9 +116,9 @@ def test_a_frame_of_pairs_becomes_rows_of_scores_with_nulls() -> None:
     assert table.schema.names == [column.name for column in SCORES.columns]
     assert table.schema.types == [ARROW[column.type] for column in SCORES.columns]
     assert table.select(["word_hits", "char_hits", "wer", "cer", "unit", "normaliser"]).to_pylist() == [
-        {"word_hits": 1, "char_hits": 9, "wer": 0.5, "cer": 0.1, "unit": "word", "normaliser": "english/1"},
-        {"word_hits": None, "char_hits": 2, "wer": None, "cer": 0.5, "unit": "char", "normaliser": "basic/1"},
-        {"word_hits": 0, "char_hits": 0, "wer": None, "cer": None, "unit": "word", "normaliser": "basic/1"},
+        {"word_hits": 1, "char_hits": 9, "wer": 0.5, "cer": 0.1, "unit": "word", "normaliser": "english/2"},
+        {"word_hits": None, "char_hits": 2, "wer": None, "cer": 0.5, "unit": "char", "normaliser": "basic/2"},
+        {"word_hits": 0, "char_hits": 0, "wer": None, "cer": None, "unit": "word", "normaliser": "basic/2"},
     ]
 
 
@@ -125,7 +128,7 @@ def test_nulls_of_pandas_count_as_empty_texts() -> None:
     frame["language"] = [None, float("nan"), pd.NA]
     scored = score_frame(frame)
     assert scored["wer"].tolist() == [1.0, 1.0, 1.0]
-    assert set(scored["normaliser"]) == {"basic/1"}
+    assert set(scored["normaliser"]) == {"basic/2"}
 
 
 def test_an_empty_frame_keeps_the_columns_and_their_types() -> None:
@@ -148,3 +151,27 @@ def test_translations_are_not_scored_against_what_was_said(
         ):
             hold.append_missing(table.name, rows(table, *literal))
     assert [row.hypothesis for row in unscored_pairs(lake, "c").collect()] == ["said"]
+
+
+@pytest.mark.slow
+def test_scores_that_a_killed_run_staged_are_counted_by_the_run_that_commits_them(
+    lake: Lake, rows: Callable[..., DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lake.hold("fill", "c", "r") as hold:
+        for table, *literal in (
+            (CORPORA, ("c", {"role": "training", "ids": "interval"})),
+            (UTTERANCES, ("u1", {"corpus": "c", "language": "de"})),
+            (TRANSCRIPTS, ("u1", {"corpus": "c", "kind": "human", "text": "Guten Morgen"})),
+            (SIGNALS_WHISPER, ("u1", {"corpus": "c", "text": "Guten Tag"})),
+        ):
+            hold.append_missing(table.name, rows(table, *literal))
+
+    def dies(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Hold, "append_missing", dies)
+    with pytest.raises(KeyboardInterrupt):
+        score_transcripts.run(lake, corpus="c", progress=QUIET)
+    monkeypatch.undo()
+    report = score_transcripts.run(lake, corpus="c", progress=QUIET)
+    assert (report.outcome, report.counts) == ("done", {"scores": 1})
