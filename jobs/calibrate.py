@@ -31,7 +31,7 @@ from speechlake.signals.calibration import (
     verdict,
     write_verdicts,
 )
-from speechlake.signals.choice import is_of_profile, resources, whisper_of
+from speechlake.signals.choice import is_of_profile, require_computable, resources, whisper_of
 from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
 from speechlake.signals.whisper_flags import add_whisper, as_flags, whisper_options
@@ -138,8 +138,10 @@ def _show(found: Sequence[Verdict]) -> None:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
+    device = device_named(parsed.device or "auto", lake.spark)
+    where = resources(device, parsed.batch_seconds, parsed.streams)
     how = whisper_of(job.existing(lake), whisper_options(parsed), where)
+    require_computable(lake.spark, how)
     return run(
         lake,
         how,
