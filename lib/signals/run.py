@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, cast
 
 from speechlake import faults
-from speechlake.errors import ChunkFailed
 from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -18,6 +17,7 @@ from speechlake.manifests.roots import roots_of
 from speechlake.progress import HoursDone, Progress
 from speechlake.signals.commit import Measured, commit_measured
 from speechlake.signals.engine import measure
+from speechlake.signals.failures import chunk_failed
 from speechlake.signals.plan import Chunk, Wanted, by_recording, chunks, names_of, totals, unmeasured
 from speechlake.signals.rates import past_rate
 from speechlake.signals.rehash import KIND, RELISTED, commit_hashes
@@ -125,11 +125,7 @@ def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
     hold.staging.delete(stage)
     done.advance(measured.audio_s, measured.errors + measured.attempts)
     if measured.broken:
-        raise ChunkFailed(
-            f"{hold.scope}: nearly all clips of a chunk failed, {'; '.join(measured.broken)}",
-            hint="See that device, driver and model work, or take another --device; for STORAGE, that the audio can be "
-            "read and is what was ingested. The clips are not blamed: the same command measures them.",
-        )
+        raise chunk_failed(hold.scope, measured.broken)
     return measured
 
 
