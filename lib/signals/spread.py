@@ -10,6 +10,7 @@ from speechlake.signals.batching import BatchExtractor
 from speechlake.signals.devices import is_local
 from speechlake.signals.plan import Wanted
 from speechlake.signals.rates import Rate
+from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 GUESS_CORE_S, GUESS_CORE_S_OF_OTHERS = {"whisper": 0.25, "quality": 0.25}, 0.02
 # The same of a device for Whisper, not measured here.
 GUESS_DEVICE_S = 1 / 1500
-# Of these models; of any other so many times as much, which is large-v3 beside base.
-GUESSED_FOR, TIMES_LARGER = ("whisper-tiny", "whisper-base"), 20.0
+# Both are of Whisper base, whose weights are so large; a larger model takes as many times as much.
+BASE_BYTES = 145_000_000
 # Several to a core, so that long recordings do not hold the rest.
 TASKS_PER_CORE = 6
 # One core decodes some 4,000 x real time; more than this many readers find nothing to do.
@@ -92,13 +93,12 @@ def _guess(wanted: Sequence[Wanted]) -> Rate:
     core_s: dict[str, float] = {}
     device_s: dict[str, float] = {}
     for each in wanted:
-        is_small = (each.identity.model_id or "").startswith(GUESSED_FOR)
-        times = 1.0 if each.name != "whisper" or is_small else TIMES_LARGER
+        larger = each.extractor.weights_bytes / BASE_BYTES if isinstance(each.extractor, Whisper) else 1.0
         own, usual = (
             (device_s, GUESS_DEVICE_S)
             if on_device(each)
             else (core_s, GUESS_CORE_S.get(each.name, GUESS_CORE_S_OF_OTHERS))
         )
         # Fingerprints of one extractor share the clips.
-        own[each.name] = max(own.get(each.name, 0.0), times * usual)
+        own[each.name] = max(own.get(each.name, 0.0), max(1.0, larger) * usual)
     return Rate(sum(core_s.values()), sum(device_s.values()))

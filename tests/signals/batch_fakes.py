@@ -31,16 +31,11 @@ class InBatches:
 
 @dataclass(frozen=True)
 class Hears(InBatches):
-    """Recognition with a model of this name, of which nothing is asked but where it would run."""
+    """Recognition of which nothing is asked but where it would run."""
 
     name: ClassVar[str] = "whisper"
     version: ClassVar[str] = "1"
     inputs: ClassVar[tuple[str, ...]] = ()
-
-    model: str = "whisper-base"
-
-    def identity(self) -> Identity:
-        return Identity(self.name, self.version, model_id=self.model)
 
     def load(self) -> Any:
         raise NotImplementedError
