@@ -279,7 +279,7 @@ def test_roots_and_columns_of_the_command_line_have_their_names():
         ("extract-signals --extractor audio --model m", "--model is for the extractor whisper"),
         ("ingest-manifests --corpus c --column text m.jsonl", "--column 'text': expected NAME=VALUE"),
         ("import-signals --name n --column a:b t.jsonl", "--column 'a:b': type 'b'"),
-        ("segment-recordings --min-s 9 --max-s 1", "min 9 s, max 1 s"),
+        ("segment-recordings --min-s 9 --max-s 1", "--min-s 9, --max-s 1 and"),
         ("profile --set whisper", "--set 'whisper': expected"),
         ("maintain-tables --retention 8d", "--retention 192h: expected"),
         ("calibrate --language klingonese", "klingonese"),

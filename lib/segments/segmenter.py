@@ -42,11 +42,11 @@ class Segmenter:
     pad_ms: int = 200
 
     def __post_init__(self) -> None:
-        """UsageError where the lengths contradict each other: a piece is shorter than what it is cut from, and that ends."""
+        """UsageError where the lengths contradict each other: a piece is no longer than what is cut."""
         if not 0 < 2 * self.min_s <= self.max_s <= self.longer_than_s < math.inf:
             raise UsageError(
                 f"--min-s {self.min_s:g}, --max-s {self.max_s:g} and --longer-than {self.longer_than_s:g} contradict each other",
-                hint="Twice the minimum may not exceed the maximum, nor the maximum the length that is left whole, which ends.",
+                hint="Twice the minimum may not exceed the maximum, nor the maximum the length that is left whole; all are finite.",
             )
         speech_s = self.max_s - 2 * self.pad_ms / 1000
         # Also a few of the model's frames of 32 ms: of less there is nothing to cut.
