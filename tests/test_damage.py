@@ -68,3 +68,17 @@ def test_an_error_of_ours_on_a_worker_is_told_as_on_the_driver(kind: type) -> No
 )
 def test_what_only_looks_like_an_error_of_ours_stays_what_it_is(said: str) -> None:
     assert raised_on_worker(f"{TRACEBACK}{said}") is None
+
+
+@pytest.mark.slow
+def test_an_error_of_ours_is_found_in_what_spark_says_of_a_worker(spark: Any, tmp_path: Any) -> None:
+    def opens(batches: Any) -> Any:
+        from speechlake.errors import ModelError
+
+        raise ModelError("weights differ", hint="Fetch them.")
+        yield from batches
+
+    with pytest.raises(Exception, match="weights differ") as caught:
+        spark.range(2).mapInArrow(opens, "id long").write.parquet(str(tmp_path / "out"))
+    lake: Any = SimpleNamespace(root="/lake")
+    assert str(damage_of(lake, caught.value)) == "ModelError: weights differ\n  Fetch them."

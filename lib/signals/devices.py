@@ -132,7 +132,7 @@ def _locked(devices: int, poll_s: float) -> tuple[int, int]:
                 continue
             return fd, index
         if not told:
-            logs.say(f"Waiting: every one of {devices} device(s) is held by another task of this machine.")
+            logs.say(f"Waiting: each of {devices} device(s) is held by another task of this machine", "INFO")
             told = True
         time.sleep(poll_s)
 
