@@ -76,7 +76,6 @@ class Lookahead:
     _queues: dict[Hashable, deque[_Waiting]] = field(default_factory=dict)
     _seconds: dict[Hashable, float] = field(default_factory=dict)
     _running: dict[Future[Sequence[Any]], _Batch] = field(default_factory=dict)
-
     _hung: int = 0
     _hopeless: Measurement | None = None
 
