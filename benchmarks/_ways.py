@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import _udf_model
+from _udf_model import opened
+
+from speechlake.signals.cpu_time import cpu_seconds
+
+# How long the slowest process of the engine may take until it is warm.
+START_S = 600.0
+LOOK_EVERY_S = 5.0
 
 QUIET_OPTIONS = {
     "beam_size": 1,
@@ -22,20 +32,6 @@ QUIET_OPTIONS = {
     "condition_on_previous_text": False,
     "without_timestamps": True,
 }
-
-
-def cpu_s() -> float:
-    """CPU time of this process and its ended children."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-
-
-def opened(job: dict[str, Any], threads: int) -> Any:
-    """faster-whisper's model."""
-    from faster_whisper import WhisperModel
-
-    kind = {"cpu": "int8", "cuda": "float16"}[job["device"]]
-    return WhisperModel(job["folder"], device=job["device"], compute_type=kind, cpu_threads=threads)
 
 
 def transcribed(model: Any, path: str, language: str) -> str:
@@ -46,25 +42,29 @@ def transcribed(model: Any, path: str, language: str) -> str:
 
 def loop(job: dict[str, Any]) -> dict[str, Any]:
     """(b) A plain Python loop over `transcribe`, with all cores for each clip."""
-    model = opened(job, job["cores"])
+    model = opened(job["folder"], job["device"], job["cores"])
     transcribed(model, *job["clips"][0])
-    started, used = time.monotonic(), cpu_s()
+    started, used = time.monotonic(), cpu_seconds()
     texts = [transcribed(model, path, language) for path, language in job["clips"]]
-    return {"seconds": time.monotonic() - started, "cpu_s": cpu_s() - used, "texts": texts}
+    return {"seconds": time.monotonic() - started, "cpu_s": cpu_seconds() - used, "texts": texts}
 
 
 def udf(job: dict[str, Any]) -> dict[str, Any]:
-    """(a) A pandas UDF that calls `transcribe` per clip, a single-threaded model per core, from table to table."""
+    """(a) A pandas UDF that calls `transcribe` per clip, a single-threaded model per worker, from table to table."""
     import pandas as pd
     from pyspark.sql import functions as F
 
     from speechlake.session import spark_session
 
     spark = spark_session("bench", master=f"local[{job['cores']}]")
+    spark.sparkContext.addPyFile(_udf_model.__file__)
+    model_of = job["folder"], job["device"]
     folder = Path(job["folder_of_tables"]) / "udf"
 
     def heard(batches: Iterator[Any]) -> Iterator[Any]:
-        model = opened(job, 1)
+        from _udf_model import kept
+
+        model = kept(*model_of)
         for paths, languages in batches:
             yield pd.Series([transcribed(model, *pair) for pair in zip(paths, languages, strict=True)])
 
@@ -126,13 +126,16 @@ def engine(job: dict[str, Any]) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     ready, go = context.Barrier(count + 1), context.Barrier(count + 1)
     back = context.Queue()
-    processes = [context.Process(target=_share, args=(job, share, ready, go, back)) for share in shares]
+    # Ended with this process, so that one that fails is not waited for.
+    processes = [
+        context.Process(target=_share, args=(job, share, ready, go, back), daemon=True) for share in shares
+    ]
     for process in processes:
         process.start()
-    ready.wait()
+    ready.wait(START_S)
     started = time.monotonic()
-    go.wait()
-    found = [back.get() for _ in processes]
+    go.wait(START_S)
+    found = [_given(back, processes) for _ in processes]
     seconds = time.monotonic() - started
     for process in processes:
         process.join()
@@ -143,6 +146,16 @@ def engine(job: dict[str, Any]) -> dict[str, Any]:
         "peak_mb": max(peak for _, _, peak in found),
         "texts": [texts[i] for i in range(len(order))],
     }
+
+
+def _given(back: Any, processes: Sequence[Any]) -> Any:
+    """What one of `processes` gives back; SystemExit where one ended without."""
+    while True:
+        try:
+            return back.get(timeout=LOOK_EVERY_S)
+        except queue.Empty:
+            if any(process.exitcode for process in processes):
+                raise SystemExit("a process of the engine failed") from None
 
 
 def _share(job: dict[str, Any], share: list[int], ready: Any, go: Any, back: Any) -> None:
@@ -187,12 +200,12 @@ def _share(job: dict[str, Any], share: list[int], ready: Any, go: Any, back: Any
         return [(int(one["utterance_id"]), one[wanted[0].column]["text"]) for one in found]
 
     measured(share[:2])
-    ready.wait()
-    go.wait()
-    used = cpu_s()
+    ready.wait(START_S)
+    go.wait(START_S)
+    used = cpu_seconds()
     found = measured(share)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    back.put((found, cpu_s() - used, peak_mb))
+    back.put((found, cpu_seconds() - used, peak_mb))
 
 
 def _wanted(job: dict[str, Any]) -> list[Any]:

@@ -24,6 +24,7 @@ from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.progress import Progress
 from speechlake.signals.calibration import (
+    FEWEST_CLIPS,
     Verdict,
     in_cut_windows,
     sampled,
@@ -31,10 +32,11 @@ from speechlake.signals.calibration import (
     verdict,
     write_verdicts,
 )
-from speechlake.signals.choice import is_of_profile, resources, whisper_of
+from speechlake.signals.choice import is_of_profile, require_computable, resources, whisper_of
 from speechlake.signals.devices import device_named
 from speechlake.signals.plan import Wanted
 from speechlake.signals.whisper_flags import add_whisper, as_flags, whisper_options
+from speechlake.signals.whisper_windows import LONGEST_CUT_S
 from speechlake.terminal import console, percent, show
 from speechlake.text.languages import language_of
 from speechlake.text.paired_frames import paired_by
@@ -53,7 +55,10 @@ def arguments() -> argparse.ArgumentParser:
     add_whisper(made)
     made.add_argument("--language", action="append", help="tag or name; repeatable; default all with texts")
     made.add_argument(
-        "--clips", type=job.whole(1), default=300, help="transcribed clips per language, default 300"
+        "--clips",
+        type=job.whole(FEWEST_CLIPS),
+        default=300,
+        help="transcribed clips per language, default 300",
     )
     job.add_wait(made)
     return made
@@ -78,9 +83,10 @@ def run(
     chosen = sampled(lake, languages, clips)
     if chosen.isEmpty():
         raise UsageError(
-            f"{lake.root} has no transcribed utterances"
+            f"{lake.root} has no transcribed utterances of a known length up to {LONGEST_CUT_S:g} s"
             + (f" in {', '.join(languages)}" if languages else ""),
-            hint="Ingest a corpus with texts and languages first.",
+            hint="Ingest a corpus with texts and languages first. Where its manifests declare no lengths, measure them: "
+            f"speechlake extract-signals --lake {lake.root} --extractor audio",
         )
     for corpus in job.corpora_of(lake, None):
         extract_signals.measure_some(
@@ -95,6 +101,8 @@ def run(
         if hold.versions_written:
             this.finish(hold)
     _show(found)
+    if few := [each for each in found if each.paired.utterances < FEWEST_CLIPS]:
+        progress.say(f"{', '.join(each.language for each in few)}: too few clips; an earlier verdict stays")
     outcome = "done" if this.rows_out else "nothing to do"
     counts = {"languages": len(found), "equal": sorted(each.language for each in found if each.equal)}
     # Only --promote makes current what is to be measured anew; without it, the profile stays with its windows.
@@ -107,7 +115,9 @@ def run(
 def _verdicts(lake: Lake, full: str, cut: str, chosen: DataFrame) -> list[Verdict]:
     """A verdict per language of the sample."""
     short = in_cut_windows(lake, cut, chosen)
-    both = pairs(lake, full, cut).join(short, on="utterance_id", how="left_semi").persist()
+    both = (
+        pairs(lake, [(None, full)], [(None, cut)]).join(short, on="utterance_id", how="left_semi").persist()
+    )
     try:
         changed = {row["name"]: row.asDict() for row in texts(both).collect()}
         compared = paired_by(both.where("comparable"), "name")
@@ -138,8 +148,10 @@ def _show(found: Sequence[Verdict]) -> None:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
+    device = device_named(parsed.device or "auto", lake.spark)
+    where = resources(device, parsed.batch_seconds, parsed.streams)
     how = whisper_of(job.existing(lake), whisper_options(parsed), where)
+    require_computable(lake.spark, how)
     return run(
         lake,
         how,

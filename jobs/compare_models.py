@@ -1,4 +1,4 @@
-"""Compare models: two fingerprints of Whisper over the utterances that both measured.
+"""Compare models: two models of Whisper, or ways to run one, over the utterances that both measured.
 
 Per language and in total: the change of the error rate with its 95 % interval (paired bootstrap), its parts,
 texts that are empty or ran away, languages that were heard otherwise, hours that a policy would gain and
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from speechlake import job
 from speechlake.compare import answers, hours
 from speechlake.compare.pairs import pairs
+from speechlake.compare.sides import Side, side_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.questions.hours import units_of
-from speechlake.signals.promote import Choice, chosen
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.terminal import console, percent, show, show_frame
 from speechlake.text.paired import Paired
@@ -41,7 +41,7 @@ TOTAL = "all"
 def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
-    what = "fingerprint of whisper, its first digits, or the id of a model that has only one"
+    what = "id of a Whisper model, in the windows found equal and the way that the profile names; or a fingerprint"
     made.add_argument("--old", required=True, help=what)
     made.add_argument("--new", required=True, help=what)
     made.add_argument("--policy", type=Path, help="YAML file: count the hours that it would keep with each")
@@ -56,26 +56,24 @@ def run(
 ) -> Report:
     """Print how `new` does against `old`; UsageError where either is unknown or they share no utterance."""
     out = out or console()
-    a, b = chosen(lake, "whisper", old), chosen(lake, "whisper", new)
-    if a == b:
+    a, b = side_of(lake, old), side_of(lake, new)
+    if a.entries == b.entries:
         raise UsageError(f"--old and --new both name {a}")
-    both = pairs(lake, a.fingerprint, b.fingerprint).persist()
+    both = pairs(lake, a.entries, b.entries).persist()
     try:
         texts = {row.name: row.asDict() for row in answers.texts(both).collect()}
         _refuse_nothing_shared(lake, a, b, texts)
         out.print(f"a, the old: {a}\nb, the new: {b}")
         counts = _errors(out, both) | _texts(out, texts)
         if policy is not None:
-            counts |= _hours(
-                out, hours.judged_by_both(lake, policy, a.fingerprint, b.fingerprint, both).persist()
-            )
+            counts |= _hours(out, hours.judged_by_both(lake, policy, a.entries, b.entries, both).persist())
         _regressions(out, both, n)
     finally:
         both.unpersist()
     return Report(NAME, counts=counts, next_step=_next(lake, counts, b))
 
 
-def _refuse_nothing_shared(lake: Lake, a: Choice, b: Choice, texts: Mapping[str, Any]) -> None:
+def _refuse_nothing_shared(lake: Lake, a: Side, b: Side, texts: Mapping[str, Any]) -> None:
     if not texts:
         raise UsageError(
             f"no current utterance was measured by both {a} and {b}",
@@ -174,13 +172,13 @@ def _regressions(out: Console, both: DataFrame, n: int) -> None:
         )
 
 
-def _next(lake: Lake, counts: Mapping[str, Any], new: Choice) -> str | None:
+def _next(lake: Lake, counts: Mapping[str, Any], new: Side) -> str | None:
     """What is missing, else to make the new model current where all of the interval is in its favour."""
     if counts["unscored"]:
         return f"speechlake score-transcripts --lake {lake.root}"
     high = counts.get("high")
     better = high is not None and high < 0
-    return f"speechlake profile --lake {lake.root} --set whisper={new.fingerprint}" if better else None
+    return f"speechlake {new.promoting}" if better else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -26,23 +26,16 @@ from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.signals import DEFAULT_EXTRACTORS, EXTRACTORS
 from speechlake.signals.catalogue import fingerprints, profile, register
-from speechlake.signals.choice import (
-    is_of_profile,
-    resources,
-    wanted_by_profile,
-    wanted_plain,
-    wanted_whisper,
-    whisper_of,
-)
+from speechlake.signals.choice import resources, wanted_plain, wanted_with_options
 from speechlake.signals.commit import Measured
 from speechlake.signals.devices import device_named
-from speechlake.signals.outlook import show_outlook
+from speechlake.signals.outlook import show_outlook, without_plan
 from speechlake.signals.plan import Wanted, names_of
 from speechlake.signals.promote import promote_all
-from speechlake.signals.rates import past_rate
 from speechlake.signals.rehash import hash_relisted
 from speechlake.signals.run import commit_any, drop_plans, measured_chunks, staged_plan
-from speechlake.signals.whisper_flags import add_whisper, whisper_options
+from speechlake.signals.spread import phases
+from speechlake.signals.whisper_flags import RUNNING, add_whisper, flag_of, whisper_options
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -76,9 +69,8 @@ def add_measuring(made: argparse.ArgumentParser) -> None:
     add_whisper(made)
     made.add_argument(
         "--quality",
-        default="fast",
         choices=("fast", "accurate"),
-        help="fast: cut windows where `calibrate` found them equal; accurate: 30 s windows always",
+        help="fast, the default: cut windows where `calibrate` found them equal; accurate: 30 s windows always",
     )
     made.add_argument(
         "--promote", action="store_true", help="make what this run measures with current in the profile"
@@ -89,27 +81,26 @@ def asked_extractors(parsed: argparse.Namespace) -> list[str]:
     """Names of the extractors that the arguments name; UsageError where they contradict each other."""
     chosen = parsed.extractor or DEFAULT_EXTRACTORS
     names = [name for name in EXTRACTORS if name in chosen]
-    options = whisper_options(parsed)
-    if options and "whisper" not in names:
+    given = [*whisper_options(parsed), *(n for n in (*RUNNING, "quality") if getattr(parsed, n) is not None)]
+    if given and "whisper" not in names:
         raise UsageError(
-            f"--{next(iter(options))} is for the extractor whisper, which --extractor leaves out"
+            f"{flag_of(given[0])} is for the extractor whisper, which --extractor leaves out",
+            hint="Add --extractor whisper.",
         )
     return names
 
 
 def wanted_of(parsed: argparse.Namespace, lake: Lake) -> list[Wanted]:
     """What the arguments name, ready to travel; UsageError where they contradict each other."""
-    options = whisper_options(parsed)
     wanted = []
     for name in asked_extractors(parsed):
         if name != "whisper":
             wanted.append(wanted_plain(name))
             continue
-        where = resources(device_named(parsed.device, lake.spark), parsed.batch_seconds, parsed.streams)
-        how = whisper_of(lake, options, where)
-        named = not parsed.promote and (not options or is_of_profile(lake, how))
-        by_profile = wanted_by_profile(lake, name, where, parsed.quality) if named else []
-        wanted += by_profile or wanted_whisper(lake, how, parsed.quality)
+        device, quality = device_named(parsed.device or "auto", lake.spark), parsed.quality or "fast"
+        where = resources(device, parsed.batch_seconds, parsed.streams)
+        options = whisper_options(parsed)
+        wanted += wanted_with_options(lake, options, where, quality=quality, promote=parsed.promote)
     return wanted
 
 
@@ -220,15 +211,18 @@ def _measure(
     only: DataFrame | None = None,
     given_up: bool = False,
 ) -> None:
-    """Plan what is lacking, measure and commit it, and note in `this` what it took."""
+    """Plan what is lacking, measure and commit it, phase by phase, and note in `this` what it took."""
     require_roots(hold.lake, hold.scope)
     hashed = hash_relisted(hold, progress)
-    plan = staged_plan(hold, wanted, only=only, given_up=given_up)
-    if plan is not None:
-        past = past_rate(hold.lake, [w.fingerprint for w in wanted])
-        rate = past.times_real_time if past else None
-        for chunk in measured_chunks(hold, plan, wanted, rate=rate, progress=progress):
-            measured.add(chunk)
+    number = 0
+    for phase in phases(wanted):
+        plan = staged_plan(hold, phase, only=only, given_up=given_up)
+        of_phase = Measured()
+        if plan is not None:
+            for chunk in measured_chunks(hold, plan, phase, number=number, progress=progress):
+                of_phase.add(chunk)
+                number += 1
+        measured.add_beside(of_phase)
     drop_plans(hold)
     _fill(this, measured, hashed)
 
@@ -248,13 +242,18 @@ def _read(parsed: argparse.Namespace) -> None:
     asked_extractors(parsed)
     if parsed.plan:
         parsed.price_per_device_hour = price_of(parsed.price_per_device_hour)
+    elif parsed.price_per_device_hour is not None:
+        raise UsageError(
+            "--price-per-device-hour is for --plan", hint="`speechlake report` prices what was measured."
+        )
 
 
-def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
+def _call(lake: Lake, parsed: argparse.Namespace, said: Sequence[str]) -> Report:
     wanted = wanted_of(parsed, lake)
     if parsed.plan:
         price, given_up = parsed.price_per_device_hour, parsed.retry_given_up
-        return show_outlook(NAME, lake, wanted, parsed.corpus, price, given_up=given_up)
+        following = without_plan(NAME, lake, said)
+        return show_outlook(NAME, lake, wanted, parsed.corpus, price, given_up=given_up, following=following)
     return run(
         lake,
         wanted,
@@ -268,7 +267,8 @@ def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv, read=_read)
+    said = sys.argv[1:] if argv is None else argv
+    return job.main(NAME, arguments(), lambda lake, parsed: _call(lake, parsed, said), said, read=_read)
 
 
 if __name__ == "__main__":

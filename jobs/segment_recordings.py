@@ -15,11 +15,12 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from speechlake import job
-from speechlake.errors import Refused
+from speechlake.errors import ChunkFailed, Refused
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
+from speechlake.manifests.roots import require_roots
 from speechlake.progress import Progress
 from speechlake.segments.commit import Heard
 from speechlake.segments.generation import Renewed, renew
@@ -78,13 +79,20 @@ def run(
     """Segment what is long in one corpus or all, and count what happened."""
     counts: dict[str, int] = {}
     written, last, refused = False, None, []
+    broken: ChunkFailed | None = None
     for name in job.corpora_of(lake, corpus):
         said = {"corpus": name, "segmenter": how.identity().fingerprint, "discard_text": discard_text}
         this = Run(NAME, name, said, by_corpus=True)
         with lake.hold(NAME, name, this.run_id, wait_s=wait_s) as hold:
-            refused.append(_one_corpus(hold, how, this, discard_text, progress))
+            try:
+                refused.append(_one_corpus(hold, how, this, discard_text, progress))
+            except ChunkFailed as error:
+                # Of this corpus alone, it may be: the others are asked too.
+                broken = broken or error
         counts = {key: counts.get(key, 0) + value for key, value in this.counts.items()} or counts
         written, last = written or bool(hold.versions_written), this.run_id
+    if broken is not None:
+        raise broken
     following = f"speechlake extract-signals --lake {lake.root}"
     refusal = _refusal(counts, lake) if all(refused) else None
     return Report(NAME, "done" if written else "nothing to do", last, counts, following, refusal)
@@ -99,6 +107,7 @@ def _one_corpus(hold: Hold, how: Segmenter, this: Run, discard_text: bool, progr
         progress.say(f"{this.scope}: nothing to segment")
         return False
     this.reads(lake, READS)
+    require_roots(lake, this.scope)
     hash_relisted(hold, progress)
     found = sources(lake, this.scope, how, discard_text=discard_text)
     plan = stage_plan(hold, unheard(found))
@@ -143,12 +152,13 @@ def _tell(this: Run, hold: Hold, progress: Progress) -> None:
     refused = (
         f"; {c['refused_with_text']} with a text refused (--discard-text)" if c["refused_with_text"] else ""
     )
-    if not hold.versions_written:
+    failed = c["errors"] + c["transient"]
+    if not hold.versions_written and not failed:
         progress.say(f"{this.scope}: nothing to segment{refused}")
         return
     progress.say(
         f"{this.scope}: {c['segmented']} cut, {c['short']} short enough, {c['without_speech']} without speech, "
-        f"{c['errors'] + c['transient']} failed; {c['utterances']} utterances{refused}"
+        f"{failed} failed; {c['utterances']} utterances{refused}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What Spark says of a lake that something outside of it broke, in words for whoever must mend it."""
+"""What Spark says of errors that are not its own: a lake that something outside of it broke, an error of ours on a worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from speechlake.errors import Conflict, DiskFull, SpeechlakeError, TableDamaged
+from speechlake.errors import Conflict, DiskFull, ModelError, NoHub, SpeechlakeError, TableDamaged, UsageError
 from speechlake.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ GONE: Final = re.compile(
     r"TRUNCATED_TRANSACTION_LOG|VERSIONS_NOT_CONTIGUOUS|STATE_RECOVER_ERROR|LOG_FILE_NOT_FOUND|"
     r"MISSING_TRANSACTION_LOG|CANNOT_RECONSTRUCT"
 )
+# The line of a Python traceback that names what was raised, and the hint below it. Names of audio hold no line feed:
+# none can begin such a line.
+RAISED: Final = re.compile(
+    r"^speechlake\.errors\.(?P<kind>\w+): (?P=kind): (?P<message>.+)(?:\n  (?P<hint>\S.*))?", re.MULTILINE
+)
+# What opening a model, or a decode child, raises.
+ON_WORKERS: Final = {
+    kind.__name__: kind for kind in (ModelError, NoHub, DiskFull, UsageError, SpeechlakeError)
+}
 FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
 PAGE: Final = "docs/reliability.md"
 
@@ -33,12 +42,24 @@ def disk_full(said: str) -> DiskFull | None:
     )
 
 
+def raised_on_worker(said: str) -> SpeechlakeError | None:
+    """The error of ours that a worker raised, where an error that says `said` comes down to one; else None."""
+    found = [match for match in RAISED.finditer(said) if match["kind"] in ON_WORKERS]
+    if not found:
+        return None
+    last = found[-1]
+    return ON_WORKERS[last["kind"]](last["message"], hint=last["hint"])
+
+
 def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
-    """TableDamaged or DiskFull, where that is what `error` comes down to; None for anything else.
+    """TableDamaged, DiskFull or what a worker raised of ours, where that is what `error` comes down to; else None.
 
     Conflict where the file is gone and the newest version of its table does without it, or the log read anew.
     """
     said = "\n".join(_told(error))
+    ours = raised_on_worker(said)
+    if ours is not None:
+        return ours
     full = disk_full(said)
     if full is not None:
         return full

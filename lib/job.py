@@ -24,7 +24,8 @@ from speechlake.errors import SpeechlakeError, UsageError
 if TYPE_CHECKING:
     from speechlake.lake import Lake
 
-ERROR_LINES = 12
+# Of an error's lines so many are told from its beginning, and from its end, where a worker's traceback says what it was.
+ERROR_LINES = 6
 
 
 @dataclass
@@ -185,7 +186,7 @@ def open_lake(root: str, app: str) -> Lake:
 def _on_lake(
     lake: Lake, call: Callable[[Lake, argparse.Namespace], Report], parsed: argparse.Namespace
 ) -> Report:
-    """`call`; what broke the lake from outside is told in words of ours."""
+    """`call`; what broke the lake from outside, or was raised on a worker, is told in words of ours."""
     from speechlake.damage import damage_of
 
     try:
@@ -251,9 +252,11 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 def _print_internal(error: BaseException) -> None:
     """Where in our code it happened, and what was said; Java's own hundred lines help nobody."""
-    said = [line for line in str(error).splitlines() if not line.startswith("\tat ")]
+    said = [line for line in str(error).splitlines() if line.strip() and not line.startswith("\tat ")]
+    if len(said) > 2 * ERROR_LINES:
+        said = [*said[:ERROR_LINES], "…", *said[-ERROR_LINES:]]
     where = "".join(traceback.format_tb(error.__traceback__))
-    logs.say(f"{where}{type(error).__name__}: " + "\n".join(said[:ERROR_LINES]))
+    logs.say(f"{where}{type(error).__name__}: " + "\n".join(said))
 
 
 def corpora_of(lake: Lake, corpus: str | None) -> list[str]:

@@ -13,7 +13,7 @@ from speechlake.jobs import report
 from speechlake.prices import PRICE, price_of
 from speechlake.questions import extraction_cost, price_by_release
 from speechlake.schemas import CHUNKS, RELEASES, RUNS
-from speechlake.signals.outlook import _foretold
+from speechlake.signals.outlook import _charged
 from speechlake.signals.rates import Rate
 from speechlake.terminal import console
 
@@ -113,8 +113,7 @@ def test_the_report_names_the_price_only_where_one_is_set(spent):
     ("device_s", "price"), [(0.0, 30.0), (0.01, 0.1)], ids=["on CPUs", "on a device that its CPUs outlast"]
 )
 def test_a_plan_charges_what_the_report_will(device_s, price):
-    rate = Rate(times_real_time=20.0, cpu_s=3.0, device_s=device_s)
-    assert _foretold(5.0, rate, 1.0, 2.0) == (900.0, pytest.approx(price))
+    assert 5.0 * _charged(Rate(cpu_s=3.0, device_s=device_s)) * 2.0 == pytest.approx(price)
 
 
 def test_the_price_of_the_flag_wins_over_that_of_the_environment(monkeypatch):

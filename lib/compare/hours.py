@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from speechlake.signals import catalogue
-from speechlake.signals.catalogue import Profile
+from speechlake.signals.catalogue import Entries, Profile, restricted
 from speechlake.splits.candidates import candidates, english_only, profile_of
 from speechlake.splits.judging import judged, problems, sides_of
 from speechlake.splits.pins import pinned, quantiles, taken, with_numbers
@@ -19,21 +19,27 @@ if TYPE_CHECKING:
     from speechlake.splits.policy import Policy
 
 
-def in_place(said: Profile, rivals: Collection[str], fingerprint: str) -> Profile:
-    """A profile with `fingerprint` wherever one of `rivals` stands for whisper; everywhere, where neither does."""
+def in_place(said: Profile, rivals: Collection[str], entries: Entries) -> Profile:
+    """A profile with `entries` wherever one of `rivals` stands for whisper; everywhere, where none does."""
     now = list(said.get("whisper", ()))
-    fits = any(one in rivals for _, one in now)
-    then = [(languages, fingerprint if one in rivals else one) for languages, one in now]
-    return {**said, "whisper": then if fits else [(None, fingerprint)]}
+    if not any(one in rivals for _, one in now):
+        return {**said, "whisper": list(entries)}
+    then = [
+        each
+        for languages, one in now
+        for each in (restricted(entries, languages) if one in rivals else [(languages, one)])
+    ]
+    return {**said, "whisper": then}
 
 
-def in_any_window(lake: Lake, *fingerprints: str) -> set[str]:
-    """The fingerprints, and the same models in other windows, which the profile may name for some languages."""
+def in_any_window(lake: Lake, *sides: Entries) -> set[str]:
+    """Their fingerprints, and the same models in other windows, which the profile may name for some languages."""
+    fingerprints = {fingerprint for entries in sides for _, fingerprint in entries}
     calibrated = [{cut, full} for cut, (full, _) in catalogue.judged(lake).items()]
-    return {*fingerprints}.union(*(pair for pair in calibrated if pair & {*fingerprints}))
+    return fingerprints.union(*(pair for pair in calibrated if pair & fingerprints))
 
 
-def judged_by_both(lake: Lake, policy: Policy, old: str, new: str, measured: DataFrame) -> DataFrame:
+def judged_by_both(lake: Lake, policy: Policy, old: Entries, new: Entries, measured: DataFrame) -> DataFrame:
     """Per utterance of `measured` (utterance_id, name): `ms`, and `a_reason`, `b_reason`: null where it passes.
 
     The reason is the first that stands against the row in train, with the old (a) or the new (b) model in
@@ -47,8 +53,8 @@ def judged_by_both(lake: Lake, policy: Policy, old: str, new: str, measured: Dat
         policy = with_numbers(policy, taken(candidates(lake, policy), policy, known))
     said, english, rivals = profile_of(lake, policy), english_only(lake), in_any_window(lake, old, new)
 
-    def reasons(fingerprint: str, side: str) -> DataFrame:
-        rows = candidates(lake, policy, in_place(said, rivals, fingerprint))
+    def reasons(entries: Entries, side: str) -> DataFrame:
+        rows = candidates(lake, policy, in_place(said, rivals, entries))
         rows = judged(rows.join(measured, on="utterance_id", how="left_semi"), policy, english)
         against = problems(policy, sides_of(["train"]))
         first = F.when(F.size(against) > 0, against[0]["reason"])

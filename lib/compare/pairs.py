@@ -1,9 +1,10 @@
-"""Two fingerprints of Whisper over the same utterances: what each heard, and how it scores."""
+"""Two ways of Whisper over the same utterances: what each heard, and how it scores."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speechlake.signals.catalogue import Entries, current_fingerprint
 from speechlake.signals.plan import inputs_hash
 from speechlake.text import flags
 from speechlake.text.alignment import Counts
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 HEARD = ("text", "text_sha256", "language", "decoded_language", "compression_ratio", "truncated", "error")
 # Where neither manifest nor model says a language.
 UNDETERMINED = "und"
+# What stands before the fingerprint in the source of a text that Whisper heard.
+OF_WHISPER = "whisper:"
 
 
-def pairs(lake: Lake, old: str, new: str) -> DataFrame:
-    """One row per current utterance that both measured, of its current content and inputs.
+def pairs(lake: Lake, old: Entries, new: Entries) -> DataFrame:
+    """One row per current utterance that both measured, each by its fingerprint for the language, of its current content
+    and inputs.
 
     Columns: utterance_id, corpus, path, start_ms, end_ms, language, `name` (the declared language's primary
-    subtag, else that of the old decoding), reference; per side (a: old, b: new) `HEARD`, `runaway`, the
+    subtag, else that of the old decoding), reference; per side (a: old, b: new) `fingerprint`, `HEARD`, `runaway`, the
     score's unit, normaliser and edit counts in that unit, null where there is no score; `comparable`: both
     are scored by one normaliser and in one unit, so that their references have the same units.
     """
@@ -36,14 +40,15 @@ def pairs(lake: Lake, old: str, new: str) -> DataFrame:
     frame = located_utterances(lake).where("retired_in IS NULL")
     frame = frame.withColumn("inputs_hash", inputs_hash(extractor_inputs("whisper")))
     frame = frame.select(*place, "inputs_hash")
-    for side, fingerprint in (("a", old), ("b", new)):
-        key = ["utterance_id", "content_key", "inputs_hash"]
-        frame = frame.join(_heard(lake, fingerprint, side), on=key, how="inner")
+    for side, entries in (("a", old), ("b", new)):
+        key = ["utterance_id", "content_key", "inputs_hash", f"{side}_fingerprint"]
+        frame = frame.withColumn(key[-1], current_fingerprint(entries, F.col("language")))
+        frame = frame.join(_heard(lake, entries, side), on=key, how="inner")
     frame = frame.drop("content_key", "inputs_hash").join(
         main_transcript(lake), on="utterance_id", how="left"
     )
-    for side, fingerprint in (("a", old), ("b", new)):
-        frame = _with_score(frame, lake, fingerprint, side)
+    for side in "ab":
+        frame = _with_score(frame, lake, side)
     spoken = primary_of(F.coalesce("language", "a_decoded_language"))
     return (
         frame.withColumn("name", F.coalesce(spoken, F.lit(UNDETERMINED)))
@@ -61,27 +66,30 @@ def _is_comparable() -> Column:
     return F.coalesce(same[0] & same[1], F.lit(False))
 
 
-def _heard(lake: Lake, fingerprint: str, side: str) -> DataFrame:
+def _heard(lake: Lake, entries: Entries, side: str) -> DataFrame:
     from pyspark.sql import functions as F
 
-    rows = lake.read("signals_whisper").where(F.col("fingerprint") == fingerprint)
+    mine = F.col("fingerprint").isin(*{fingerprint for _, fingerprint in entries})
+    rows = lake.read("signals_whisper").where(mine)
     lost = flags.runaway(F.col("text"), F.col("compression_ratio"), F.col("truncated"))
     return rows.select(
         "utterance_id",
         F.col("content_sha256").alias("content_key"),
         "inputs_hash",
+        F.col("fingerprint").alias(f"{side}_fingerprint"),
         *(F.col(name).alias(f"{side}_{name}") for name in HEARD),
         F.coalesce(lost, F.lit(False)).alias(f"{side}_runaway"),
     )
 
 
-def _with_score(frame: DataFrame, lake: Lake, fingerprint: str, side: str) -> DataFrame:
+def _with_score(frame: DataFrame, lake: Lake, side: str) -> DataFrame:
     """Add the score of one side's text against the manifest's, under today's normaliser. Keeps every row."""
     from pyspark.sql import functions as F
 
-    scores = lake.read("scores").where(F.col("hypothesis_source") == f"whisper:{fingerprint}")
+    scores = lake.read("scores").where(F.col("hypothesis_source").startswith(OF_WHISPER))
     found = scores.select(
         "utterance_id",
+        F.substr("hypothesis_source", F.lit(len(OF_WHISPER) + 1)).alias(f"{side}_fingerprint"),
         F.col("hypothesis_sha256").alias(f"{side}_text_sha256"),
         F.col("reference_source").alias("text_source"),
         F.col("reference_sha256").alias("text_sha256"),
@@ -90,7 +98,14 @@ def _with_score(frame: DataFrame, lake: Lake, fingerprint: str, side: str) -> Da
         F.col("unit").alias(f"{side}_unit"),
         *(_in_unit(field).alias(f"{side}_{field}") for field in Counts._fields),
     )
-    key = ["utterance_id", f"{side}_text_sha256", "text_source", "text_sha256", "wanted"]
+    key = [
+        "utterance_id",
+        f"{side}_fingerprint",
+        f"{side}_text_sha256",
+        "text_source",
+        "text_sha256",
+        "wanted",
+    ]
     language = F.coalesce("language", f"{side}_decoded_language")
     return frame.withColumn("wanted", normaliser_of(language)).join(found, on=key, how="left").drop("wanted")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from speechlake.errors import ModelError
 
-WEIGHTS = "model.bin"
+WEIGHTS, TOKENIZER = "model.bin", "tokenizer.json"
 
 # (path, size, mtime_ns) -> digest. Per process: a worker on another machine reads its own copy again.
 _digests: dict[tuple[str, int, int], str] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechlake.errors import DiskFull, ModelError, NoHub, SpeechlakeError
+from speechlake.models.files import TOKENIZER, WEIGHTS
 
 # What CTranslate2 and faster-whisper read of a converted model; nothing else is fetched, code least of all.
 FILES = ("config.json", "preprocessor_config.json", "model.bin", "tokenizer.json", "vocabulary.*")
@@ -20,16 +21,19 @@ def snapshot(hub_id: str) -> Path:
     """Folder with the files of `hub_id`, in the hub client's own cache; ModelError where it cannot be had.
 
     NoHub or DiskFull where another try may have it.
-    A copy on disk is used as it is, so that a moved branch neither changes a running lake nor needs
+    A whole copy on disk is used as it is, so that a moved branch neither changes a running lake nor needs
     the network. HF_HOME, HF_HUB_OFFLINE and the client's other settings keep their meaning.
     """
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(FILES), local_files_only=True))
+        folder = Path(snapshot_download(hub_id, allow_patterns=list(FILES), local_files_only=True))
     except Exception:
-        # Not there, or only in part; the client has many errors for it and the answer is one: fetch it.
+        # Not there; the client has many errors for it and the answer is one: fetch it.
         return _download(hub_id)
+    # What a killed download left, the client takes for whole.
+    whole = all((folder / name).is_file() for name in (WEIGHTS, TOKENIZER))
+    return folder if whole else _download(hub_id)
 
 
 def _download(hub_id: str) -> Path:

@@ -10,7 +10,6 @@ The cache is the folder named by SPEECHLAKE_CACHE, else `~/.cache/speechlake`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from speechlake.errors import ModelError
 from speechlake.models.files import (
+    TOKENIZER,
     WEIGHTS,
     cache_folder,
     file_sha256,
@@ -49,7 +49,6 @@ class ModelFiles:
     model_id: str
     sha256: str
     licence: str | None
-    multilingual: bool
 
 
 # OpenAI published the weights of Whisper under MIT; these are conversions of them for CTranslate2.
@@ -79,7 +78,6 @@ REGISTRY: Mapping[str, Entry] = {
     "whisper-large-v3-turbo": Entry("mobiuslabsgmbh/faster-whisper-large-v3-turbo", "MIT"),
 }
 
-TOKENIZER = "tokenizer.json"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -153,24 +151,4 @@ def _files(folder: Path, model_id: str, licence: str | None) -> ModelFiles:
         raise ModelError(
             f"{folder} has no {TOKENIZER}.", hint="Put the model's own tokenizer beside its weights."
         )
-    return ModelFiles(
-        folder=folder,
-        model_id=model_id,
-        sha256=file_sha256(folder / WEIGHTS),
-        licence=licence,
-        multilingual=_is_multilingual(folder),
-    )
-
-
-def _is_multilingual(folder: Path) -> bool:
-    """True where the vocabulary has language tokens: 51,865 entries or more (OpenAI's own test)."""
-    listed, plain = folder / "vocabulary.json", folder / "vocabulary.txt"
-    try:
-        if listed.is_file():
-            return len(json.loads(listed.read_text(encoding="utf-8"))) >= 51_865
-        # Tokens hold no line feed; other line separators occur inside them.
-        return len(plain.read_bytes().rstrip(b"\n").split(b"\n")) >= 51_865
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} has no readable vocabulary ({error}).", hint="Convert the model again."
-        ) from error
+    return ModelFiles(folder, model_id, file_sha256(folder / WEIGHTS), licence)

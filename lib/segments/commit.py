@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from speechlake.erasure.honoured import segments_left
 from speechlake.hold import Hold
 from speechlake.schemas import SEGMENTATIONS
 from speechlake.signals.commit import content_rows
+from speechlake.signals.failures import NOT_OF_THE_CLIP, is_broken
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Heard:
-    """Counts of what was heard, and what it cost."""
+    """Counts of what was heard, and what it cost. `broken` says what failed on nearly all recordings, and why."""
 
     sources: int = 0
     segmented: int = 0
@@ -30,6 +31,7 @@ class Heard:
     audio_s: float = 0.0
     cpu_s: float = 0.0
     bytes_read: int = 0
+    broken: tuple[str, ...] = ()
 
     def add(self, other: Heard) -> None:
         """Sum up."""
@@ -87,4 +89,24 @@ def _counted(staged: DataFrame) -> Heard:
         *[F.count_if(F.coalesce(F.expr(what), F.lit(False))).alias(name) for name, what in kinds.items()],
         *[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in costs],
     ).collect()[0]
-    return Heard(**row.asDict())
+    heard = Heard(**row.asDict())
+    return replace(heard, broken=_broken(staged)) if heard.transient else heard
+
+
+def _broken(staged: DataFrame) -> tuple[str, ...]:
+    """What failed on nearly all recordings of a chunk: the store of all that were opened, the model of all it heard."""
+    from pyspark.sql import functions as F
+
+    of_store = F.col("error") == "STORAGE"
+    of_model = F.col("error").isin(*NOT_OF_THE_CLIP) & ~of_store
+    found = []
+    for failed, worked in ((of_store, "error IS NULL OR NOT transient"), (of_model, "speech_s IS NOT NULL")):
+        failed = F.col("transient") & failed
+        row: Any = staged.agg(
+            F.count_distinct(F.when(failed, F.col("recording_id"))).alias("failures"),
+            F.count_distinct(F.when(F.expr(worked), F.col("recording_id"))).alias("worked"),
+            F.min(F.when(failed, F.concat_ws(", ", "error", "detail"))).alias("said"),
+        ).collect()[0]
+        if is_broken(row.failures, row.worked):
+            found.append(f"segmenter: {row.said}")
+    return tuple(found)

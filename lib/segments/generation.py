@@ -54,8 +54,9 @@ def renew(hold: Hold, sources: DataFrame, fingerprint: str) -> Renewed:
     # Asked by the append and twice by what is changed.
     wanted = segment_rows(told, fingerprint).persist()
     added = hold.append_missing("utterances", wanted, within=F.col("corpus") == hold.scope)
-    unlisted = f"t.origin <> {literal(MANIFEST)}"
-    changed = hold.merge("utterances", mended(known, wanted), corpus=hold.scope, still=unlisted)
+    cut = f"startswith(t.retired_in, {literal(SEGMENTED)})"
+    listed = f"t.origin = {literal(MANIFEST)} AND (t.retired_in IS NULL OR {cut})"
+    changed = hold.merge("utterances", mended(known, wanted), corpus=hold.scope, still=f"NOT ({listed})")
     marked = outdated(known, sources, told, wanted, fingerprint).unionByName(marks(told, fingerprint))
     changed += hold.merge(
         "utterances", marked, corpus=hold.scope, only="retired_in", still="t.retired_in <=> s.was"
@@ -92,7 +93,8 @@ def segment_rows(resolved: DataFrame, fingerprint: str) -> DataFrame:
 
 
 def mended(known: DataFrame, wanted: DataFrame) -> DataFrame:
-    """Segments that are there with other values; an interval that a manifest lists itself is left to it."""
+    """Segments that are there with other values, or as an interval that a manifest let go of; one that a manifest lists
+    itself is left to it."""
     return changed_rows(known.where(~is_listed()), wanted, UTTERANCES.column_names)
 
 

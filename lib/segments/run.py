@@ -13,8 +13,11 @@ from speechlake.segments.commit import Heard, commit_heard
 from speechlake.segments.plan import dealt, totals
 from speechlake.segments.segmenter import Segmenter
 from speechlake.segments.worker import STAGED_DDL, segmented
+from speechlake.signals.failures import chunk_failed
 from speechlake.signals.plan import Chunk, chunks
 from speechlake.signals.rehash import KIND, commit_hashes
+from speechlake.signals.run import CHUNK_SECONDS
+from speechlake.signals.spread import TASKS_PER_CORE
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
 
 # × real time of one core, decoding and Silero together: 200 to 400 on the machines that were measured.
 RATE_PER_CORE = 200.0
-CHUNK_SECONDS = 450.0
-TASKS_PER_CORE = 6
 
 
 def commit_any(hold: Hold, stage: Stage) -> Heard:
@@ -34,7 +35,7 @@ def commit_any(hold: Hold, stage: Stage) -> Heard:
 
 
 def heard_chunks(hold: Hold, plan: DataFrame, how: Segmenter, progress: Progress) -> Iterator[Heard]:
-    """Hear a staged plan chunk by chunk and commit each."""
+    """Hear a staged plan chunk by chunk and commit each; ChunkFailed where model or store fail on nearly all of one."""
     cores = hold.lake.spark.sparkContext.defaultParallelism
     sums = totals(plan)
     cut = chunks(sums["seconds"], CHUNK_SECONDS * RATE_PER_CORE * cores)
@@ -48,6 +49,8 @@ def heard_chunks(hold: Hold, plan: DataFrame, how: Segmenter, progress: Progress
             found = commit_heard(hold, stage)
             hold.staging.delete(stage)
             done.advance(found.audio_s, found.errors + found.transient)
+            if found.broken:
+                raise chunk_failed(hold.scope, found.broken)
             yield found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -41,17 +42,17 @@ class Segmenter:
     pad_ms: int = 200
 
     def __post_init__(self) -> None:
-        """UsageError where the lengths contradict each other: a piece must be shorter than what it is cut from."""
-        if not 0 < 2 * self.min_s <= self.max_s <= self.longer_than_s:
+        """UsageError where the lengths contradict each other: a piece is no longer than what is cut."""
+        if not 0 < 2 * self.min_s <= self.max_s <= self.longer_than_s < math.inf:
             raise UsageError(
-                f"min {self.min_s:g} s, max {self.max_s:g} s and longer than {self.longer_than_s:g} s contradict each other",
-                hint="Twice the minimum may not exceed the maximum, nor the maximum the length that is left whole.",
+                f"--min-s {self.min_s:g}, --max-s {self.max_s:g} and --longer-than {self.longer_than_s:g} contradict each other",
+                hint="Twice the minimum may not exceed the maximum, nor the maximum the length that is left whole; all are finite.",
             )
         speech_s = self.max_s - 2 * self.pad_ms / 1000
         # Also a few of the model's frames of 32 ms: of less there is nothing to cut.
         if speech_s < max(self.min_s, 0.1):
             raise UsageError(
-                f"max {self.max_s:g} s leaves {speech_s:g} s of speech between {self.pad_ms} ms before and behind it, too little for min {self.min_s:g} s",
+                f"--max-s {self.max_s:g} leaves {speech_s:g} s of speech between {self.pad_ms} ms before and behind it, too little for --min-s {self.min_s:g}",
                 hint="The maximum must be longer than the minimum by that, and hold a tenth of a second of speech.",
             )
 

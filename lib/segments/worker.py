@@ -9,6 +9,7 @@ from speechlake.audio.errors import AudioError
 from speechlake.errors import SpeechlakeError
 from speechlake.segments.recording import Source, failure, heard, sources_of
 from speechlake.segments.segmenter import Segmenter
+from speechlake.signals.cpu_time import cpu_seconds
 from speechlake.signals.reading import decoder, identified, refuse_another_listing
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ def segment_recording(
 ) -> list[dict[str, Any]]:
     """The staged rows of one recording; whatever goes wrong becomes codes in them."""
     from speechlake.audio.storage import open_audio
-    from speechlake.signals.engine import cpu_seconds
 
     cpu_at_start, sources = cpu_seconds(), sources_of(recording)
     content, size, results = recording["content_sha256"], None, []

@@ -52,35 +52,35 @@ def calibrated_languages(lake: Lake, fingerprint: str) -> frozenset[str]:
 
 
 def sampled(lake: Lake, languages: Sequence[str] | None, clips: int) -> DataFrame:
-    """(utterance_id) of up to `clips` current utterances per language with a text of a person, by a hash.
+    """(utterance_id) of up to `clips` current utterances per language with a manifest's own text of a person, by a hash.
 
-    Longer ones than a cut window holds are heard alike both ways, and say nothing; those of unknown length are
-    taken, and left out by `in_cut_windows` once they are heard. The sample of a language stays the same while its
-    utterances do. The driver holds clips x languages ids.
+    Only those whose audio is present and whose length is known, declared or measured: longer ones than a cut window
+    holds are heard alike both ways, and say nothing. The sample of a language stays the same while its utterances do.
+    The driver holds clips x languages ids.
     """
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType, StructField, StructType
 
-    texts = lake.read("transcripts").where("retired_in IS NULL AND kind != 'machine'").select("utterance_id")
-    interval = (F.col("end_ms") - F.col("start_ms")) / 1000
-    is_short = F.coalesce(interval, "declared_duration_s", F.lit(0.0)) <= LONGEST_CUT_S
-    current = lake.read("utterances").where("retired_in IS NULL AND language IS NOT NULL").where(is_short)
-    spoken = current.select("utterance_id", primary_of(F.col("language")).alias("language")).join(
-        texts.distinct(), on="utterance_id", how="left_semi"
+    texts = lake.read("transcripts").where("retired_in IS NULL AND kind != 'machine' AND source = 'manifest'")
+    there = lake.read("recordings").where("retired_in IS NULL AND state = 'present'")
+    measured = lake.read("signals_audio").groupBy("utterance_id").agg(F.max("duration_s").alias("measured_s"))
+    length_s = F.coalesce((F.col("end_ms") - F.col("start_ms")) / 1000, "declared_duration_s", "measured_s")
+    ordered = Window.partitionBy("language").orderBy(F.sha2("utterance_id", 256), "utterance_id")
+    found = (
+        lake.read("utterances")
+        .where("retired_in IS NULL AND language IS NOT NULL")
+        .join(texts.select("utterance_id"), on="utterance_id", how="left_semi")
+        .join(there.select("recording_id"), on="recording_id", how="left_semi")
+        .join(measured, on="utterance_id", how="left")
+        .where(length_s <= LONGEST_CUT_S)
+        .select("utterance_id", primary_of(F.col("language")).alias("language"))
     )
-    there = sorted(row.language for row in spoken.select("language").distinct().collect())
-    found = [
-        row.utterance_id
-        for language in there
-        if languages is None or language in languages
-        for row in spoken.where(F.col("language") == language)
-        .orderBy(F.sha2("utterance_id", 256))
-        .limit(clips)
-        .select("utterance_id")
-        .collect()
-    ]
+    if languages is not None:
+        found = found.where(F.col("language").isin(*languages))
+    rows = found.withColumn("n", F.row_number().over(ordered)).where(F.col("n") <= clips).collect()
     schema = StructType([StructField("utterance_id", StringType(), nullable=False)])
-    return lake.spark.createDataFrame([(one,) for one in found], schema)
+    return lake.spark.createDataFrame([(row.utterance_id,) for row in rows], schema)
 
 
 def in_cut_windows(lake: Lake, cut: str, chosen: DataFrame) -> DataFrame:
@@ -116,7 +116,7 @@ def _against(paired: Paired, flips: int, runaways: int) -> str | None:
 
 
 def write_verdicts(hold: Hold, full: str, cut: str, found: Sequence[Verdict]) -> int:
-    """Append the verdicts that say something new; rows written."""
+    """Append the verdicts that say something new; rows written. One of too few clips takes no other's place."""
     from pyspark.sql import functions as F
 
     from speechlake.contracts import rows_of
@@ -133,10 +133,8 @@ def write_verdicts(hold: Hold, full: str, cut: str, found: Sequence[Verdict]) ->
 
 
 def _says_more(each: Verdict, known: Any) -> bool:
-    return known is None or (known.clips, known.cut_error_rate) != (
-        each.paired.utterances,
-        each.paired.rate_b,
-    )
+    now = (each.paired.utterances, each.paired.rate_b)
+    return known is None or (now[0] >= FEWEST_CLIPS and (known.clips, known.cut_error_rate) != now)
 
 
 def _row(full: str, cut: str, each: Verdict, n: int, run_id: str) -> dict[str, Any]:

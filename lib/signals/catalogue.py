@@ -179,7 +179,7 @@ def using(lake: Lake, use: Mapping[str, Entries]) -> Profile:
                     f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran or 'none'})",
                     hint=f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}",
                 )
-            own += _restricted(_said_once(lake, model, known[model][1]), languages)
+            own += restricted(_said_once(lake, model, known[model][1]), languages)
         covered = any(languages is None for languages, _ in own)
         resolved[extractor] = own if covered else [*own, *resolved.get(extractor, ())]
     return resolved
@@ -196,7 +196,7 @@ def _said_once(lake: Lake, model: str, entries: Entries) -> Entries:
     )
 
 
-def _restricted(entries: Entries, languages: frozenset[str] | None) -> Entries:
+def restricted(entries: Entries, languages: frozenset[str] | None) -> Entries:
     """`entries` as far as they speak of `languages`; all of them for null."""
     if languages is None:
         return entries

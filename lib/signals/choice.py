@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from speechlake.errors import UsageError
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.calibration import calibrated_languages
 from speechlake.signals.catalogue import profile
+from speechlake.signals.devices import compute_types, is_local
 from speechlake.signals.plan import Wanted
 from speechlake.signals.rebuild import rebuild_row
 from speechlake.signals.whisper import Whisper
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from speechlake.lake import Lake
 
 # On an accelerator: 64 full windows to a batch, four batches at once, as the prototype that kept one H100 78 to
@@ -76,19 +80,64 @@ def limits_of(entries: Sequence[tuple[frozenset[str] | None, str]]) -> dict[str,
     return found
 
 
-def wanted_whisper(lake: Lake, how: Whisper, quality: str) -> list[Wanted]:
-    """`how`, with cut windows for the languages that `calibrate` found equal, unless `quality` is accurate."""
+def wanted_with_options(
+    lake: Lake, options: Mapping[str, Any], where: Mapping[str, Any], *, quality: str, promote: bool
+) -> list[Wanted]:
+    """Whisper as the profile names it but for `options`; to `promote`, in the windows that the verdicts allow now.
+
+    Where no model is asked for, languages for which the profile names another one than for the rest stay with theirs.
+    UsageError where this machine's device cannot compute so.
+    """
+    how = whisper_of(lake, options, where)
+    named = not promote and (not options or is_of_profile(lake, how))
+    by_profile = (
+        wanted_by_profile(lake, Whisper.name, where, quality) if named or "model" not in options else []
+    )
+    if named and by_profile:
+        wanted = by_profile
+    else:
+        sha256 = how.identity().model_sha256
+        others = [each for each in by_profile if each.languages and each.identity.model_sha256 != sha256]
+        but = frozenset(language for each in others for language in each.languages or ())
+        wanted = [*wanted_whisper(lake, how, quality, but=but), *others]
+    for each in wanted:
+        require_computable(lake.spark, cast(Whisper, each.extractor))
+    return wanted
+
+
+def wanted_whisper(
+    lake: Lake, how: Whisper, quality: str, *, but: frozenset[str] = frozenset()
+) -> list[Wanted]:
+    """`how`, with cut windows for the languages that `calibrate` found equal, unless `quality` is accurate.
+
+    Nothing is wanted for the languages in `but`.
+    """
     full = replace(how, windows="full")
     languages: frozenset[str] = frozenset()
     if quality == "fast":
         cut = replace(how, windows="cut")
-        languages = calibrated_languages(lake, cut.identity().fingerprint)
+        languages = calibrated_languages(lake, cut.identity().fingerprint) - but
     if not languages:
-        return [Wanted(full, full.identity())]
+        return [Wanted(full, full.identity(), but=but)]
     return [
         Wanted(cut, cut.identity(), languages=languages),
-        Wanted(full, full.identity(), but=languages),
+        Wanted(full, full.identity(), but=languages | but),
     ]
+
+
+def require_computable(spark: SparkSession, how: Whisper) -> None:
+    """UsageError where CTranslate2 does not compute as `how` says on its device: a profile made on a GPU names float16.
+
+    In local mode; on a cluster the executors may have other devices than the driver.
+    """
+    if not is_local(spark) or how.computed_in in (known := compute_types(how.device)):
+        return
+    raise UsageError(
+        f"fingerprint {how.identity().fingerprint} ({how.model}) computes in {how.computed_in}, which CTranslate2 does "
+        f"not do on {how.device} here: it does {', '.join(sorted(known))}",
+        hint="Measure on the kind of device that it was made for, or with what suits this one, beside it: "
+        f"--model {how.model} --device {how.device}; with --promote that becomes current.",
+    )
 
 
 def wanted_plain(name: str) -> Wanted:

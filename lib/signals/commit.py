@@ -49,6 +49,14 @@ class Measured:
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
+    def add_beside(self, other: Measured) -> None:
+        """Sum up what another phase of the run gave; the clips that both measured are the same ones."""
+        same = {
+            name: max(vars(self)[name], vars(other)[name]) for name in ("utterances", "errors", "audio_s")
+        }
+        self.add(other)
+        vars(self).update(same)
+
     def counts(self) -> dict[str, Any]:
         """What is counted, by name."""
         return {name: value for name, value in vars(self).items() if name != "broken"}

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from speechlake import logs
 from speechlake.errors import UsageError
@@ -37,18 +38,24 @@ def device_named(asked: str, spark: SparkSession) -> str:
     """
     if asked == "cpu":
         return "cpu"
-    context = spark.sparkContext
-    if (context.master or "").startswith("local["):
+    if is_local(spark):
         missing = "CTranslate2 sees no CUDA device" if device_count() == 0 else lacking_for_cuda()
         hint = "Use --device cpu, or --device auto."
         if asked == "auto" and missing and device_count() > 0:
             logs.say(f"--device auto takes the CPU, though there is a CUDA device: {missing}", "WARNING")
     else:
-        missing = None if context.getConf().contains(SCHEDULED) else f"{SCHEDULED} is not set"
+        scheduled = spark.sparkContext.getConf().contains(SCHEDULED)
+        missing = None if scheduled else f"{SCHEDULED} is not set"
         hint = "Schedule GPUs: docs/cluster.md has the settings. Or use --device cpu."
     if asked == "cuda" and missing:
         raise UsageError(f"--device cuda, but {missing}", hint=hint)
     return "cpu" if missing else "cuda"
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Whether tasks run in this process: not so in `local-cluster[…]`, whose executors are handed devices by Spark."""
+    master = spark.sparkContext.master or ""
+    return master == "local" or master.startswith("local[")
 
 
 def device_count() -> int:
@@ -56,6 +63,13 @@ def device_count() -> int:
     import ctranslate2
 
     return int(ctranslate2.get_cuda_device_count())
+
+
+def compute_types(device: str) -> frozenset[str]:
+    """What CTranslate2 computes in on cpu or cuda, on this machine."""
+    import ctranslate2
+
+    return frozenset(ctranslate2.get_supported_compute_types(device))
 
 
 def lacking_for_cuda() -> str | None:
@@ -79,11 +93,19 @@ def visible_index() -> int:
 
 @contextmanager
 def held_device(devices: int, *, poll_s: float = 0.2) -> Iterator[int]:
-    """Hold one of `devices` alone among the processes of this machine and user; waits until one is free."""
+    """Hold one of `devices` alone among the processes of this machine and user; waits, and says so, until one is free.
+
+    UsageError where there is none.
+    """
     named = _from_spark()
     if named is not None:
         yield named
         return
+    if devices == 0:
+        raise UsageError(
+            "CTranslate2 sees no CUDA device where it is to measure",
+            hint="See that the device's driver still does; or use --device cpu.",
+        )
     fd, index = _locked(devices, poll_s)
     _held.append(index)
     try:
@@ -96,9 +118,11 @@ def held_device(devices: int, *, poll_s: float = 0.2) -> Iterator[int]:
 def _locked(devices: int, poll_s: float) -> tuple[int, int]:
     # The first device of a list of visible ones is the physical one that the list names.
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    told = False
     while True:
         for index in range(devices):
-            name = visible[index] if index < len(visible) else str(index)
+            # Slices of a device have slashes in their names: MIG-GPU-<uuid>/1/0.
+            name = quote(visible[index] if index < len(visible) else str(index), safe="")
             path = Path(tempfile.gettempdir()) / f"speechlake-device-{os.getuid()}-{name}.lock"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -107,6 +131,9 @@ def _locked(devices: int, poll_s: float) -> tuple[int, int]:
                 os.close(fd)
                 continue
             return fd, index
+        if not told:
+            logs.say(f"Waiting: each of {devices} device(s) is held by another task of this machine", "INFO")
+            told = True
         time.sleep(poll_s)
 
 

@@ -10,7 +10,6 @@ worker process.
 
 from __future__ import annotations
 
-import resource
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from speechlake.signals.batching import BatchExtractor
+from speechlake.signals.cpu_time import cpu_seconds
 from speechlake.signals.device_time import DeviceTime
 from speechlake.signals.devices import device_count, held_device
 from speechlake.signals.extractor import Clip, Measurement
@@ -79,7 +79,7 @@ class _Cost:
     audio_s: float = 0.0
     bytes_read: int = 0
     model_loads: int = 0
-    cpu_at_start: float = field(default_factory=lambda: cpu_seconds())
+    cpu_at_start: float = field(default_factory=cpu_seconds)
 
     def told(self, device_s: float) -> dict[str, Any]:
         now = cpu_seconds()
@@ -206,9 +206,3 @@ class Task:
     def _with_cost(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rows[0]["cost"] = self._cost.told(self._device.taken())
         return rows
-
-
-def cpu_seconds() -> float:
-    """CPU time of this worker and its ended children."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

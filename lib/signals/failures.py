@@ -15,9 +15,11 @@ its audio, and the clips are not blamed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from speechlake.errors import ChunkFailed
 from speechlake.signals.extractor import Measurement, Samples
 
 # What is said of every clip by a device, driver or model that is broken, and by a store that refuses us.
@@ -68,3 +70,12 @@ def too_slow(allowed_s: float) -> Measurement:
 def is_broken(failures: int, measured: int) -> bool:
     """Whether what failed on so many clips of a chunk, and measured so many, is itself to blame."""
     return failures >= FEWEST_OF_BROKEN and measured <= MOST_MEASURED * (failures + measured)
+
+
+def chunk_failed(scope: str, broken: Sequence[str]) -> ChunkFailed:
+    """What ends a run of which `broken` says what failed, and why."""
+    return ChunkFailed(
+        f"{scope}: nearly all clips of a chunk failed, {'; '.join(broken)}",
+        hint="See that device, driver and model work, or take another --device; for STORAGE, that the audio can be "
+        "read and is what was ingested. The clips are not blamed: the same command measures them.",
+    )

@@ -2,7 +2,7 @@
 
 Only the thread that owns it touches its queues; streams are threads that run one batch each. A batch that
 fails is halved until the piece that is to blame stands alone; one that hangs is left behind with its
-model, and its pieces are tried one by one on another.
+model, and its pieces are tried one by one on another. Where several hang in a row, nothing more is tried.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from typing import Any
 
 from speechlake.signals.batching import Asked, BatchExtractor, Piece
 from speechlake.signals.device_time import DeviceTime
-from speechlake.signals.extractor import Measurement
+from speechlake.signals.extractor import RATE_HZ, Measurement
 from speechlake.signals.failures import failed, too_few, too_slow
 
-# 16 kHz samples that may wait for their batches: 70 minutes, or two batches where those are larger.
+# 16 kHz samples that may wait for their batches, or run: 70 minutes, or as much as the batches that run at once and
+# one more where those are larger. What runs is counted too: with less, any clip would be sent off alone.
 MAX_BYTES = 256 << 20
+BYTES_PER_S = 4 * RATE_HZ
+# A model that hangs so often, and gives no result between, is not opened again: each time takes minutes.
+MOST_HUNG = 3
 # Added to what a batch may take: loading libraries, a busy machine.
 GRACE_S = 120.0
 
@@ -58,19 +62,27 @@ class _Batch:
 
 @dataclass
 class Lookahead:
-    """Pieces of `extractor`'s clips on their way through its model. `load` opens (another) model."""
+    """Pieces of `extractor`'s clips on their way through its model. `load` opens (another) model.
+
+    `max_bytes` of samples may wait or run before batches run as they are; by default what keeps them whole.
+    """
 
     extractor: BatchExtractor
     load: Callable[[], Any]
-    max_bytes: int = MAX_BYTES
+    max_bytes: int = 0
     grace_s: float = GRACE_S
     device: DeviceTime = field(default_factory=DeviceTime)
     held_bytes: int = 0
     _queues: dict[Hashable, deque[_Waiting]] = field(default_factory=dict)
     _seconds: dict[Hashable, float] = field(default_factory=dict)
     _running: dict[Future[Sequence[Any]], _Batch] = field(default_factory=dict)
+    _hung: int = 0
+    _hopeless: Measurement | None = None
 
     def __post_init__(self) -> None:
+        # One batch more than streams runs or is about to.
+        whole_s = (self.extractor.streams + 2) * self.extractor.batch_s
+        self.max_bytes = self.max_bytes or max(MAX_BYTES, int(whole_s * BYTES_PER_S))
         self.model = self.load()
         self._pool = ThreadPoolExecutor(self.extractor.streams)
 
@@ -125,6 +137,11 @@ class Lookahead:
         # One batch more than streams, so that none idles while the next is made.
         while len(self._running) > self.extractor.streams:
             self._collect(block=True)
+        if self._hopeless is not None:
+            self._let_go(batch)
+            for waiting in batch.waiting:
+                self._arrived(waiting, self._hopeless)
+            return
         model, extractor, device = self.model, self.extractor, self.device
         pieces = [w.piece for w in batch.waiting]
 
@@ -144,12 +161,16 @@ class Lookahead:
             self._leave_what_hangs()
         # Taken out first: what arrives may run, and collect, other batches.
         for future, batch in [(future, self._running.pop(future)) for future in ready]:
-            self.held_bytes -= sum(w.piece.samples.nbytes for w in batch.waiting)
+            self._let_go(batch)
             error = future.exception()
             if error is not None:
                 self._failed(batch, error)
             else:
+                self._hung = 0
                 self._take(batch, future.result())
+
+    def _let_go(self, batch: _Batch) -> None:
+        self.held_bytes -= sum(w.piece.samples.nbytes for w in batch.waiting)
 
     def _take(self, batch: _Batch, outcomes: Sequence[Any]) -> None:
         if len(outcomes) != len(batch.waiting):
@@ -206,7 +227,7 @@ class Lookahead:
         return max(0.0, min(left))
 
     def _leave_what_hangs(self) -> None:
-        """Leave overdue batches to threads that nobody waits for; the rest goes on with another model."""
+        """Leave overdue batches to threads that nobody waits for; the rest goes on with another model, if not in vain."""
         now = time.monotonic()
         overdue = [
             future
@@ -219,10 +240,14 @@ class Lookahead:
         # What had not begun waits in the pool behind the hanging one.
         stranded = [self._running.pop(future) for future in list(self._running) if future.cancel()]
         self._pool.shutdown(wait=False)
-        self._pool = ThreadPoolExecutor(self.extractor.streams)
-        self.model = self.load()
+        self._hung += 1
+        if self._hung < MOST_HUNG:
+            self._pool = ThreadPoolExecutor(self.extractor.streams)
+            self.model = self.load()
+        else:
+            self._hopeless = too_slow(self._allowed_s(hanging[0]))
         for batch in [*stranded, *hanging]:
-            self.held_bytes -= sum(w.piece.samples.nbytes for w in batch.waiting)
+            self._let_go(batch)
         for batch in stranded:
             self._again(batch.waiting)
         for batch in hanging:

@@ -1,55 +1,51 @@
-"""How fast this lake's extractions went, and what they cost: what sizes chunks and foretells a run."""
+"""What this lake's extractions took of CPUs and devices: what sizes chunks and foretells a run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
+    from speechlake.signals.plan import Wanted
 
-# Runs shorter than this say more about starting Spark and loading models (14 to 25 s on a slow machine) than about
-# measuring: chunks sized by them are too small (docs/benchmarks.md, whisper-base).
+# Workers that measured for less, each, spent most of it on opening models: chunks sized by them are too small.
 SHORTEST_S = 60.0
-RUNS_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
 class Rate:
-    """`times_real_time` by the wall clock; what a second of audio took of CPUs and of devices, in seconds."""
+    """What a second of audio took of CPUs and of devices, in seconds."""
 
-    times_real_time: float
     cpu_s: float
     device_s: float
 
 
-def past_rate(lake: Lake, fingerprints: Sequence[str]) -> Rate | None:
-    """That of the newest run that measured exactly these fingerprints; None when there is none."""
+def past_rate(lake: Lake, wanted: Sequence[Wanted], *, on_device: bool) -> Rate | None:
+    """That of the newest run that measured exactly `wanted`, on a device or without; None when there is none.
+
+    By what measuring took, not by the clock: a run also waits for others, plans, and reads what was listed anew. One
+    that wrote no row of one of the extractors had measured that before, and says nothing of it.
+    """
     from pyspark.sql import functions as F
 
-    wall = F.col("finished_at").cast("double") - F.col("started_at").cast("double")
-    runs = lake.read("runs").where(
-        (F.col("job") == "extract-signals") & (F.col("outcome") == "done") & (wall > SHORTEST_S)
+    mine = F.array(*[F.lit(fingerprint) for fingerprint in sorted(each.fingerprint for each in wanted)])
+    sums = [F.sum(name).alias(name) for name in ("audio_s", "cpu_s", "device_s", "model_loads")]
+    took = (
+        lake.read("chunks").where(F.array_sort("fingerprints") == mine).groupBy("run_id").agg(*sums)
+    ).where(
+        (F.col("audio_s") > 0)
+        & ((F.col("device_s") > 0) == on_device)
+        & (F.col("cpu_s") + F.col("device_s") > SHORTEST_S * F.greatest("model_loads", F.lit(1)))
     )
-    newest = (
-        runs.where("audio_s_out > 0")
-        .select("arguments", "audio_s_out", "cpu_s", "device_s", wall.alias("wall"))
-        .orderBy(F.col("finished_at").desc(), "run_id")
-    )
-    for row in newest.limit(RUNS_LOOKED_AT).collect():
-        if _fingerprints(row.arguments) == sorted(fingerprints):
-            audio_s = row.audio_s_out
-            return Rate(audio_s / row.wall, row.cpu_s / audio_s, row.device_s / audio_s)
+    runs = lake.read("runs").where((F.col("job") == "extract-signals") & (F.col("outcome") == "done"))
+    # A calibration hears each clip in both windows, and counts it once.
+    runs = runs.where("get_json_object(arguments, '$.extractors') IS NOT NULL")
+    runs = runs.where("get_json_object(arguments, '$.some') IS NULL")
+    for name in {each.name for each in wanted}:
+        runs = runs.where(F.col("versions_written")[f"signals_{name}"].isNotNull())
+    newest = took.join(runs.select("run_id", "finished_at"), on="run_id", how="inner")
+    for row in newest.orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect():
+        return Rate(row.cpu_s / row.audio_s, row.device_s / row.audio_s)
     return None
-
-
-def _fingerprints(arguments: str) -> list[str]:
-    """What a run measured; nothing of a calibration's, which hears everything in both windows."""
-    told = json.loads(arguments)
-    # Erasure takes away the arguments of runs that named somebody.
-    said = told.get("extractors")
-    if told.get("some") or not isinstance(said, list):
-        return []
-    return sorted(fingerprint for _, fingerprint, *_ in said)

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, cast
 
 from speechlake import faults
-from speechlake.errors import ChunkFailed
 from speechlake.files import as_is
 from speechlake.hold import Hold
 from speechlake.ids import make_id
@@ -18,7 +17,9 @@ from speechlake.manifests.roots import roots_of
 from speechlake.progress import HoursDone, Progress
 from speechlake.signals.commit import Measured, commit_measured
 from speechlake.signals.engine import measure
+from speechlake.signals.failures import chunk_failed
 from speechlake.signals.plan import Chunk, Wanted, by_recording, chunks, names_of, totals, unmeasured
+from speechlake.signals.rates import past_rate
 from speechlake.signals.rehash import KIND, RELISTED, commit_hashes
 from speechlake.signals.spread import Spread, spread_of
 from speechlake.signals.staged import staged_ddl
@@ -68,20 +69,21 @@ def drop_plans(hold: Hold) -> None:
 
 
 def measured_chunks(
-    hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], *, rate: float | None, progress: Progress
+    hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], *, number: int, progress: Progress
 ) -> Iterator[Measured]:
-    """Measure a staged plan chunk by chunk and commit each, in order. `rate`: × real time of earlier runs.
+    """Measure a staged plan chunk by chunk and commit each, in order. `number`: chunks of this run before these.
 
     Interrupted, it drops the chunks in flight and stops Spark's work on them at once; so where a model fails on
     nearly all of a chunk, with ChunkFailed.
     """
     sums = totals(plan)
     spread = spread_of(hold.lake.spark, wanted)
-    cut = chunks(sums["seconds"], CHUNK_SECONDS * (rate or spread.guess))
+    past = past_rate(hold.lake, wanted, on_device=spread.devices > 0)
+    cut = chunks(sums["seconds"], CHUNK_SECONDS * spread.times_real_time(past))
     names = ", ".join(names_of(wanted))
     progress.say(
         f"{hold.scope}: {sums['utterances']} utterances of {sums['recordings']} recordings, about "
-        f"{sums['seconds'] / 60:.1f} minutes, for {names}, in {len(cut)} chunk(s)"
+        f"{sums['seconds'] / 60:.1f} minutes of audio, for {names}, in {len(cut)} chunk(s)"
     )
     work = _Measuring(
         hold,
@@ -89,6 +91,7 @@ def measured_chunks(
         wanted,
         roots_of(hold.lake, hold.scope),
         spread.over(math.ceil(sums["recordings"] / len(cut))),
+        number,
     )
     pool = ThreadPoolExecutor(CHUNKS_AT_ONCE)
     try:
@@ -122,11 +125,7 @@ def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
     hold.staging.delete(stage)
     done.advance(measured.audio_s, measured.errors + measured.attempts)
     if measured.broken:
-        raise ChunkFailed(
-            f"{hold.scope}: nearly all clips of a chunk failed, {'; '.join(measured.broken)}",
-            hint="See that device, driver and model work, or take another --device; for STORAGE, that the audio can be "
-            "read and is what was ingested. The clips are not blamed: the same command measures them.",
-        )
+        raise chunk_failed(hold.scope, measured.broken)
     return measured
 
 
@@ -134,9 +133,16 @@ class _Measuring:
     """Stages chunks; used from several threads."""
 
     def __init__(
-        self, hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], roots: Mapping[str, str], spread: Spread
+        self,
+        hold: Hold,
+        plan: DataFrame,
+        wanted: Sequence[Wanted],
+        roots: Mapping[str, str],
+        spread: Spread,
+        number: int,
     ) -> None:
         self._hold, self._plan, self._wanted, self._roots, self._spread = hold, plan, wanted, roots, spread
+        self._number = number
         self._spark = hold.lake.spark
         self._lock = threading.Lock()
 
@@ -161,7 +167,7 @@ class _Measuring:
         )[:16]
         note = {
             "run_id": self._hold.run_id,
-            "chunk": chunk.number,
+            "chunk": self._number + chunk.number,
             "extractors": {w.column: w.name for w in self._wanted},
             "fingerprints": [w.fingerprint for w in self._wanted],
         }

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from speechlake.errors import UsageError
+from speechlake.models.files import WEIGHTS
 from speechlake.models.registry import ModelFiles, resolve, resolve_pinned
 from speechlake.signals.batching import Asked, Piece
 from speechlake.signals.devices import visible_index
@@ -91,6 +92,11 @@ class Whisper:
     def device_index(self) -> int:
         """Which of the visible devices this process measures on."""
         return visible_index() if self.device == "cuda" else 0
+
+    @property
+    def weights_bytes(self) -> int:
+        """Size of the model's weights on this machine."""
+        return (self._files().folder / WEIGHTS).stat().st_size
 
     @property
     def seconds_per_second(self) -> float:

@@ -66,7 +66,6 @@ class Transcription:
     detected: str | None
     probability: float | None
     decoded_as: str
-    temperature: float = 0.0
     segments: Sequence[Said] | None = None
     words: Sequence[Word] | None = None
 
@@ -127,7 +126,7 @@ class Decoder(WhisperModel):  # type: ignore[misc]  # faster-whisper has no type
             **self._how.generation(temperature),
         )
         heard = [
-            self._transcription(result, code, found, most, temperature)
+            self._transcription(result, code, found, most)
             for result, code, found in zip(results, codes, detected, strict=True)
         ]
         if self._how.timestamps == "none":
@@ -176,7 +175,7 @@ class Decoder(WhisperModel):  # type: ignore[misc]  # faster-whisper has no type
         return own if asked is None else min(own, asked)
 
     def _transcription(
-        self, result: Any, code: str, found: tuple[str, float | None], most: int, temperature: float
+        self, result: Any, code: str, found: tuple[str, float | None], most: int
     ) -> Transcription:
         tokens = result.sequences_ids[0]
         tokenizer = self.tokenizer_of(code)
@@ -194,5 +193,4 @@ class Decoder(WhisperModel):  # type: ignore[misc]  # faster-whisper has no type
             detected=found[0],
             probability=found[1],
             decoded_as=code,
-            temperature=temperature,
         )

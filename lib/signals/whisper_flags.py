@@ -12,6 +12,8 @@ from speechlake.signals.whisper import Whisper
 
 # Flags that change what Whisper gives, by the extractor's fields.
 OPTIONS = ("task", "timestamps", "beam_size", "temperatures", "initial_prompt", "hotwords")
+# Flags that say where and how it runs; null where they are not given.
+RUNNING = ("device", "batch_seconds", "streams")
 
 
 def add_whisper(made: argparse.ArgumentParser) -> None:
@@ -32,12 +34,20 @@ def add_whisper(made: argparse.ArgumentParser) -> None:
         help="tried in turn for texts that fail the thresholds; above 0 Whisper samples; default 0",
     )
     made.add_argument(
-        "--prompt", dest="initial_prompt", help="text that Whisper takes for what was said before"
+        "--prompt",
+        dest="initial_prompt",
+        metavar="TEXT",
+        help="text that Whisper takes for what was said before",
     )
-    made.add_argument("--hotwords", help="words that are likely")
-    made.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    made.add_argument("--hotwords", metavar="TEXT", help="words that are likely")
+    made.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default auto: a CUDA device, if any")
     made.add_argument("--batch-seconds", type=_seconds, help="padded audio per batch; default by device")
     made.add_argument("--streams", type=whole(1), help="batches at once; default by device")
+
+
+def flag_of(field: str) -> str:
+    """The flag that gives a field its value."""
+    return "--prompt" if field == "initial_prompt" else f"--{field.replace('_', '-')}"
 
 
 def _number(text: str) -> float:
@@ -72,9 +82,8 @@ def as_flags(how: Whisper) -> str:
     said = {"model": how.model, "device": how.device} | {
         name: getattr(how, name) for name in OPTIONS if getattr(how, name) != getattr(Whisper, name)
     }
-    flags = {"beam_size": "beam-size", "initial_prompt": "prompt"}
     spelled = {
-        flags.get(name, name): ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        flag_of(name): ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         for name, value in said.items()
     }
-    return " ".join(f"--{flag} {shlex.quote(value)}" for flag, value in spelled.items())
+    return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in spelled.items())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from lake_tools import QUIET
 
-from speechlake.compare import answers
+from speechlake.compare import answers, sides
 from speechlake.compare.hours import (
     hours_by_language,
     hours_by_reason,
@@ -17,6 +18,7 @@ from speechlake.compare.hours import (
     judged_by_both,
 )
 from speechlake.compare.pairs import _is_comparable, pairs
+from speechlake.compare.sides import Side, side_of
 from speechlake.errors import UsageError
 from speechlake.ids import text_sha256
 from speechlake.jobs import compare_models, score_transcripts
@@ -31,7 +33,9 @@ from speechlake.schemas import (
     TRANSCRIPTS,
     UTTERANCES,
 )
-from speechlake.signals import catalogue
+from speechlake.signals import catalogue, promote
+from speechlake.signals.catalogue import Entries
+from speechlake.signals.promote import Choice
 from speechlake.splits.policy import Policy
 from speechlake.terminal import console
 
@@ -67,12 +71,17 @@ POLICY = Policy.model_validate({
 })  # fmt: skip
 
 
+def every(fingerprint: str) -> Entries:
+    """The same for every language."""
+    return [(None, fingerprint)]
+
+
 def heard(fingerprint: str, side: int, hashes: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of `signals_whisper` of one side."""
-    for key, declared, _, *sides in SAID:
-        if sides[side] is None:
+    for key, declared, _, *said_by in SAID:
+        if said_by[side] is None:
             continue
-        text, language = sides[side]
+        text, language = said_by[side]
         said = {"text": text, "text_sha256": text_sha256(text or ""), "language": language}
         if text is None:
             said = {"error": "UNSUPPORTED_LANGUAGE"}
@@ -143,7 +152,7 @@ def test_scores_are_compared_where_normaliser_and_unit_are_the_same(spark: Spark
 
 @pytest.fixture(scope="module")
 def compared(both: Lake) -> DataFrame:
-    return pairs(both, OLD, NEW).persist()
+    return pairs(both, every(OLD), every(NEW)).persist()
 
 
 @pytest.mark.slow
@@ -160,6 +169,18 @@ def test_pairs_are_the_utterances_that_both_measured_with_counts_in_the_language
         ("u6", "fr", False, None, None, None, None, None),
         ("u8", "ka", False, None, None, 1, 0, "hello"),
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_each_side_is_taken_by_its_fingerprint_for_the_language(both):
+    found = pairs(both, [(frozenset({"de"}), OLD), (None, NEW)], every(NEW)).collect()
+    assert {row.utterance_id: row.a_fingerprint for row in found} == {
+        **dict.fromkeys(("u1", "u2", "u3"), OLD),
+        **dict.fromkeys(("u4", "u5", "u6", "u8"), NEW),
+    }
+    assert all(row.a_hits is not None for row in found if row.comparable)
+    assert sum(row.comparable for row in found) == 6
 
 
 @pytest.mark.slow
@@ -201,7 +222,7 @@ def test_regressions_come_with_the_worst_first(compared):
 @pytest.mark.slow
 @pytest.mark.long
 def test_hours_are_those_that_pass_for_train_with_each_model_in_the_others_place(both, compared):
-    judged = judged_by_both(both, POLICY, OLD, NEW, compared).persist()
+    judged = judged_by_both(both, POLICY, every(OLD), every(NEW), compared).persist()
     found = {row.name: tuple(row)[1:] for row in hours_by_language(judged).collect()}
     # a, b, gained, lost
     assert found == {
@@ -242,17 +263,12 @@ def test_the_job_prints_tables_and_ends_with_the_totals(both):
 
 
 def test_the_next_step_is_to_score_or_to_promote_what_is_surely_better():
-    from types import SimpleNamespace
-
-    from speechlake.signals.promote import Choice
-
-    lake, new = SimpleNamespace(root="L"), Choice("whisper", NEW, "new-model", "1", "{}", 9)
+    lake, new = SimpleNamespace(root="L"), Side("new-model", "profile …", every(NEW))
     assert (
         compare_models._next(lake, {"unscored": 2, "high": -0.1}, new)
         == "speechlake score-transcripts --lake L"
     )
-    promote = f"speechlake profile --lake L --set whisper={NEW}"
-    assert compare_models._next(lake, {"unscored": 0, "high": -0.1}, new) == promote
+    assert compare_models._next(lake, {"unscored": 0, "high": -0.1}, new) == "speechlake profile …"
     assert compare_models._next(lake, {"unscored": 0, "high": 0.0}, new) is None
     assert compare_models._next(lake, {"unscored": 0}, new) is None
 
@@ -272,18 +288,48 @@ def test_models_that_cannot_be_compared_are_refused_with_what_there_is(both):
 def test_a_model_takes_the_place_of_its_rival_and_of_no_other():
     english = (frozenset({"en"}), "english-only")
     said = {"audio": [(None, "audio1")], "whisper": [english, (None, OLD)]}
-    assert in_place(said, (OLD, NEW), NEW) == {**said, "whisper": [english, (None, NEW)]}
-    assert in_place(said, (OLD, NEW), OLD) == said
+    assert in_place(said, (OLD, NEW), every(NEW)) == {**said, "whisper": [english, (None, NEW)]}
+    assert in_place(said, (OLD, NEW), every(OLD)) == said
     # where neither is current, each is judged as if it were for all
-    assert in_place({"whisper": [english]}, (OLD, NEW), NEW) == {"whisper": [(None, NEW)]}
+    assert in_place({"whisper": [english]}, (OLD, NEW), every(NEW)) == {"whisper": [(None, NEW)]}
 
 
 def test_a_model_takes_its_rivals_place_in_whichever_window_that_hears_a_language(monkeypatch):
     pairs = {"cut": (OLD, frozenset({"en"})), "other-cut": ("other", frozenset())}
     monkeypatch.setattr(catalogue, "judged", lambda lake: pairs)
-    rivals = in_any_window(None, OLD, NEW)
+    rivals = in_any_window(None, every(OLD), every(NEW))
     assert rivals == {OLD, "cut", NEW}
     english = frozenset({"en"})
-    assert in_place({"whisper": [(english, "cut"), (None, OLD)]}, rivals, NEW) == {
+    assert in_place({"whisper": [(english, "cut"), (None, OLD)]}, rivals, every(NEW)) == {
         "whisper": [(english, NEW), (None, NEW)]
     }
+    german = (frozenset({"de"}), "new-cut")
+    assert in_place({"whisper": [(english, "cut"), (None, OLD)]}, rivals, [german, *every(NEW)]) == {
+        "whisper": [(english, NEW), german, (None, NEW)]
+    }
+
+
+def test_a_calibrated_model_is_compared_as_it_hears_each_language(monkeypatch):
+    ran = {OLD: "m", "cut": "m", NEW: "other", "lone": "nobody's", "lone too": "nobody's"}
+    there = [Choice("whisper", fingerprint, model, "1", "{}", 9) for fingerprint, model in ran.items()]
+    english = frozenset({"en"})
+    named = {
+        "m": ("whisper", [(english, "cut"), (None, OLD)]),
+        "other": ("whisper", every(NEW)),
+        "nobody's": ("whisper", []),
+    }
+    monkeypatch.setattr(sides, "choices", lambda lake, name: there)
+    monkeypatch.setattr(promote, "choices", lambda lake, name: there)
+    monkeypatch.setattr(sides, "ways", lambda lake: named)
+    lake = SimpleNamespace(root="L")
+    model = side_of(lake, "m")
+    assert (str(model), model.entries) == (
+        f"m (en: cut, every other: {OLD})",
+        [(english, "cut"), (None, OLD)],
+    )
+    assert model.promoting == "extract-signals --lake L --extractor whisper --model m --promote"
+    assert side_of(lake, "cut").entries == every("cut")
+    assert side_of(lake, "other").entries == every(NEW)
+    assert side_of(lake, "other").promoting == f"profile --lake L --set whisper={NEW}"
+    with pytest.raises(UsageError, match="names several fingerprints"):
+        side_of(lake, "nobody's")

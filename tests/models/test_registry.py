@@ -19,12 +19,11 @@ WEIGHTS = b"weights"
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 
 
-def model_folder(path: Path, weights: bytes = WEIGHTS, vocabulary: int = 51_864) -> Path:
+def model_folder(path: Path, weights: bytes = WEIGHTS) -> Path:
     """A folder that looks like a converted model."""
     path.mkdir(parents=True)
     (path / "model.bin").write_bytes(weights)
     (path / "tokenizer.json").write_text("{}")
-    (path / "vocabulary.json").write_text(json.dumps([str(n) for n in range(vocabulary)]))
     return path
 
 
@@ -58,14 +57,7 @@ def register(monkeypatch: pytest.MonkeyPatch, name: str, entry: Entry) -> None:
 
 def test_a_local_folder_is_a_model_with_the_digest_of_its_weights(tmp_path: Path, cache: Path) -> None:
     files = resolve(str(model_folder(tmp_path / "mine")))
-    assert (files.sha256, files.licence, files.multilingual) == (SHA256, None, False)
-
-
-@pytest.mark.parametrize(("vocabulary", "multilingual"), [(51_864, False), (51_865, True), (51_866, True)])
-def test_the_size_of_the_vocabulary_says_whether_a_model_is_multilingual(
-    tmp_path: Path, vocabulary: int, multilingual: bool
-) -> None:
-    assert resolve(str(model_folder(tmp_path / "m", vocabulary=vocabulary))).multilingual is multilingual
+    assert (files.sha256, files.licence) == (SHA256, None)
 
 
 def test_a_folder_without_a_tokenizer_is_refused_for_none_may_be_fetched(tmp_path: Path) -> None:
@@ -223,6 +215,25 @@ def test_a_hub_that_may_answer_another_time_is_tried_again(
     assert refused.value.exit_code == code
 
 
+@pytest.mark.parametrize("missing", ["model.bin", "tokenizer.json"])
+def test_what_a_killed_download_left_is_fetched_and_a_whole_copy_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    import huggingface_hub
+
+    folder, asked = model_folder(tmp_path / "hub"), []
+
+    def client(hub_id: str, *, local_files_only: bool = False, **options: object) -> str:
+        asked.append(local_files_only)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", client)
+    assert snapshot("someone/whisper") == folder
+    (folder / missing).unlink()
+    assert snapshot("someone/whisper") == folder
+    assert asked == [True, True, False]
+
+
 def test_a_worker_refuses_weights_that_the_driver_did_not_see(tmp_path: Path) -> None:
     folder = str(model_folder(tmp_path / "m"))
     assert resolve_pinned(folder, SHA256).sha256 == SHA256
@@ -232,5 +243,4 @@ def test_a_worker_refuses_weights_that_the_driver_did_not_see(tmp_path: Path) ->
 
 def test_the_packages_of_the_demo_hold_what_the_registry_says() -> None:
     tiny, base = resolve("whisper-tiny.en"), resolve("whisper-base")
-    assert (tiny.multilingual, tiny.licence) == (False, "MIT")
-    assert (base.multilingual, base.licence) == (True, "MIT")
+    assert (tiny.licence, base.licence) == ("MIT", "MIT")

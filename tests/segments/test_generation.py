@@ -55,3 +55,25 @@ def test_what_an_ingest_says_of_a_recording_while_it_is_segmented_stands(lake, r
     assert found["u"] == ("c:bob", f"segmented:{FP}")
     assert found["u1"] == ("c:bob", None)
     assert found["v1"][1] is not None
+
+
+def test_an_interval_that_a_manifest_listed_once_is_a_segment_where_one_is_cut_there(lake, rows):
+    place = {"corpus": "c", "listing_key": "k"}
+    cut = {"corpus": "c", "content_sha256": "x", "fingerprint": FP, "speech_s": 1.0}
+    segments = [{"utterance_id": f"u{n}", "start_ms": 1000 * n, "end_ms": 1000 * n + 900} for n in (1, 2)]
+    with lake.hold("fill", "c", "r") as hold:
+        hold.append_missing("recordings", rows(RECORDINGS, ("r1", {**place, "state": "present"})))
+        hold.append_missing("content_hashes", rows(CONTENT_HASHES, ("r1", {**place, "content_sha256": "x"})))
+        lines = {"u": {}, "u1": {"retired_in": "m#1", **segments[0]}, "u2": segments[1]}
+        said = [(u, {**WHOLE, "recording_id": "r1", **line, "utterance_id": u}) for u, line in lines.items()]
+        hold.append_missing("utterances", rows(UTTERANCES, *said))
+        hold.append_missing("segmentations", rows(SEGMENTATIONS, ("u", {**cut, "segments": segments})))
+    versions = []
+    for run in ("first", "again"):
+        with lake.hold("segment-recordings", "c", run) as hold:
+            renew(hold, sources(lake, "c", HOW, discard_text=False), FP)
+        versions.append(lake.version("utterances"))
+    found = {row.utterance_id: (row.origin, row.retired_in) for row in lake.read("utterances").collect()}
+    # What a manifest still lists is its own.
+    assert found == {"u": ("manifest", f"segmented:{FP}"), "u1": (FP, None), "u2": ("manifest", None)}
+    assert versions[0] == versions[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from lake_tools import QUIET, Played, column, ingest, says, tables, write_lines
 from long_audio import conversation, prompts, silence, write
 
+from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.jobs import segment_recordings
+from speechlake.progress import Progress
 from speechlake.segments.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -364,3 +367,23 @@ def test_where_every_long_recording_has_a_text_the_job_is_refused_and_says_how_t
         assert "--discard-text" in str(refusal.hint)
     assert told.current("again", "told") == [(0, None)]
     assert len(told.after["again"]["segmentations"]) == 1
+
+
+# --- absent ------------------------------------------------------------------------------------------
+
+
+def test_recordings_that_fail_are_told_each_time_and_an_absent_root_is_refused(
+    lake: Lake, tmp_path: Path
+) -> None:
+    told = Story(lake, tmp_path)
+    write(told.audio / "talk.wav", silence(45))
+    told.lines(says("talk.wav"))
+    (told.audio / "talk.wav").unlink()
+    for _ in range(2):
+        out = io.StringIO()
+        segment_recordings.run(lake, HOW, corpus="c", progress=Progress(out))
+        assert "1 failed" in out.getvalue()
+        assert "nothing to segment" not in out.getvalue()
+    told.audio.rmdir()
+    with pytest.raises(UsageError, match="root audio of corpus c is not there"):
+        told.segment("absent")

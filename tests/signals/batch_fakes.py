@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from speechlake.signals.batching import Asked, Piece
 from speechlake.signals.extractor import Clip, Identity, Measurement
 
 
@@ -26,3 +27,21 @@ class InBatches:
 
     def measure(self, model: Any, clips: Sequence[Clip]) -> list[Measurement]:
         raise AssertionError("measured one by one")
+
+
+@dataclass(frozen=True)
+class Hears(InBatches):
+    """Recognition of which nothing is asked but where it would run."""
+
+    name: ClassVar[str] = "whisper"
+    version: ClassVar[str] = "1"
+    inputs: ClassVar[tuple[str, ...]] = ()
+
+    def load(self) -> Any:
+        raise NotImplementedError
+
+    def ask(self, model: Any, clip: Clip) -> Asked:
+        raise NotImplementedError
+
+    def decode(self, model: Any, pieces: Sequence[Piece]) -> Sequence[Any]:
+        raise NotImplementedError

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import soundfile
 from lake_tools import QUIET, ingest, says, write_lines
 
 from speechlake.errors import UsageError
@@ -21,11 +22,18 @@ from speechlake.schemas import (
     EXTRACTORS,
     PROFILES,
     RECORDINGS,
+    SIGNALS_AUDIO,
     SIGNALS_WHISPER,
     TRANSCRIPTS,
     UTTERANCES,
 )
-from speechlake.signals.calibration import calibrated_languages, in_cut_windows, sampled, verdict
+from speechlake.signals.calibration import (
+    calibrated_languages,
+    in_cut_windows,
+    sampled,
+    verdict,
+    write_verdicts,
+)
 from speechlake.signals.choice import is_of_profile, wanted_by_profile, wanted_whisper, whisper_of
 from speechlake.signals.outlook import show_outlook
 from speechlake.signals.plan import Wanted, unmeasured
@@ -207,32 +215,58 @@ def test_the_outlook_says_what_would_run_and_runs_nothing(
     assert judged.versions() == before
 
 
-def test_what_is_heard_in_a_full_window_either_way_is_no_evidence(lake: Lake, rows: Any) -> None:
-    lengths = {"short": (0, 22_000), "long": (0, 22_001), "told": (0, None), "guessed": (0, None)}
-    declared = {"told": 30.0, "guessed": None}
+def test_a_sample_holds_what_can_count_and_what_is_heard_in_a_full_window_is_no_evidence(
+    lake: Lake, rows: Any
+) -> None:
+    known: dict[str, dict[str, Any]] = {
+        "short": {"end_ms": 22_000},
+        "long": {"end_ms": 22_001},
+        "told": {"declared_duration_s": 30.0},
+        "measured": {},
+        "unknown": {},
+        "gone": {"end_ms": 1000},
+        "a title": {"end_ms": 1000},
+        "a podcast": {},
+    }
     with lake.hold("fill", "c", "r") as hold:
 
         def put(table: Any, *literal: tuple[Any, dict[str, Any]]) -> None:
             hold.append_missing(table.name, rows(table, *literal))
 
+        place = {"corpus": "c", "listing_key": "k"}
+        states = {u: "missing" if u == "gone" else "present" for u in known}
+        put(RECORDINGS, *((u, {**place, "state": state}) for u, state in states.items()))
         said = {"corpus": "c", "language": "de"}
-        put(
-            UTTERANCES,
-            *(
-                (u, {**said, "start_ms": a, "end_ms": b, "declared_duration_s": declared.get(u)})
-                for u, (a, b) in lengths.items()
-            ),
-        )
-        put(TRANSCRIPTS, *((u, {"corpus": "c", "kind": "human", "source": "manifest"}) for u in lengths))
+        put(UTTERANCES, *((u, {**said, "recording_id": u, **length}) for u, length in known.items()))
+        sources = {u: "manifest:title" if u == "a title" else "manifest" for u in known}
+        put(TRANSCRIPTS, *((u, {"corpus": "c", "kind": "human", "source": s}) for u, s in sources.items()))
+        lengths = {"measured": 20.0, "a podcast": 3600.0}
+        put(SIGNALS_AUDIO, *((u, {"corpus": "c", "duration_s": s}) for u, s in lengths.items()))
         heard = {"corpus": "c", "fingerprint": CUT_FP, "tokens_per_second": 2.0}
         put(
             SIGNALS_WHISPER,
             ("short", {**heard, "tokens": 44}),
-            ("guessed", {**heard, "tokens": 46}),  # 23 s
+            ("measured", {**heard, "tokens": 46}),  # 23 s by now
         )
     chosen = sampled(lake, None, 10)
-    assert {row.utterance_id for row in chosen.collect()} == {"short", "guessed"}
+    assert {row.utterance_id for row in chosen.collect()} == {"short", "measured"}
     assert [row.utterance_id for row in in_cut_windows(lake, CUT_FP, chosen).collect()] == ["short"]
+    assert sampled(lake, ["de"], 1).count() == 1
+    assert sampled(lake, ["en"], 1).isEmpty()
+
+
+def test_a_verdict_of_too_few_clips_takes_no_other_ones_place(lake: Lake) -> None:
+    def written(clips: int, rate: float, *languages: str) -> int:
+        changed = {"language_changed": 0, "a_runaway": 0, "b_runaway": 0}
+        found = [verdict(language, paired(clips, rate), changed) for language in languages]
+        with lake.hold("calibrate", "lake", "r") as hold:
+            return write_verdicts(hold, FULL_FP, CUT_FP, found)
+
+    assert written(300, 0.1, "en") == 1
+    assert written(20, 0.2, "de", "en") == 1
+    assert calibrated_languages(lake, CUT_FP) == {"en"}
+    assert written(50, 0.2, "de") == 1
+    assert calibrated_languages(lake, CUT_FP) == {"en", "de"}
 
 
 def test_translations_are_not_calibrated(judged: Lake) -> None:
@@ -254,7 +288,10 @@ def calibrated(
     voice = speech / "en_US_f_Allison"
     named = [(voice / f"{name}.wav", text) for name, text in sorted(texts.items())]
     there = [(file, text) for file, text in named if file.exists() and file.stat().st_size > 30_000][:60]
-    manifest = write_lines(folder / "m.jsonl", *(says(str(f), text, lang="en") for f, text in there))
+    manifest = write_lines(
+        folder / "m.jsonl",
+        *(says(str(f), text, lang="en", duration=soundfile.info(f).duration) for f, text in there),
+    )
     ingest(lake, manifest, roots={"audio": str(speech)})
     reports = {
         name: calibrate.run(lake, HOW, languages=None, clips=100, progress=QUIET)
@@ -271,7 +308,7 @@ def calibrated(
 def test_a_calibration_measures_both_ways_and_stores_what_it_found_once(calibrated: Any) -> None:
     lake, found = calibrated
     (row,) = lake.read("calibrations").collect()
-    # One of the sixty is longer than 22 s, and heard in a full window both times.
+    # One of the sixty is longer than 22 s: it would be heard in a full window both times.
     assert (row.language, row.n, row.clips, row.fingerprint) == ("en", 1, 59, CUT_FP)
     assert row.difference_low <= row.cut_error_rate - row.full_error_rate <= row.difference_high
     assert 0 < row.full_error_rate < 0.3
@@ -285,8 +322,12 @@ def test_a_calibration_measures_both_ways_and_stores_what_it_found_once(calibrat
 def test_what_a_calibration_measured_is_not_measured_again(calibrated: Any) -> None:
     lake, found = calibrated
     counted = lake.read("signals_whisper").groupBy("fingerprint").count().collect()
-    assert {row.fingerprint: row["count"] for row in counted} == {CUT_FP: 60, FULL_FP: 60}
-    assert found["extracted"].counts["utterances"] == 0
+    # The one that was not in the sample is heard as the verdict says.
+    (late,) = {CUT_FP, FULL_FP} & {
+        w.fingerprint for w in found["wanted"] if "en" in (w.languages or {"en"} - w.but)
+    }
+    assert {row.fingerprint: row["count"] for row in counted} == {CUT_FP: 59, FULL_FP: 59} | {late: 60}
+    assert found["extracted"].counts["utterances"] == 1
 
 
 @pytest.mark.slow

@@ -38,6 +38,8 @@ GPUS = {SCHEDULED: "1"}
         ("auto", "local[2]", {}, 0, "cpu"),
         ("auto", "local[2]", {}, 1, "cuda"),
         ("cuda", "local[2]", {}, 2, "cuda"),
+        ("auto", "local", {}, 1, "cuda"),
+        ("auto", "local-cluster[2,1,1024]", {}, 1, "cpu"),  # its executors are handed devices, or have none
         ("auto", "spark://host:7077", {}, 1, "cpu"),  # the driver's own device is of no use
         ("auto", "spark://host:7077", GPUS, 0, "cuda"),
         ("cuda", "yarn", GPUS, 0, "cuda"),
@@ -123,6 +125,35 @@ def test_a_device_is_free_again_when_its_holder_is_killed(locks: None, tmp_path:
         assert index == 0
 
 
+def test_to_wait_for_a_device_of_another_job_is_said_once(
+    locks: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def second() -> None:
+        with held_device(1, poll_s=0.01):
+            pass
+
+    with held_device(1):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(0.1)
+    waiting.join(5)
+    assert capsys.readouterr().err.count("Waiting") == 1
+
+
+def test_where_there_is_no_device_nobody_waits_for_one() -> None:
+    with pytest.raises(UsageError, match="sees no CUDA device"), held_device(0):
+        pass
+
+
+def test_a_slice_of_a_device_is_held_by_its_name(
+    locks: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-8a7b/1/0,GPU-9c")
+    with held_device(2) as index, held_device(2) as other:
+        assert (index, other) == (0, 1)
+        assert len(list(tmp_path.iterdir())) == 2
+
+
 def on_cuda() -> list[Wanted]:
     whisper = Whisper(model="whisper-tiny.en", device="cuda")
     return [Wanted(whisper, whisper.identity())]
@@ -135,6 +166,7 @@ def on_cuda() -> list[Wanted]:
         (session("local[16]", 16), on_cuda(), 1, 1, 8),
         (session("local[16]", 16), on_cuda(), 4, 4, 3),
         (session("spark://h:1", 32, spark_task_cpus="8"), on_cuda(), 0, 8, 7),
+        (session("local-cluster[2,8,1024]", 16, spark_task_cpus="8"), on_cuda(), 4, 4, 7),
     ],
 )
 def test_a_chunk_is_spread_over_cores_or_over_devices(

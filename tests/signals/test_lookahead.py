@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from batch_fakes import InBatches
 
+from speechlake.signals import lookahead
 from speechlake.signals.batching import Asked, BatchExtractor, Piece
-from speechlake.signals.extractor import Clip, Measurement
+from speechlake.signals.choice import ON_DEVICE
+from speechlake.signals.extractor import RATE_HZ, Clip, Measurement
 from speechlake.signals.lookahead import Lookahead
 
 
@@ -152,3 +154,35 @@ def test_streams_run_batches_at_the_same_time() -> None:
             return [piece.note for piece in pieces]
 
     assert texts(run(Meeting(streams=2, batch_s=10.0), [piece("a")], [piece("b")])) == ["a", "b"]
+
+
+def test_with_the_defaults_of_a_device_batches_are_sent_off_whole() -> None:
+    class Slow(Echo):
+        def decode(self, model: Any, pieces: Sequence[Piece]) -> Sequence[Any]:
+            time.sleep(0.05)
+            return super().decode(model, pieces)
+
+    slow = Slow(**ON_DEVICE)
+    clips = [[Piece(np.zeros(7 * RATE_HZ, np.float32), 10, 10.0, "a")] for _ in range(7 * 192)]
+    run(slow, *clips)
+    assert [len(batch) for batch in slow.batches] == [192] * 7
+
+
+def test_a_model_that_hangs_again_and_again_is_given_up_and_what_waits_is_answered() -> None:
+    loads: list[int] = []
+
+    class Hanging(Echo):
+        def load(self) -> Any:
+            loads.append(1)
+            return super().load()
+
+    results = run(Hanging(), *[[piece("hangs")] for _ in range(12)], grace_s=0.1)
+    assert texts(results) == ["TIME_OUT"] * 12
+    assert all(result.transient for result in results)
+    assert len(loads) == lookahead.MOST_HUNG
+
+
+def test_time_outs_with_results_between_them_are_no_sign_of_a_broken_model() -> None:
+    notes = ["hangs", "a", "b", "c"] * 4
+    results = run(Echo(batch_s=10.0), *[[piece(note)] for note in notes], grace_s=0.1)
+    assert texts(results) == ["TIME_OUT", "a", "b", "c"] * 4

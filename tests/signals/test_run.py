@@ -8,10 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from batch_fakes import Hears
+from lake_tools import QUIET
 
 from speechlake.errors import ChunkFailed
-from speechlake.signals import run
+from speechlake.jobs import extract_signals
+from speechlake.ledger import Run
+from speechlake.signals import Audio, run
 from speechlake.signals.commit import Measured
+from speechlake.signals.plan import wanted_of
 from speechlake.staging import Stage
 
 
@@ -42,3 +47,25 @@ def test_a_chunk_that_begins_another_spark_job_after_it_was_cancelled_is_cancell
         futures = [pool.submit(two_jobs)]
         run._stop(spark, futures)
     assert futures[0].done()
+
+
+def test_extractors_without_a_device_are_measured_first_and_chunks_are_numbered_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[list[str], int]] = []
+
+    def measured(hold: Any, plan: Any, wanted: Any, *, number: int, progress: Any) -> Any:
+        asked.append(([each.name for each in wanted], number))
+        yield from [Measured(utterances=2, rows=2, audio_s=5.0, cpu_s=1.0, attempts=1)] * 3
+
+    for name in ("require_roots", "hash_relisted", "staged_plan", "drop_plans"):
+        monkeypatch.setattr(extract_signals, name, lambda *_, **__: 0)
+    monkeypatch.setattr(extract_signals, "measured_chunks", measured)
+    hold: Any = SimpleNamespace(lake=None, scope="c")
+    this, found = Run("extract-signals", "c", {}), Measured()
+    wanted = wanted_of([Audio(), Hears(device="cuda")])
+    extract_signals._measure(hold, wanted, this, found, QUIET)
+    assert asked == [(["audio"], 0), (["whisper"], 3)]
+    # The clips of both are the same; what they cost, and which of their measurements failed, adds up.
+    assert (found.utterances, found.audio_s, this.audio_s_out) == (6, 15.0, 15.0)
+    assert (found.rows, found.cpu_s, this.left_to_retry) == (12, 6.0, 6)
