@@ -23,6 +23,24 @@ def test_the_optimising_compiler_is_held_back_where_it_would_take_the_few_cores(
     assert ("-XX:Tier4InvocationThreshold=50000" in options) is told
 
 
+@pytest.mark.parametrize(
+    ("variable", "said", "asked"),
+    [
+        ("SPARK_SUBMIT_OPTS", "-Xms1g", True),
+        ("SPARK_SUBMIT_OPTS", "-Xms1g -XX:+UseSerialGC", False),
+        ("JAVA_TOOL_OPTIONS", "-XX:+UseZGC", False),
+    ],
+)
+def test_the_collector_that_stops_the_tasks_is_asked_for_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, said: str, asked: bool
+) -> None:
+    for name in session.JAVA_OPTIONS_IN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, said)
+    assert ("-XX:+UseParallelGC" in session._java_options(2)) is asked
+    assert "-XX:+UseParallelGC" not in session._java_options(64)
+
+
 def test_a_class_archive_is_named_where_set_up_left_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

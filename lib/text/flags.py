@@ -13,6 +13,7 @@ from speechlake.text.runaway import (
     COUNTED_CHARS,
     COUNTED_WORDS,
     chars_loop,
+    fewest_words_again,
     known_phrases,
     said_again,
     words_loop,
@@ -94,10 +95,13 @@ def runaway(text: Column, ratio: Column, truncated: Column) -> Column:
 def _has_loop(said: Column, characters: Column) -> Column:
     from pyspark.sql import functions as F
 
+    # The pattern tries forty lengths at each word; most texts say too few words again for any of them.
+    words = F.split(said, " ")
+    said_again_words = F.size(words) - F.size(F.array_distinct(words))
     return (
         F.when(_mostly(characters, SPARSE), characters.rlike(chars_loop(dense=False)))
         .when(_mostly(characters, SPARSE + DENSE), characters.rlike(chars_loop(dense=True)))
-        .otherwise(said.rlike(words_loop()))
+        .otherwise((said_again_words >= fewest_words_again()) & said.rlike(words_loop()))
     )
 
 

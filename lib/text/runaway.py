@@ -44,6 +44,11 @@ def words_loop() -> str:
     return f"(?<![^ ])(?:{loops})(?![^ ])"
 
 
+def fewest_words_again() -> int:
+    """How many words at least a loop in words says that were said before."""
+    return min(least * (times - 1) for least, times in _WORDS_SAID)
+
+
 def chars_loop(*, dense: bool) -> str:
     """Pattern, for `re` and Java, of a loop in characters without spaces."""
     rules = _units(_DENSE_SAID if dense else _SPARSE_SAID, _LONGEST_CHARS)
