@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechlake.commits import commit_info, conflicts
 from speechlake.contracts import check_stored, empty, struct_of
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from speechlake.hold import Hold
 
-Note = tuple[str | None, str | None]
-
 PROPERTIES = {
     # A table of 150,000 files writes a 24 MB checkpoint every ten commits by default.
     "delta.checkpointInterval": "100",
@@ -38,6 +36,15 @@ PROPERTIES = {
 }
 # So many commits are read one by one; of further ones, Spark reads the history.
 READ_SINGLY = 20
+
+
+class Note(NamedTuple):
+    """What a commit did, what a job wrote beside it, and when, in milliseconds since 1970; nulls where Delta cleaned
+    the log. The time is null too where the history told the rest: it has the file's, which a copy changes."""
+
+    operation: str | None
+    said: str | None
+    at_ms: int | None
 
 
 class Lake:
@@ -166,30 +173,47 @@ class Lake:
         path = f"{self.path(name)}/_delta_log/{version:020d}.json"
         return self.files.read_text(path) if self.files.exists(path) else ""
 
-    def notes(self, name: str, since: int) -> Iterator[Note]:
-        """(operation, what a job wrote beside it) of each commit after version `since`, newest first.
+    def note(self, name: str, version: int) -> Note | None:
+        """Of one commit of the table; None where the table has no such version."""
+        now, known = self._known_notes(name)
+        if version > now:
+            return None
+        if version not in known or known[version].at_ms is None:
+            known[version] = self._read_note(name, version)
+        return known[version]
 
-        Nulls where Delta cleaned the log. Read when it is asked for, because whoever waits for a commit mostly waits
-        for one of the last; and once, because the jobs of a thousand corpora ask for the same.
+    def notes(self, name: str, since: int) -> Iterator[Note]:
+        """Of each commit after version `since`, newest first.
+
+        Read when it is asked for, because whoever waits for a commit mostly waits for one of the last.
         """
-        newest = self.snapshot(name)
-        table, now = str(newest.metadata().id()), int(newest.version())
-        if name not in self._notes or self._notes[name][0] != table:
-            self._notes[name] = (table, {})
-        known, singly = self._notes[name][1], 0
+        (now, known), singly = self._known_notes(name), 0
         for version in range(now, since, -1):
             if version not in known and singly < READ_SINGLY:
-                info = commit_info(self.commit(name, version))
-                known[version] = (info.get("operation"), info.get("userMetadata"))
+                known[version] = self._read_note(name, version)
                 singly += 1
             elif version not in known:
                 # A few more, because others may commit meanwhile.
                 rows = self.history(name, now - since + READ_SINGLY).select(
                     "version", "operation", "userMetadata"
                 )
-                told = {row.version: (row.operation, row.userMetadata) for row in rows.collect()}
-                known |= {v: known.get(v) or told.get(v, (None, None)) for v in range(since + 1, version + 1)}
+                told = {row.version: Note(row.operation, row.userMetadata, None) for row in rows.collect()}
+                none = Note(None, None, None)
+                known |= {v: known.get(v) or told.get(v, none) for v in range(since + 1, version + 1)}
             yield known[version]
+
+    def _known_notes(self, name: str) -> tuple[int, dict[int, Note]]:
+        """The newest version of the table that is there now, and its notes by version that were read before: the jobs
+        of a thousand corpora ask for the same."""
+        newest = self.snapshot(name)
+        table = str(newest.metadata().id())
+        if name not in self._notes or self._notes[name][0] != table:
+            self._notes[name] = (table, {})
+        return int(newest.version()), self._notes[name][1]
+
+    def _read_note(self, name: str, version: int) -> Note:
+        info = commit_info(self.commit(name, version))
+        return Note(info.get("operation"), info.get("userMetadata"), info.get("timestamp"))
 
     @contextmanager
     def hold(self, job: str, scope: str, run_id: str, *, wait_s: float = 0) -> Iterator[Hold]:
