@@ -71,4 +71,8 @@ def test_a_source_id_that_went_with_a_speaker_is_refused_from_now_on_where_a_req
     outcomes = [erase_speakers.run(lake, asked, progress=QUIET).outcome for _ in range(2)]
     assert outcomes == ["done", "nothing to do"]
     kinds = {row.kind: row.hash for row in lake.read("tombstones").collect()}
-    assert kinds == {"given": gone[2], "source_id": hash_of("salt", "source_id", *pair)}
+    assert kinds == {
+        "given": gone[2],
+        "source_id": hash_of("salt", "source_id", *pair),
+        "lines": hash_of("salt", "lines", "calls"),
+    }
