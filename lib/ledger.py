@@ -150,14 +150,15 @@ def holds_what_it_saw(lake: Lake, name: str, last: Row) -> bool:
     A commit that Delta's log no longer tells of counts as there.
     """
     read, written = (versions.get(name, -1) for versions in (last.versions_read, last.versions_written))
-    if read < 0 and written < 0:
-        return True
-    note = lake.note(name, max(read, written))
-    if note is None or note.operation is None:
-        return note is not None
     if written >= 0:
-        return run_of(note.said) == last.run_id
-    return note.at_ms is None or bool(note.at_ms <= last.finished_at.timestamp() * 1000)
+        own = lake.note(name, written)
+        if own is None or (own.operation is not None and run_of(own.said) != last.run_id):
+            return False
+    if read <= written:
+        return True
+    # It read what others wrote, maybe after its own: it took up a stage first.
+    newest, ended_ms = lake.note(name, read), last.finished_at.timestamp() * 1000
+    return newest is not None and (newest.at_ms is None or newest.at_ms <= ended_ms)
 
 
 def _last_done(lake: Lake, run: Run) -> Row | None:

@@ -86,6 +86,8 @@ LEFT = [
     ([OWN], 0, 2, False),  # a folder put back from a copy
     ([OTHERS, OTHERS, OTHERS], 0, 2, False),  # and written by others since
     ([OTHERS, OTHERS, OTHERS], 2, None, True),
+    ([OWN, OTHERS], 2, 1, True),  # it took up a stage, and read later
+    ([OTHERS, OTHERS], 2, 1, False),
     ([OTHERS, OTHERS, OTHERS, OTHERS], 4, None, False),  # written after it had ended, in second 3
 ]
 
