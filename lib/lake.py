@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechlake.commits import commit_info, conflicts
 from speechlake.contracts import check_stored, empty, struct_of
-from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.errors import Busy, SpeechlakeError, UsageError
 from speechlake.files import Files
 from speechlake.lake_version import check_version, mark_new
 from speechlake.schemas import TABLES, Table
+from speechlake.staging import ANY_VERSION, half_erased
 from speechlake.uris import require_place
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ PROPERTIES = {
 }
 # So many commits are read one by one; of further ones, Spark reads the history.
 READ_SINGLY = 20
+# Jobs that may be what an interrupted erasure waits for: a table that is damaged, a disk that is full, newer code.
+MENDS = ("repair-table", "maintain-tables", "upgrade-lake")
 
 
 class Note(NamedTuple):
@@ -72,6 +75,8 @@ class Lake:
         self._few: dict[str, tuple[tuple[str, int], list[Row]]] = {}
         self._notes: dict[str, tuple[str, dict[int, Note]]] = {}
         self._any_version = any_version
+        # True while this holds an erasure: the jobs that it starts are part of it.
+        self._erases = False
         self._admitted = any_version
 
     def path(self, name: str) -> str:
@@ -217,7 +222,11 @@ class Lake:
 
     @contextmanager
     def hold(self, job: str, scope: str, run_id: str, *, wait_s: float = 0) -> Iterator[Hold]:
-        """Become the one writer of (job, scope); Busy names the present one after `wait_s` seconds."""
+        """Become the one writer of (job, scope); Busy names the present one after `wait_s` seconds.
+
+        Busy too while somebody is half erased: what is written then may name them, and no list of what they were in
+        would tell. Only the erasure itself, what it starts, and what mends a lake go on.
+        """
         from speechlake.hold import Hold
 
         self._admit()
@@ -225,7 +234,16 @@ class Lake:
             # Anew: an upgrade may have come and gone while this waited. One that begins now sees the lock.
             if not self._any_version:
                 check_version(self)
-            yield hold
+            outer, self._erases = self._erases, self._erases or job in ANY_VERSION
+            try:
+                if not (self._erases or job in MENDS) and half_erased(self.files, self.root):
+                    raise Busy(
+                        f"an erasure from {self.root} is under way, or was interrupted",
+                        hint="Finish it: the same `speechlake erase-speakers` command again. Then run this.",
+                    )
+                yield hold
+            finally:
+                self._erases = outer
 
     def snapshot(self, name: str) -> Any:
         """Delta's own newest snapshot of the table, an object of the JVM; its version is -1 where there is none."""
