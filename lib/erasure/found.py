@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -58,34 +58,31 @@ def meant(lake: Lake, request: Request) -> Meant:
                 f"the request names {what} {name!r}, which {lake.root} does not hold",
                 hint=f"It holds: {', '.join(sorted({*namespaces.values()} if subject.namespace else namespaces)) or 'none'}.",
             )
-    spoken = [
-        (subject.namespace or namespaces.get(subject.corpus or ""), subject.speaker)
-        for subject in request.erase
-        if subject.kind == "speaker"
-    ]
+    spoken_of = {value: way for subject in request.erase for value, way in _spoken_of(subject, namespaces)}
     return Meant(
-        speakers=sorted({f"{namespace}:{name}" for namespace, name in spoken if namespace}),
+        speakers=sorted(value[1] for value in spoken_of if value[0] == "speaker"),
         recordings=sorted({s.recording_id for s in request.erase if s.recording_id}),
         utterances=sorted({s.utterance for s in request.erase if s.utterance}),
         source_ids=sorted({(s.corpus, s.source_id) for s in request.erase if s.corpus and s.source_id}),
         corpora=sorted({s.corpus or "" for s in request.erase if s.kind == "corpus"} & {*namespaces}),
-        spoken_of=dict(
-            _spoken_of(s, namespaces) for s in request.erase if s.speaker or s.path or s.source_id
-        ),
+        spoken_of=spoken_of,
     )
 
 
-def _spoken_of(subject: Subject, namespaces: Mapping[str, str]) -> tuple[Value, tuple[frozenset[str], str]]:
-    """What a subject names, with the corpora and the word of refused lines that may speak of it."""
+def _spoken_of(
+    subject: Subject, namespaces: Mapping[str, str]
+) -> Iterator[tuple[Value, tuple[frozenset[str], str]]]:
+    """What a subject names by a word, with that word and the corpora whose refused lines may speak of it."""
     corpus = subject.corpus or ""
     mine = frozenset({corpus} & namespaces.keys())
-    if subject.speaker is not None:
-        namespace = subject.namespace or namespaces.get(corpus)
+    namespace = subject.namespace or namespaces.get(corpus)
+    if subject.speaker and namespace:
         spoken = frozenset(each for each, its in namespaces.items() if its == namespace)
-        return ("speaker", f"{namespace}:{subject.speaker}"), (spoken, subject.speaker)
-    if subject.source_id is not None:
-        return ("source_id", corpus, subject.source_id), (mine, subject.source_id)
-    return ("recording", subject.recording_id or ""), (mine, subject.member or subject.path or "")
+        yield ("speaker", f"{namespace}:{subject.speaker}"), (spoken, subject.speaker)
+    elif subject.source_id:
+        yield ("source_id", corpus, subject.source_id), (mine, subject.source_id)
+    elif subject.path:
+        yield ("recording", subject.recording_id or ""), (mine, subject.member or subject.path)
 
 
 @dataclass(frozen=True)
