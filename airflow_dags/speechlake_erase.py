@@ -17,7 +17,9 @@ is refused, and fails the runs of `speechlake_corpus`.
 
 **When it fails**: *Clear* the task that failed. An erasure that was interrupted is finished by the same command;
 until it says 0, do not tell anybody that it is done. Ended with 4: other jobs are running, and an erasure runs
-alone; the retries follow by themselves. `unchanged` failed, or `erase` names another sha256: the file was edited
+alone; the retries follow by themselves. Other DAGs end with 4 until it is finished. `erase` ended with 3: all is
+erased, and the gate refused the successor of a release; the report says which. Build it by hand, then *Clear* `erase`:
+it finds nothing to do. `unchanged` failed, or `erase` names another sha256: the file was edited
 after the plan; trigger a new run.
 
 **Needs**: Variable `speechlake_lake`; connection `speechlake_spark`; pool `spark_driver`. Announces the asset

@@ -2,8 +2,9 @@
 
 The request is a YAML file that says who asks, why, and what goes. Rows vanish from all tables and their history;
 salted hashes stay, so that ingest does not bring them back. Releases that held them are listed, and their
-policies cut successors, in which everyone else stays where they were. Nothing else may run meanwhile. Killed
-anywhere, the same command finishes; a second run does nothing.
+policies cut successors, in which everyone else stays where they were; where the gate refuses one, this ends with 3
+and all the same is done. Nothing else may run meanwhile. Killed anywhere, the same command finishes, and other jobs
+wait for that; a second run does nothing.
 
     spark-submit --py-files dist/speechlake.zip jobs/erase_speakers.py \\
         --lake s3a://corpus/lake --request request.yaml --report erasure.md
@@ -26,7 +27,7 @@ from speechlake.erasure.releases import Held, policy_of
 from speechlake.erasure.request import Request, load_request
 from speechlake.erasure.step import Counted, Told, carry_out, foreseen, releases_of, staged
 from speechlake.erasure.tombstones import hash_of, salt_of
-from speechlake.errors import Refused, UsageError
+from speechlake.errors import Refused, SpeechlakeError, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.jobs import build_splits
@@ -86,13 +87,16 @@ def run(
             this.arguments = {**this.arguments, "request": digest}
             this.counts = {**_counts(stages), "without_successor": len(problems)}
             this.finish(hold)
-    reports.write_report(report if began else None, began or {}, reports.DONE, this.run_id, problems)
+    told_of = [_in_a_line(problem) for problem in problems]
+    reports.write_report(report if began else None, began or {}, reports.DONE, this.run_id, told_of)
     progress.say(f"{request.reference}: {_sentence(this.counts) if done else 'nothing to do'}")
     if done:
         _say_what_is_left(request, began, progress)
-    for problem in problems:
+    for problem in told_of:
         progress.say(problem)
-    return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, _following(lake))
+    outcome = "done" if done else "nothing to do"
+    refused = next((problem for problem in problems if isinstance(problem, Refused)), None)
+    return Report(NAME, outcome, this.run_id, this.counts, _following(lake), refused)
 
 
 def _carried_out(
@@ -119,8 +123,8 @@ def _carried_out(
 
 def _followed(
     hold: Hold, stages: Sequence[Stage], wait_s: float, progress: Progress, told: Told
-) -> list[str]:
-    """Cut the successors of releases that held what went, then forget the stages; what cannot be done.
+) -> list[SpeechlakeError]:
+    """Cut the successors of releases that held what went, then forget the stages; why there is none, of each without.
 
     What may pass (a conflict, a full disk) is raised, and the stages stay: the same command goes on from here.
     """
@@ -188,7 +192,7 @@ def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.A
     return reports.account_of_note(lake, request, mine[0].note) if mine else None
 
 
-def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str | None:
+def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> SpeechlakeError | None:
     """Publish what the release's policy yields now, everyone else on their side, unless an interrupted run did; why
     not, or None."""
     if is_published(lake, held.successor):
@@ -197,14 +201,20 @@ def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> str
     policy = policy_of(release)
     by_hand = f"release {held.release} has no successor; build one by `speechlake build-splits`"
     if policy is None or held.successor is None:
-        return f"{by_hand}: its policy reads lists of files, or is not understood by this version."
+        return UsageError(
+            f"{by_hand}: its policy reads lists of files, or is not understood by this version."
+        )
     try:
         build_splits.run(
             lake, policy, str(release["policy"]), release=held.successor, wait_s=wait_s, progress=progress
         )
     except (UsageError, Refused) as error:
-        return f"{by_hand}: {error.message}" + (f" {error.hint}" if error.hint else "")
+        return type(error)(f"{by_hand}: {error.message}", hint=error.hint)
     return None
+
+
+def _in_a_line(error: SpeechlakeError) -> str:
+    return f"{error.message} {error.hint or ''}".rstrip()
 
 
 def _counts(stages: Sequence[Stage]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
 from speechlake.corpora import KEPT, READING, Corpus, make_corpus
+from speechlake.erasure.honoured import refuse_erased
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -116,6 +117,8 @@ def corpus_of(parsed: argparse.Namespace) -> Corpus:
 def run(lake: Lake, corpus: Corpus, *, wait_s: float = 0.0, progress: Progress) -> Report:
     """Bring the tables to what the corpus's manifests and roots say now, and count what happened."""
     this = Run(NAME, corpus.name, corpus.model_dump(mode="json"), by_corpus=True)
+    # Before the hold, whose lock is called after the corpus.
+    refuse_erased(lake, corpus.name)
     with lake.hold(NAME, corpus.name, this.run_id, wait_s=wait_s) as hold:
         this.reads(lake, WRITES)
         by_hand = changed_by_hand(lake, this, WRITES)

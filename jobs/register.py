@@ -23,6 +23,7 @@ from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.progress import Progress
+from speechlake.statements import refusal_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,10 +70,12 @@ def run(
     try:
         done = register(lake, Target(lake.spark, catalog, database), with_views=with_views)
     except PySparkException as error:
-        told = str(error).split("JVM stacktrace")[0].strip().split("\n\n")[0]
-        raise UsageError(
-            f"the catalog {catalog} refuses: {told}", hint="For one without views: --tables-only."
-        ) from None
+        refused = refusal_of(
+            error, f"the catalog {catalog} refuses", hint="For one without views: --tables-only."
+        )
+        if refused is None:
+            raise
+        raise refused from None
     changed = [name for name, what in done.items() if what != "unchanged"]
     progress.say(
         f"{catalog}.{database}: {', '.join(changed) or 'everything'} {'made' if changed else 'is as it was'}"

@@ -24,6 +24,7 @@ from speechlake.damage import causes_in_java, damage_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.statements import refusal_of
 from speechlake.terminal import console, show
 from speechlake.views import register_views
 
@@ -77,11 +78,12 @@ def run(
         some = frame if most is None else frame.limit(most + 1)
         there = _write_csv(some, most, file) if as_csv else _show(some, most)
     except PySparkException as error:
-        damage = damage_of(lake, error)
-        if damage is not None:
-            raise damage from None
-        told = str(error).split("JVM stacktrace")[0].strip().split("\n\n")[0]
-        raise UsageError(f"Spark refuses the query: {told}", hint=f"Views: {', '.join(views)}.") from None
+        found = damage_of(lake, error) or refusal_of(
+            error, "Spark refuses the query", hint=f"Views: {', '.join(views)}."
+        )
+        if found is None:
+            raise
+        raise found from None
     finally:
         lake.spark.conf.unset("spark.sql.runSQLOnFiles")
     if most is None or there <= most:

@@ -18,7 +18,7 @@ from speechlake import job
 from speechlake.errors import Busy, LakeMismatch
 from speechlake.job import Report
 from speechlake.lake import Lake
-from speechlake.lake_version import UNNUMBERED, mark, version_of
+from speechlake.lake_version import UNNUMBERED, mark, unmark, version_of
 from speechlake.ledger import Run
 from speechlake.locks import held_locks
 from speechlake.progress import Progress
@@ -51,8 +51,15 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
             return Report(NAME, "nothing to do", this.run_id, {"version": CONTRACT})
         # From now on no job starts, not even one that would find nothing wrong with the tables that it reads.
         # Before the look at who runs: a job takes its lock, then reads the mark, so that one of the two sees the other.
+        numbered = version_of(lake) is not None
         mark(lake, before)
-        _refuse_running(lake)
+        try:
+            _refuse_running(lake)
+        except Busy:
+            # A lake without a number is open to all code, and stays so while nobody changes it.
+            if not numbered:
+                unmark(lake, before)
+            raise
         changed = 0
         for version in range(before + 1, CONTRACT + 1):
             for change in MIGRATIONS[version](lake):

@@ -7,13 +7,14 @@ have changed rows was made by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from speechlake.ledger import Run
+from speechlake.ledger import Run, holds_what_it_saw, run_of
 
 if TYPE_CHECKING:
+    from pyspark.sql import Row
+
     from speechlake.lake import Lake
 
 # Operations of Delta that move rows, or forget old files, and change no row.
@@ -29,41 +30,31 @@ def changed_by_hand(lake: Lake, run: Run, tables: Sequence[str]) -> list[str]:
     """Those of `tables` that somebody changed by hand since the last run of this job and scope with these arguments,
     or ever without one: a run of other arguments has looked at other sources.
 
-    A table that is older than that run left it, or is gone, counts. What Delta's log no longer tells (30 days by
+    A table that lacks what that run saw, or is gone, counts. What Delta's log no longer tells (30 days by
     default) does not.
     """
-    read, written = _last_seen(lake, run)
-    # While it ran, others may have changed what it had read.
-    since = {**written, **read}
-    return [name for name in tables if _is_changed(lake, name, since.get(name, -1), written.get(name, -1))]
+    last = _last_run(lake, run)
+    return [name for name in tables if _is_changed(lake, name, last)]
 
 
-def _last_seen(lake: Lake, run: Run) -> tuple[dict[str, int], dict[str, int]]:
-    """Versions of tables that the last such run read, and those that it wrote."""
+def _last_run(lake: Lake, run: Run) -> Row | None:
+    """The row of the last such run, whatever its outcome."""
     from pyspark.sql import functions as F
 
     same = (
         (F.col("job") == run.job) & (F.col("scope") == run.scope) & (F.col("arguments_sha256") == run.digest)
     )
     last = lake.read("runs").where(same).orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
-    return (last[0].versions_read, last[0].versions_written) if last else ({}, {})
+    return last[0] if last else None
 
 
-def _is_changed(lake: Lake, name: str, since: int, left: int) -> bool:
-    """Whether anybody changed the table by hand after version `since`, or took it back to before `left`."""
-    now, known = lake.version(name), max(since, left)
-    if now is None or now < known:
-        return known >= 0
+def _is_changed(lake: Lake, name: str, last: Row | None) -> bool:
+    """Whether anybody changed the table by hand since `last` read it, or put another in its place."""
+    if last is not None and not holds_what_it_saw(lake, name, last):
+        return True
+    # While it ran, others may have changed what it had read.
+    since = {**last.versions_written, **last.versions_read}.get(name, -1) if last is not None else -1
     return any(
-        operation not in HARMLESS and _note(said) is None
-        for operation, said in lake.notes(name, since)
-        if operation is not None
+        note.operation is not None and note.operation not in HARMLESS and run_of(note.said) is None
+        for note in lake.notes(name, since)
     )
-
-
-def _note(said: str | None) -> object:
-    """What a job of ours wrote beside its commit; None for anything else."""
-    try:
-        return json.loads(said or "")["run_id"]
-    except (ValueError, TypeError, KeyError):
-        return None

@@ -170,9 +170,13 @@ class Files:
             stream.close()
 
     def delete(self, uri: str) -> None:
-        """Delete a file or a whole folder; nothing happens when it is not there."""
+        """Delete a file or a whole folder; nothing happens when it is not there. SpeechlakeError where it stays."""
         fs, path = self._at(uri)
-        fs.delete(path, True)
+        # Hadoop says no where it is not there, and where it, or something in it, could not be deleted.
+        if not fs.delete(path, True) and fs.exists(path):
+            raise SpeechlakeError(
+                f"{uri} could not be deleted", hint="Who may write there? Then run the same command again."
+            )
 
     def qualified(self, uri: str) -> str:
         """One spelling of a place: with its scheme, as its file system has it."""

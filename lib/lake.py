@@ -11,22 +11,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speechlake.commits import commit_info, conflicts
 from speechlake.contracts import check_stored, empty, struct_of
-from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.errors import Busy, SpeechlakeError, UsageError
 from speechlake.files import Files
 from speechlake.lake_version import check_version, mark_new
 from speechlake.schemas import TABLES, Table
+from speechlake.staging import ANY_VERSION, half_erased
 from speechlake.uris import require_place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
     from speechlake.hold import Hold
-
-Note = tuple[str | None, str | None]
 
 PROPERTIES = {
     # A table of 150,000 files writes a 24 MB checkpoint every ten commits by default.
@@ -38,6 +37,17 @@ PROPERTIES = {
 }
 # So many commits are read one by one; of further ones, Spark reads the history.
 READ_SINGLY = 20
+# Jobs that may be what an interrupted erasure waits for: a table that is damaged, a disk that is full, newer code.
+MENDS = ("repair-table", "maintain-tables", "upgrade-lake")
+
+
+class Note(NamedTuple):
+    """What a commit did, what a job wrote beside it, and when, in milliseconds since 1970; nulls where Delta cleaned
+    the log. The time is null too where the history told the rest: it has the file's, which a copy changes."""
+
+    operation: str | None
+    said: str | None
+    at_ms: int | None
 
 
 class Lake:
@@ -65,6 +75,8 @@ class Lake:
         self._few: dict[str, tuple[tuple[str, int], list[Row]]] = {}
         self._notes: dict[str, tuple[str, dict[int, Note]]] = {}
         self._any_version = any_version
+        # True while this holds an erasure: the jobs that it starts are part of it.
+        self._erases = False
         self._admitted = any_version
 
     def path(self, name: str) -> str:
@@ -166,34 +178,55 @@ class Lake:
         path = f"{self.path(name)}/_delta_log/{version:020d}.json"
         return self.files.read_text(path) if self.files.exists(path) else ""
 
-    def notes(self, name: str, since: int) -> Iterator[Note]:
-        """(operation, what a job wrote beside it) of each commit after version `since`, newest first.
+    def note(self, name: str, version: int) -> Note | None:
+        """Of one commit of the table; None where the table has no such version."""
+        now, known = self._known_notes(name)
+        if version > now:
+            return None
+        if version not in known or known[version].at_ms is None:
+            known[version] = self._read_note(name, version)
+        return known[version]
 
-        Nulls where Delta cleaned the log. Read when it is asked for, because whoever waits for a commit mostly waits
-        for one of the last; and once, because the jobs of a thousand corpora ask for the same.
+    def notes(self, name: str, since: int) -> Iterator[Note]:
+        """Of each commit after version `since`, newest first.
+
+        Read when it is asked for, because whoever waits for a commit mostly waits for one of the last.
         """
-        newest = self.snapshot(name)
-        table, now = str(newest.metadata().id()), int(newest.version())
-        if name not in self._notes or self._notes[name][0] != table:
-            self._notes[name] = (table, {})
-        known, singly = self._notes[name][1], 0
+        (now, known), singly = self._known_notes(name), 0
         for version in range(now, since, -1):
             if version not in known and singly < READ_SINGLY:
-                info = commit_info(self.commit(name, version))
-                known[version] = (info.get("operation"), info.get("userMetadata"))
+                known[version] = self._read_note(name, version)
                 singly += 1
             elif version not in known:
                 # A few more, because others may commit meanwhile.
                 rows = self.history(name, now - since + READ_SINGLY).select(
                     "version", "operation", "userMetadata"
                 )
-                told = {row.version: (row.operation, row.userMetadata) for row in rows.collect()}
-                known |= {v: known.get(v) or told.get(v, (None, None)) for v in range(since + 1, version + 1)}
+                told = {row.version: Note(row.operation, row.userMetadata, None) for row in rows.collect()}
+                none = Note(None, None, None)
+                known |= {v: known.get(v) or told.get(v, none) for v in range(since + 1, version + 1)}
             yield known[version]
+
+    def _known_notes(self, name: str) -> tuple[int, dict[int, Note]]:
+        """The newest version of the table that is there now, and its notes by version that were read before: the jobs
+        of a thousand corpora ask for the same."""
+        newest = self.snapshot(name)
+        table = str(newest.metadata().id())
+        if name not in self._notes or self._notes[name][0] != table:
+            self._notes[name] = (table, {})
+        return int(newest.version()), self._notes[name][1]
+
+    def _read_note(self, name: str, version: int) -> Note:
+        info = commit_info(self.commit(name, version))
+        return Note(info.get("operation"), info.get("userMetadata"), info.get("timestamp"))
 
     @contextmanager
     def hold(self, job: str, scope: str, run_id: str, *, wait_s: float = 0) -> Iterator[Hold]:
-        """Become the one writer of (job, scope); Busy names the present one after `wait_s` seconds."""
+        """Become the one writer of (job, scope); Busy names the present one after `wait_s` seconds.
+
+        Busy too while somebody is half erased: what is written then may name them, and no list of what they were in
+        would tell. Only the erasure itself, what it starts, and what mends a lake go on.
+        """
         from speechlake.hold import Hold
 
         self._admit()
@@ -201,7 +234,16 @@ class Lake:
             # Anew: an upgrade may have come and gone while this waited. One that begins now sees the lock.
             if not self._any_version:
                 check_version(self)
-            yield hold
+            outer, self._erases = self._erases, self._erases or job in ANY_VERSION
+            try:
+                if not (self._erases or job in MENDS) and half_erased(self.files, self.root):
+                    raise Busy(
+                        f"an erasure from {self.root} is under way, or was interrupted",
+                        hint="Finish it: the same `speechlake erase-speakers` command again. Then run this.",
+                    )
+                yield hold
+            finally:
+                self._erases = outer
 
     def snapshot(self, name: str) -> Any:
         """Delta's own newest snapshot of the table, an object of the JVM; its version is -1 where there is none."""

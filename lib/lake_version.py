@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from speechlake import __version__
-from speechlake.errors import LakeMismatch
+from speechlake.errors import Busy, LakeMismatch
+from speechlake.locks import UPGRADE, held, lock_file
 from speechlake.schemas import TABLES
 from speechlake.schemas.contract import CONTRACT
 
@@ -43,11 +44,20 @@ def mark_new(lake: Lake) -> None:
         mark(lake)
 
 
+def unmark(lake: Lake, version: int) -> None:
+    """Take back what `mark` said, where nothing was changed yet."""
+    lake.files.delete(f"{lake.root}/{FOLDER}/{version}")
+
+
 def check_version(lake: Lake) -> None:
-    """LakeMismatch unless this code may read and write the lake."""
+    """LakeMismatch unless this code may read and write the lake; Busy while somebody upgrades it, where locks tell."""
     found = mismatch(lake.root, version_of(lake))
-    if found is not None:
-        raise found
+    if found is None:
+        return
+    upgrade = held(lock_file(lake.root, UPGRADE)) if lake.is_local else None
+    if upgrade is not None:
+        raise Busy(f"{upgrade.who} is under way in {lake.root}", hint="Wait for it, then run again.")
+    raise found
 
 
 def mismatch(root: str, found: int | None) -> LakeMismatch | None:

@@ -138,16 +138,27 @@ def _is_as_left(lake: Lake, run: Run, last: Row) -> bool:
     corpus = run.scope if run.by_corpus else None
     idle = (UPKEEP, run.job) if run.lasting else (UPKEEP,)
     return all(
-        _reaches(lake, name, last.versions_written.get(name, -1))
-        and unchanged(lake, name, version, corpus, idle, own=last.run_id)
+        unchanged(lake, name, version, corpus, idle, own=last.run_id) and holds_what_it_saw(lake, name, last)
         for name, version in since.items()
     )
 
 
-def _reaches(lake: Lake, name: str, version: int) -> bool:
-    """False where the table was put back to before `version`."""
-    now = lake.version(name)
-    return version < 0 or (now is not None and now >= version)
+def holds_what_it_saw(lake: Lake, name: str, last: Row) -> bool:
+    """False where the table lacks the commit that the run `last`, a row of `runs`, made in it, or the newest it read:
+    its folder was put back from a copy, or made anew, and others may have written as many versions since.
+
+    A commit that Delta's log no longer tells of counts as there.
+    """
+    read, written = (versions.get(name, -1) for versions in (last.versions_read, last.versions_written))
+    if written >= 0:
+        own = lake.note(name, written)
+        if own is None or (own.operation is not None and run_of(own.said) != last.run_id):
+            return False
+    if read <= written:
+        return True
+    # It read what others wrote, maybe after its own: it took up a stage first.
+    newest, ended_ms = lake.note(name, read), last.finished_at.timestamp() * 1000
+    return newest is not None and (newest.at_ms is None or newest.at_ms <= ended_ms)
 
 
 def _last_done(lake: Lake, run: Run) -> Row | None:
@@ -186,12 +197,19 @@ def unchanged(
 
 def _concerns(note: Note, corpus: str | None, idle: Sequence[str], own: str) -> bool:
     """Whether a commit may have changed rows of `corpus`, or, where that is None, any row."""
-    operation, told = note
     try:
-        said = json.loads(told or "")
+        said = json.loads(note.said or "")
         job, scope, run_id = str(said["job"]), str(said["scope"]), str(said["run_id"])
     except (KeyError, ValueError, TypeError):
         job = scope = run_id = ""
-    if operation in TIDYING or job in idle or (own and run_id == own):
+    if note.operation in TIDYING or job in idle or (own and run_id == own):
         return False
     return corpus is None or scope == corpus or job not in OF_A_CORPUS
+
+
+def run_of(said: str | None) -> str | None:
+    """The run that wrote `said` beside its commit; None for anything else."""
+    try:
+        return str(json.loads(said or "")["run_id"])
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -5,6 +5,7 @@ A Python lock would outlive, or die before, the process that writes the Delta lo
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from speechlake.damage import disk_full
-from speechlake.errors import Busy, SpeechlakeError, UsageError
+from speechlake.errors import Busy, NoStore, SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,13 +29,28 @@ if TYPE_CHECKING:
 _HELD: set[str] = set()
 _GUARD = threading.Lock()
 _WRITABLE = "Check --lake: a folder that you may write to, or that can be made."
+# What no other try mends, in the words of the operating system, which Java takes too. Whatever else is wrong with a
+# folder (too many open files, a share that is away) may pass.
+_FOR_GOOD = tuple(
+    os.strerror(code)
+    for code in (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+        *(errno.ENAMETOOLONG, errno.ELOOP),
+    )
+)
 # The one job that works alone: while another process holds this lock, nobody begins (`speechlake.hold`).
 ERASURE = "erase-speakers.lake"
+UPGRADE = "upgrade-lake.lake"
+
+
+def local_folder(root: str) -> Path:
+    """The folder of a lake whose root is a local path or `file:` URI."""
+    return Path(root.removeprefix("file://").removeprefix("file:"))
 
 
 def lock_file(root: str, name: str) -> Path:
     """Where the lock `name` of the lake at `root`, a local path or `file:` URI, lies."""
-    return Path(root.removeprefix("file://").removeprefix("file:")) / "_locks" / f"{name}.lock"
+    return local_folder(root) / "_locks" / f"{name}.lock"
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,7 @@ def erasing(spark: SparkSession, root: str) -> Held | None:
 def _who(path: Path) -> str:
     try:
         return str(json.loads(path.read_text())["who"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
 
 
@@ -90,7 +106,7 @@ class JvmLock:
     """An exclusive lock on `path`, held by this session's JVM.
 
     `who` is written into the file, so that a second run can name the first. Waits up to `wait_s`
-    seconds, then raises Busy. UsageError where the file cannot be made.
+    seconds, then raises Busy. UsageError where the file can never be made, NoStore or DiskFull where it may be later.
     """
 
     def __init__(self, spark: SparkSession, path: Path, *, who: str, wait_s: float) -> None:
@@ -162,6 +178,7 @@ class JvmLock:
 
 
 def _unwritable(said: str) -> SpeechlakeError:
-    """A full disk is worth another try; a place where nobody may write is not."""
-    full = disk_full(said)
-    return full or UsageError(said, hint=_WRITABLE)
+    """A place where nobody may write is not worth another try; whatever else keeps from it is."""
+    if any(words in said for words in _FOR_GOOD):
+        return UsageError(said, hint=_WRITABLE)
+    return disk_full(said) or NoStore(said, hint="Run the same command again once this has passed.")

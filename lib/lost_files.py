@@ -25,8 +25,8 @@ def lost_files(lake: Lake, name: str) -> list[str]:
     return sorted(row.path for row in lost.select("path").collect())
 
 
-def forget_files(hold: Hold, name: str, files: Collection[str]) -> int:
-    """Take `files` out of the newest version of the table; the new version. Nothing is read: their rows are lost."""
+def forget_files(hold: Hold, name: str, files: Collection[str]) -> None:
+    """Take `files` out of the newest version of the table. Nothing is read: their rows are lost."""
     lake = hold.lake
     jvm: Any = lake.spark._jvm
     # Not the note of a job: whoever skips what it wrote once must see that rows may be gone.
@@ -40,4 +40,4 @@ def forget_files(hold: Hold, name: str, files: Collection[str]) -> int:
                 removed.add(file.removeWithTimestamp(now, True))
         actions = jvm.scala.jdk.javaapi.CollectionConverters.asScala(removed).toSeq()
         operation: Any = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$ManualUpdate$")
-        return int(transaction.commit(actions, getattr(operation, "MODULE$")))
+        transaction.commit(actions, getattr(operation, "MODULE$"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake.commits import commit_info, session_settings
 from speechlake.sql_text import name as quoted
-from speechlake.table_files import listed_files, stored_files
+from speechlake.table_files import listed_files, property_of, require_checkpoint, stored_files
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
@@ -71,14 +71,14 @@ def _is_new(lake: Lake, name: str) -> bool:
     began = any(file.startswith(f"{min(commits):020d}.checkpoint") for file in files) if commits else False
     older = any(int(found[1]) < min(commits) for file in files if (found := _VERSION.fullmatch(file)))
     operations = {commit_info(lake.commit(name, version)).get("operation") for version in commits}
-    return began and not older and operations <= _OURS and _property(lake, name) != AT_ONCE
+    return began and not older and operations <= _OURS and property_of(lake, name, RETENTION) != AT_ONCE
 
 
 @contextmanager
 def _nothing_retained(lake: Lake, name: str) -> Iterator[None]:
     """The table's checkpoints forget removed files at once; as it was before, afterwards."""
     table = quoted("delta", lake.path(name))
-    before = _property(lake, name)
+    before = property_of(lake, name, RETENTION)
     lake.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{RETENTION}' = '{AT_ONCE}')")
     try:
         yield
@@ -89,24 +89,20 @@ def _nothing_retained(lake: Lake, name: str) -> Iterator[None]:
             lake.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{RETENTION}' = '{before}')")
 
 
-def _property(lake: Lake, name: str) -> str | None:
-    said = lake.snapshot(name).metadata().configuration().get(RETENTION)
-    return str(said.get()) if said.isDefined() else None
-
-
 def _checkpointed(lake: Lake, name: str) -> int:
-    """Write a checkpoint of the newest version; which version that is."""
+    """Write a checkpoint of the newest version; which version that is. SpeechlakeError where it is not there then: the
+    log that it takes the place of would have to stay, with all that it names."""
     jvm: Any = lake.spark._jvm
     snapshot = lake.snapshot(name)
     snapshot.deltaLog().checkpoint(snapshot, jvm.scala.Option.empty())
-    return int(snapshot.version())
+    version = int(snapshot.version())
+    require_checkpoint(lake, name, version)
+    return version
 
 
 def _drop_log_before(lake: Lake, name: str, version: int) -> None:
     """Delete commits, checkpoints and checksums of versions before `version`, whose checkpoint is there."""
     folder = f"{lake.path(name)}/_delta_log"
-    if not any(n.startswith(f"{version:020d}.checkpoint") for n in lake.files.names(folder)):
-        return
     for file in lake.files.names(folder):
         found = _VERSION.fullmatch(file)
         if found and int(found[1]) < version:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from importlib import resources
@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechlake import logs
+from speechlake.damage import disk_full, told_by_java
 from speechlake.errors import NoSpark, SpeechlakeError, UsageError
 
 if TYPE_CHECKING:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
+
+    from speechlake.health.finding import Finding
 
 EVERYWHERE = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -79,6 +82,8 @@ HOT = {
 # Where a user may have named a collector for every Java that is started from here. Java refuses two.
 JAVA_OPTIONS_IN = ("SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 COLLECTOR = re.compile(r"-XX:\+Use\w+GC\b")
+# What spark-submit takes for a master, before Java looks at it.
+MASTER = re.compile(r"local|yarn|spark://|k8s://")
 # Where spark-submit's JVM listens for the Python process that it started.
 UNDER_SPARK_SUBMIT = "PYSPARK_GATEWAY_PORT"
 
@@ -203,30 +208,40 @@ def class_archive() -> Path:
     return spark_jars() / "speechlake.jsa"
 
 
-def _other_java() -> str:
-    """How to come by a Java that fits: `make setup` leaves a link to one where the machine's own does not."""
-    left = Path(sys.prefix).parent / "build" / "java"
-    if left.exists() and os.environ.get("JAVA_HOME") != str(left):
-        return f"set-up found one, `export JAVA_HOME={shlex.quote(str(left))}`"
-    return "set JAVA_HOME, or `apt-get install openjdk-17-jre-headless`; then `make setup`"
-
-
 def _not_started(master: str, error: Exception) -> SpeechlakeError:
-    """Why there is no session. PySpark's own message names neither the cause in Java nor the master."""
+    """Why there is no session. PySpark's own message names neither the cause in Java nor the master.
+
+    Where the master is one and there is a Java that fits, what keeps it from starting (memory, a port) may pass.
+    """
     from py4j.protocol import Py4JJavaError
 
-    if not isinstance(error, Py4JJavaError):
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    by_java = isinstance(error, Py4JJavaError)
+    whole = "\n".join(told_by_java(error)) if by_java else str(error).strip()
+    full = disk_full(whole)
+    if full is not None:
+        return full
+    said = (whole.splitlines() or [type(error).__name__])[0][:300]
+    if "Master URL" in said or not MASTER.match(master):
         return UsageError(
-            f"Spark does not start: {said}",
-            hint=f"Lines above say why, where Java said it. Java 17 is needed: {_other_java()}.",
+            f"Spark does not start on {master}: {said}",
+            hint="local[*,4], spark://HOST:7077, yarn, k8s://URL.",
         )
-    said = str(error.java_exception.toString()).splitlines()[0][:300]
-    if "Master URL" in said:
-        return UsageError(
-            f"Spark does not start: {said}", hint="local[*,4], spark://HOST:7077, yarn, k8s://URL."
-        )
+    unfit = None if by_java else _unfit_java(error)
+    if unfit is not None:
+        return UsageError(f"Spark does not start: {said}", hint=f"{unfit.found}. {unfit.fix}")
     return NoSpark(
         f"Spark does not start on {master}: {said}",
         hint="Is the master there, and reached from here? Lines above say what Spark tried; docs/cluster.md.",
     )
+
+
+def _unfit_java(error: Exception) -> Finding | None:
+    """What is wrong with the Java that Spark would start, or with its starter; None where that is not it."""
+    from speechlake.health.finding import Patient
+    from speechlake.health.software import java, spark
+
+    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE):
+        return None
+    checks = (java, spark) if isinstance(error, OSError) else (java,)
+    found = [check(Patient()) for check in checks]
+    return next((each for each in found if each.state == "mend"), None)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -157,9 +157,14 @@ class Staging:
         return not self._files.exists(note) or self._files.age_s(note) > DEAD_AFTER_S
 
 
-def left_by_runs(files: Files, lake_root: str) -> Iterator[Left]:
-    """Everything under `_staging`, of running and of dead runs."""
-    for folder in files.folders(f"{lake_root}/_staging"):
+def half_erased(files: Files, lake_root: str) -> bool:
+    """True where an erasure was staged and is not at its end: somebody is gone from some tables and not from others."""
+    return any(left.complete for left in left_by_runs(files, lake_root, ANY_VERSION))
+
+
+def left_by_runs(files: Files, lake_root: str, jobs: Sequence[str] = ()) -> Iterator[Left]:
+    """Everything under `_staging`, of running and of dead runs: of `jobs`, or of all."""
+    for folder in jobs or files.folders(f"{lake_root}/_staging"):
         # `<job>.plan` and `<job>.listing` belong to the holder of the job too, and are made anew by each run.
         job, _, apart = folder.partition(".")
         for scope in files.folders(f"{lake_root}/_staging/{folder}"):

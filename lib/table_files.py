@@ -87,6 +87,12 @@ def listed_files(lake: Lake, name: str) -> DataFrame:
     )
 
 
+def property_of(lake: Lake, name: str, key: str) -> str | None:
+    """One of Delta's properties of the table; None where it is not set."""
+    found = lake.snapshot(name).metadata().configuration().get(key)
+    return str(found.get()) if found.isDefined() else None
+
+
 def scattered(lake: Lake, name: str) -> list[Part]:
     """Parts of the table with many small files, or, of a clustered table, with many that are not clustered yet."""
     from pyspark.sql import functions as F
@@ -221,9 +227,17 @@ def checkpoint(hold: Hold, name: str) -> None:
             log.doLogCleanup(snapshot, none)
             return
         log.checkpoint(snapshot, none)
-        # What goes wrong, Delta writes to its own log only.
-        if _last_checkpoint(hold.lake, name) < version:
-            raise SpeechlakeError(f"no checkpoint of table {name!r} could be written in {hold.lake.root}")
+        require_checkpoint(hold.lake, name, version)
+
+
+def require_checkpoint(lake: Lake, name: str, version: int) -> None:
+    """SpeechlakeError where there is no checkpoint of `version` or a later one: what goes wrong when it is written, a
+    full disk for instance, Delta tells its own log only."""
+    if _last_checkpoint(lake, name) < version:
+        raise SpeechlakeError(
+            f"no checkpoint of table {name!r} at version {version} could be written in {lake.root}",
+            hint="Is the disk full? Run the same command again.",
+        )
 
 
 def _changed(hold: Hold, name: str, change: Callable[[], Any]) -> Any:

@@ -10,7 +10,8 @@ TOMBSTONES = Table(
         Column(
             "kind",
             "string",
-            "speaker, recording, utterance, source_id, manifest or corpus; lines: a corpus that keeps no refused lines.",
+            "speaker, recording, utterance, source_id, manifest or corpus; given: a source id that went, which imports may "
+            "still name; lines: a corpus that keeps no refused lines.",
             nullable=False,
         ),
         Column("hash", "string", "sha256 of salt, kind and value.", nullable=False),

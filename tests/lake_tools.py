@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speechlake.corpora import make_corpus
 from speechlake.job import Report
+from speechlake.lake import Note
 from speechlake.progress import Progress
 
 if TYPE_CHECKING:
@@ -106,20 +108,37 @@ class Played(dict[str, Any]):
 class Log:
     """A lake of which only the log of its tables is asked: one CREATE TABLE, then `commits`, oldest first.
 
-    A commit is "job/scope/run" of the job that made it, or any other text for one by hand.
+    A commit is "job/scope/run" of the job that made it, or any other text for one by hand; each is a second later
+    than the one before, the first in second 0.
     """
 
     def __init__(self, commits: Sequence[str]) -> None:
-        self.told: list[tuple[str, str | None]] = [("CREATE TABLE", None)]
-        for commit in commits:
+        self.told = [Note("CREATE TABLE", None, 0)]
+        for second, commit in enumerate(commits, start=1):
             names = ("job", "scope", "run_id")
             said = dict(zip(names, commit.split("/"), strict=False))
-            self.told.append(("WRITE", json.dumps(said) if len(said) == len(names) else None))
+            self.told.append(
+                Note("WRITE", json.dumps(said) if len(said) == len(names) else None, 1000 * second)
+            )
 
     def version(self, _: str) -> int:
         """The newest version of any table."""
         return len(self.told) - 1
 
-    def notes(self, _: str, since: int) -> Iterator[tuple[str, str | None]]:
+    def note(self, _: str, version: int) -> Note | None:
+        """As `Lake.note`."""
+        return self.told[version] if version < len(self.told) else None
+
+    def notes(self, _: str, since: int) -> Iterator[Note]:
         """As `Lake.notes`."""
         return reversed(self.told[since + 1 :])
+
+
+def run_row(table: str, read: int, written: int | None) -> Any:
+    """A row of `runs`: of run `mine`, which read and wrote these versions of a table and ended in second 3."""
+    return SimpleNamespace(
+        run_id="mine",
+        versions_read={table: read},
+        versions_written={} if written is None else {table: written},
+        finished_at=datetime.fromtimestamp(3.5, UTC),
+    )

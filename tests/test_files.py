@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 from lake_tools import ingest, says, wav, write_lines
 
-from speechlake.files import as_is
+from speechlake.errors import SpeechlakeError
+from speechlake.files import Files, as_is
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
 )
 def test_nothing_in_a_path_that_a_reader_is_given_is_a_pattern(uri: str, expected: str) -> None:
     assert as_is(uri) == expected
+
+
+@pytest.mark.parametrize(
+    ("deleted", "there", "stays"), [(True, False, False), (False, False, False), (False, True, True)]
+)
+def test_what_could_not_be_deleted_is_told(deleted: bool, there: bool, stays: bool) -> None:
+    spark: Any = MagicMock()
+    files = Files(spark)
+    fs = spark._jvm.org.apache.hadoop.fs.Path.return_value.getFileSystem.return_value
+    fs.delete.return_value, fs.exists.return_value = deleted, there
+    with pytest.raises(SpeechlakeError, match="/x could not be deleted") if stays else nullcontext():
+        files.delete("/x")
 
 
 @pytest.mark.slow

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from speechlake.errors import LakeMismatch
+from speechlake.errors import Busy, LakeMismatch
 from speechlake.lake import Lake
 from speechlake.lake_version import mark, version_of
+from speechlake.locks import UPGRADE, JvmLock, lock_file
 from speechlake.schemas import CONTENT_HASHES, TABLES
 from speechlake.schemas.contract import CONTRACT
 
@@ -39,6 +40,17 @@ def test_a_lake_of_another_version_is_neither_read_nor_written(lake, version, to
     with pytest.raises(LakeMismatch, match=told), opened(lake).hold("job", "c", "r"):
         pass
     assert LakeMismatch.exit_code == 2
+
+
+def test_a_lake_that_somebody_upgrades_is_worth_another_try(lake):
+    mark(lake, CONTRACT - 1)
+    with (
+        JvmLock(lake.spark, lock_file(lake.root, UPGRADE), who="run u of upgrade-lake on lake", wait_s=0),
+        pytest.raises(Busy, match="run u of upgrade-lake on lake is under way"),
+    ):
+        opened(lake).read("utterances")
+    with pytest.raises(LakeMismatch):
+        opened(lake).read("utterances")
 
 
 def test_a_lake_that_was_upgraded_since_it_was_opened_is_not_written(lake):

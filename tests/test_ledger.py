@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from lake_tools import Log
+from lake_tools import Log, run_row
 
 from speechlake.jobs import (
     extract_signals,
@@ -53,8 +53,8 @@ def test_a_commit_that_deltas_clean_up_removed_counts_as_a_change(lake, since):
 def test_who_committed_is_read_once_and_the_same_whoever_reads_it(lake, since, monkeypatch, singly):
     monkeypatch.setattr("speechlake.lake.READ_SINGLY", singly)
     told = list(lake.notes(TABLE, -1))
-    assert [json.loads(said)["scope"] if said else None for _, said in told] == ["d", "d", "c", None]
-    assert [operation for operation, _ in told] == ["WRITE", "WRITE", "WRITE", "CREATE TABLE"]
+    assert [json.loads(note.said)["scope"] if note.said else None for note in told] == ["d", "d", "c", None]
+    assert [note.operation for note in told] == ["WRITE", "WRITE", "WRITE", "CREATE TABLE"]
     monkeypatch.setattr(lake, "commit", None)
     monkeypatch.setattr(lake, "history", None)
     assert list(lake.notes(TABLE, since)) == told[:2]
@@ -84,6 +84,11 @@ LEFT = [
     ([HAND, OWN], 0, 2, False),
     ([OWN, OWN], -1, 2, True),  # a table that it made
     ([OWN], 0, 2, False),  # a folder put back from a copy
+    ([OTHERS, OTHERS, OTHERS], 0, 2, False),  # and written by others since
+    ([OTHERS, OTHERS, OTHERS], 2, None, True),
+    ([OWN, OTHERS], 2, 1, True),  # it took up a stage, and read later
+    ([OTHERS, OTHERS], 2, 1, False),
+    ([OTHERS, OTHERS, OTHERS, OTHERS], 4, None, False),  # written after it had ended, in second 3
 ]
 
 
@@ -92,9 +97,8 @@ def test_what_others_commit_while_a_run_works_counts_and_what_it_commits_itself_
     commits, read, written, found
 ):
     log: Any = Log(commits)
-    last: Any = SimpleNamespace(run_id="mine", versions_read={TABLE: read}, versions_written={TABLE: written})
     run = Run("extract-signals", "c", {}, by_corpus=True)
-    assert _is_as_left(log, run, last) == found
+    assert _is_as_left(log, run, run_row(TABLE, read, written)) == found
 
 
 NEWS = [

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from speechlake.errors import Busy, UsageError
-from speechlake.locks import JvmLock, held_locks, lock_file
+from speechlake.errors import Busy, DiskFull, NoStore, UsageError
+from speechlake.locks import JvmLock, _unwritable, _who, held_locks, lock_file
 
 
 def others_can_take(path: Path) -> bool:
@@ -80,6 +80,29 @@ def test_a_lock_file_that_cannot_be_opened_is_the_users_mistake(spark, tmp_path)
     (tmp_path / "x.lock").rmdir()
     with JvmLock(spark, tmp_path / "x.lock", who="a", wait_s=0):
         assert not others_can_take(tmp_path / "x.lock")
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("[Errno 116] Stale file handle: '/lake/_locks'", NoStore),
+        ("/lake/_locks/x.lock (Input/output error)", NoStore),
+        ("[Errno 24] Too many open files: '/lake/_locks'", NoStore),
+        ("/lake/_locks/x.lock (No space left on device)", DiskFull),
+        ("/lake/_locks/x.lock (Permission denied)", UsageError),
+        ("[Errno 30] Read-only file system: '/lake/_locks'", UsageError),
+        ("[Errno 17] File exists: '/lake/_locks'", UsageError),
+    ],
+)
+def test_what_may_pass_is_worth_another_try_and_a_place_that_nobody_may_write_to_is_not(said, kind):
+    assert type(_unwritable(said)) is kind
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"what": 1}'])
+def test_a_lock_file_that_says_nothing_names_another_process(tmp_path, text):
+    path = tmp_path / "x.lock"
+    path.write_text(text)
+    assert _who(path) == "another process"
 
 
 def test_who_holds_locks_is_seen_without_taking_any(spark, tmp_path):

@@ -6,11 +6,13 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from speechlake import purge
+from speechlake.errors import SpeechlakeError
 from speechlake.lake import Lake
 from speechlake.purge import AT_ONCE, RETENTION, drop_partitions, forget_history
 from speechlake.schemas import UTTERANCES
@@ -85,6 +87,28 @@ def test_the_folder_of_a_partition_without_rows_goes_by_name(deleted: Lake) -> N
         drop_partitions(hold, "utterances", "corpus", {"zoe"})
     assert not folder.exists()
     assert folder.with_name("corpus=c").exists()
+
+
+def test_a_log_stays_and_is_an_error_where_the_checkpoint_in_its_place_was_not_written(
+    deleted: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = deleted.snapshot
+
+    def without_room(name: str) -> Any:
+        """A snapshot whose checkpoint is not written, of which Delta tells nobody, as on a full disk."""
+        found = snapshot(name)
+        log = SimpleNamespace(checkpoint=lambda *_: None)
+        return SimpleNamespace(
+            deltaLog=lambda: log, version=found.version, metadata=found.metadata, allFiles=found.allFiles
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deleted, "snapshot", without_room)
+        with pytest.raises(SpeechlakeError, match="no checkpoint of table 'utterances'"):
+            forget(deleted)
+    assert "log" in found(deleted, "gone-one")
+    forget(deleted)
+    assert found(deleted, "gone-one") == set()
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -13,6 +14,9 @@ import pyspark
 import pytest
 
 from speechlake import session
+from speechlake.errors import DiskFull, NoSpark, UsageError
+from speechlake.health import software
+from speechlake.health.finding import Finding, fine, mend
 
 
 @pytest.mark.parametrize(("cores", "told"), [(1, True), (4, True), (5, False), (64, False)])
@@ -114,12 +118,43 @@ def test_what_spark_submit_was_given_wins_over_our_defaults(tmp_path: Path) -> N
     assert done.stdout.split() == ["told", "local[1]", "false", "mine"]
 
 
+GATEWAY = "[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number."
+FITS, OLD = (
+    fine("java", "Java 17"),
+    mend("java", "Java 11 (/usr/bin/java)", "Set JAVA_HOME to a Java 17 to 21."),
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "java", "kind", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), FITS, DiskFull, "no space left"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), OLD, NoSpark, "Cannot allocate memory"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), FITS, NoSpark, "refused"),
+        (RuntimeError(GATEWAY), FITS, NoSpark, "JAVA_GATEWAY_EXITED"),
+        (RuntimeError(GATEWAY), OLD, UsageError, "Java 11 .*Set JAVA_HOME to a Java 17"),
+    ],
+)
+def test_what_keeps_a_java_that_fits_from_starting_is_worth_another_try(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, java: Finding, kind: type[Exception], told: str
+) -> None:
+    monkeypatch.setattr(software, "java", lambda _: java)
+    monkeypatch.setattr(software, "spark", lambda _: FITS)
+    found = session._not_started("local[*,4]", error)
+    assert type(found) is kind
+    assert re.search(told, str(found), re.DOTALL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("master", "code", "told"),
     [
-        ("local[x]", 2, "UsageError: Spark does not start: .*Could not parse Master URL: 'local"),
-        ("nonsense", 2, "UsageError: Spark does not start: .*Java 17 is needed"),
+        (
+            "local[x]",
+            2,
+            r"UsageError: Spark does not start on local\[x\]: .*Could not parse Master URL: 'local",
+        ),
+        ("nonsense", 2, "UsageError: Spark does not start on nonsense: .*spark://HOST"),
         ("k8s://https://127.0.0.1:9", 5, "NoSpark: Spark does not start on k8s://https://127.0.0.1:9"),
     ],
     ids=["a master that cannot be read", "a JVM that ends at once", "a cluster that does not answer"],
@@ -132,17 +167,3 @@ def test_a_master_that_is_none_is_a_usage_error_and_one_that_is_away_is_worth_an
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == code
     assert re.search(told, done.stderr, re.DOTALL)
-
-
-def test_where_set_up_left_a_java_that_fits_the_hint_says_how_to_use_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session.sys, "prefix", str(tmp_path / ".venv"))
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    broken = RuntimeError("Java gateway process exited before sending its port number.")
-    assert "`apt-get install openjdk-17-jre-headless`" in str(session._not_started("local", broken))
-    java = tmp_path / "build" / "java"
-    java.mkdir(parents=True)
-    assert f"`export JAVA_HOME={java}`" in str(session._not_started("local", broken))
-    monkeypatch.setenv("JAVA_HOME", str(java))
-    assert "export" not in str(session._not_started("local", broken))

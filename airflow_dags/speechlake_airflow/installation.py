@@ -9,6 +9,8 @@ from pathlib import Path
 
 # Ends the driver with its task; in the place of spark-submit, which it runs.
 BOUND_SUBMIT = Path(__file__).with_name("bound_submit.py")
+# Folders of a checkout that the library for executors is made of.
+SHIPPED = ("lib", "jobs", "schemas")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ class Installation:
             self.job(job): "this checkout is older than its DAGs",
         }
         yield from (f"{path} is missing: {remedy}" for path, remedy in wanted.items() if not path.exists())
+        if self.library.exists() and self.library.stat().st_mtime < _newest(self.home):
+            yield f"{self.library} is older than lib/, jobs/ or schemas/: run `make dist`"
+
+
+def _newest(home: Path) -> float:
+    """When a file of the library was last written, in seconds since 1970; 0 where there is none."""
+    files = (file for folder in SHIPPED for file in (home / folder).rglob("*.py"))
+    return max((file.stat().st_mtime for file in files), default=0.0)
 
 
 def _spark_of(environment: Path) -> str:

@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from speechlake import logs
+from speechlake.ledger import OF_A_CORPUS
 
 if TYPE_CHECKING:
     from speechlake.hold import Hold
 
-BY_CORPUS = ("ingest-manifests", "segment-recordings", "extract-signals", "score-transcripts")
-OF_LAKE = ("find-duplicates", "calibrate", "profile", "maintain-tables", "upgrade-lake")
+OF_LAKE = ("find-duplicates", "calibrate", "profile", "maintain-tables", "repair-table", "upgrade-lake")
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def alone(hold: Hold, wait_s: float) -> Iterator[None]:
 def _others(hold: Hold) -> set[tuple[str, str]]:
     lake = hold.lake
     corpora = [row.corpus for row in lake.read("corpora").select("corpus").collect()]
-    known = {(job, corpus) for job in BY_CORPUS for corpus in corpora} | {(job, "lake") for job in OF_LAKE}
+    known = {(job, corpus) for job in OF_A_CORPUS for corpus in corpora} | {(job, "lake") for job in OF_LAKE}
     ran = {name.removesuffix(".lock").partition(".") for name in lake.files.names(f"{lake.root}/_locks")}
     before = {(job, scope) for job, _, scope in ran if job != "table" and scope}
     return (known | before) - {(hold.job, hold.scope)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from speechlake.erasure.request import Request
+from speechlake.erasure.refused import in_refused_lines
+from speechlake.erasure.request import Request, Subject
 from speechlake.erasure.tombstones import hash_of, known_hashes
 from speechlake.errors import UsageError
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Around a name behind its namespace or corpus.
 OUTER_SPACES = r"(?U)^([^:]*:)\s+|\s+$"
 OF_MANIFEST = ("corpus", "uri")
+# What a request names: the kind of its tombstone, and what is hashed.
+Value = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,13 @@ class Meant:
     utterances: Sequence[str]
     source_ids: Sequence[tuple[str, str]]
     corpora: Sequence[str]
-    # Of the speakers' namespaces.
-    speakers_corpora: Sequence[str]
+    # Where refused lines may speak of what is named, and by which word.
+    spoken_of: Mapping[Value, tuple[frozenset[str], str]]
+
+    @property
+    def concerned(self) -> set[str]:
+        """Corpora whose refused lines may speak of what is named."""
+        return {corpus for corpora, _ in self.spoken_of.values() for corpus in corpora}
 
 
 def meant(lake: Lake, request: Request) -> Meant:
@@ -39,28 +47,42 @@ def meant(lake: Lake, request: Request) -> Meant:
     rows = lake.read("corpora").select("corpus", "speaker_namespace").collect()
     namespaces = {row.corpus: row.speaker_namespace for row in rows}
     gone = known_hashes(lake, "corpus", [s.corpus for s in request.erase if s.corpus])
+    # A namespace may have gone with its last corpus, by the same request.
+    heard = {f"{s.namespace}:{s.speaker}": s.namespace for s in request.erase if s.namespace}
+    left = {heard[speaker] for speaker in known_hashes(lake, "speaker", [*heard])}
     for subject in request.erase:
         what, name = ("namespace", subject.namespace) if subject.namespace else ("corpus", subject.corpus)
-        known = {*namespaces.values()} if subject.namespace else {*namespaces, *gone}
+        known = {*namespaces.values(), *left} if subject.namespace else {*namespaces, *gone}
         if name is not None and name not in known:
             raise UsageError(
                 f"the request names {what} {name!r}, which {lake.root} does not hold",
                 hint=f"It holds: {', '.join(sorted({*namespaces.values()} if subject.namespace else namespaces)) or 'none'}.",
             )
-    spoken = [
-        (subject.namespace or namespaces.get(subject.corpus or ""), subject.speaker)
-        for subject in request.erase
-        if subject.kind == "speaker"
-    ]
-    mine = {namespace for namespace, _ in spoken}
+    spoken_of = {value: way for subject in request.erase for value, way in _spoken_of(subject, namespaces)}
     return Meant(
-        speakers=sorted({f"{namespace}:{name}" for namespace, name in spoken if namespace}),
+        speakers=sorted(value[1] for value in spoken_of if value[0] == "speaker"),
         recordings=sorted({s.recording_id for s in request.erase if s.recording_id}),
         utterances=sorted({s.utterance for s in request.erase if s.utterance}),
         source_ids=sorted({(s.corpus, s.source_id) for s in request.erase if s.corpus and s.source_id}),
         corpora=sorted({s.corpus or "" for s in request.erase if s.kind == "corpus"} & {*namespaces}),
-        speakers_corpora=sorted(corpus for corpus, namespace in namespaces.items() if namespace in mine),
+        spoken_of=spoken_of,
     )
+
+
+def _spoken_of(
+    subject: Subject, namespaces: Mapping[str, str]
+) -> Iterator[tuple[Value, tuple[frozenset[str], str]]]:
+    """What a subject names by a word, with that word and the corpora whose refused lines may speak of it."""
+    corpus = subject.corpus or ""
+    mine = frozenset({corpus} & namespaces.keys())
+    namespace = subject.namespace or namespaces.get(corpus)
+    if subject.speaker and namespace:
+        spoken = frozenset(each for each, its in namespaces.items() if its == namespace)
+        yield ("speaker", f"{namespace}:{subject.speaker}"), (spoken, subject.speaker)
+    elif subject.source_id:
+        yield ("source_id", corpus, subject.source_id), (mine, subject.source_id)
+    elif subject.path:
+        yield ("recording", subject.recording_id or ""), (mine, subject.member or subject.path)
 
 
 @dataclass(frozen=True)
@@ -111,7 +133,14 @@ def missing(lake: Lake, said: Meant, salt: str) -> list[str]:
     # Source ids that went without being named are remembered as another kind.
     hashes |= {hash_of(salt, "given", *ids): (kind, *ids) for kind, *ids in lost if kind == "source_id"}
     erased = {hashes[each] for each in _buried(lake, hashes)}
-    return [" ".join(value) for value in lost if value not in erased]
+    lost = [value for value in lost if value not in erased]
+    # Published under a name that its manifest has corrected since.
+    speakers = [name for kind, name, *_ in lost if kind == "speaker"]
+    elsewhere = {
+        *_seen(lake.read("splits"), "speaker", "speaker_id", speakers),
+        *in_refused_lines(lake, said, lost),
+    }
+    return [" ".join(value) for value in lost if value not in elsewhere]
 
 
 def alike(lake: Lake, said: Meant) -> list[str]:
@@ -143,8 +172,8 @@ def _folded(column: str) -> Column:
     return F.collate(F.regexp_replace(column, OUTER_SPACES, "$1"), "UNICODE_CI")
 
 
-def named(said: Meant) -> list[tuple[str, ...]]:
-    """(kind of its tombstone, values) of all that the request names but corpora."""
+def named(said: Meant) -> list[Value]:
+    """All that the request names but corpora."""
     plain = {"speaker": said.speakers, "recording": said.recordings, "utterance": said.utterances}
     ids = [(kind, value) for kind, values in plain.items() for value in values]
     return [*ids, *(("source_id", *pair) for pair in said.source_ids)]

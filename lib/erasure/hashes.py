@@ -7,14 +7,15 @@ Rows are (kind, hash). Kinds of `tombstones.KEPT` become tombstones; the others 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from speechlake.erasure.found import Found, Meant, named
-from speechlake.erasure.links import lost_keys
+from speechlake.erasure.links import lost_keys, lost_links
 from speechlake.erasure.request import Request, words
 from speechlake.erasure.tombstones import hash_of, hashed
+from speechlake.ids import make_id
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -56,13 +57,16 @@ def _named(lake: Lake, said: Meant, there: Found, salt: str) -> DataFrame:
     """What the request names itself, whether or not a row has it; and `lines` of the corpora that are concerned."""
     from pyspark.sql import functions as F
 
-    plain: dict[str, Sequence[str]] = {
+    plain: dict[str, Collection[str]] = {
         "corpus": said.corpora,
-        "lines": [*said.speakers_corpora, *{speaker.partition(":")[0] for speaker in said.speakers}],
+        "lines": said.concerned | {speaker.partition(":")[0] for speaker in said.speakers},
     }
     rows = [(kind, hash_of(salt, kind, value)) for kind, values in plain.items() for value in values]
     # A source id may be others' too, in another recording or manifest: it refuses lines only where it was asked for.
     rows += [(each[0], hash_of(salt, *each)) for each in named(said)]
+    rows += [("given", hash_of(salt, "given", *pair)) for pair in said.source_ids]
+    # Of a name that no row bears any more, a side may still be remembered.
+    rows += [("link_key", make_id("speaker", speaker)) for speaker in said.speakers]
     few = lake.spark.createDataFrame(rows, "kind string, hash string")
     concerned = there.utterances.select("corpus").unionByName(there.recordings.select("corpus")).distinct()
     lines = hashed(salt, "lines", F.col("corpus"))
@@ -79,13 +83,13 @@ def _runs(lake: Lake, request: Request, said: Meant, there: Found) -> DataFrame:
     runs = lake.read("runs")
     by_file = runs.join(F.broadcast(listed), on=F.col("arguments").contains(F.col("name")), how="left_semi")
     of_corpora = F.col("scope").isin(list(said.corpora)) if said.corpora else F.lit(False)
-    by_name = runs.where(of_corpora | _says(F.col("arguments"), [*names, *said.corpora]))
+    by_name = runs.where(of_corpora | _says(F.col("arguments"), names))
     ids = by_file.select("run_id").unionByName(by_name.select("run_id"))
     return ids.select(F.lit("run").alias("kind"), F.col("run_id").alias("hash"))
 
 
 def _warnings(lake: Lake, said: Meant, there: Found) -> DataFrame:
-    """Sentences of releases that name a speaker, corpus, recording or clip that goes, as their own sha256."""
+    """Sentences of releases that name a speaker, corpus, recording, clip or link that goes, as their own sha256."""
     from pyspark.sql import functions as F
 
     told = lake.read("releases").select(F.explode("warnings").alias("warning")).distinct()
@@ -93,8 +97,15 @@ def _warnings(lake: Lake, said: Meant, there: Found) -> DataFrame:
     ids = there.utterances.select(F.explode(F.array("utterance_id", "recording_id")).alias("id")).distinct()
     found = told.select("warning", F.explode(F.regexp_extract_all("warning", F.lit(f"({ID})"))).alias("id"))
     by_id = found.join(ids, on="id", how="left_semi")
-    both = by_name.select("warning").unionByName(by_id.select("warning"))
-    return both.select(F.lit("warning").alias("kind"), F.sha2("warning", 256).alias("hash"))
+    # Sessions, and whatever else a policy linked, that nobody else has.
+    values = lost_links(lake, there.utterances).select(
+        F.concat(F.lit("'"), "value", F.lit("'")).alias("link")
+    )
+    by_link = values.join(F.broadcast(told), on=F.col("warning").contains(F.col("link")), how="inner")
+    every = (
+        by_name.select("warning").unionByName(by_id.select("warning")).unionByName(by_link.select("warning"))
+    )
+    return every.select(F.lit("warning").alias("kind"), F.sha2("warning", 256).alias("hash"))
 
 
 def _says(text: Column, names: Sequence[str]) -> Column:

@@ -19,17 +19,24 @@ if TYPE_CHECKING:
 def lost_keys(lake: Lake, going: DataFrame) -> DataFrame:
     """(link_key) of the utterances in `going`, rows of `utterances`, that no other utterance has.
 
-    Keys that others share stay: they keep everyone else where they are. All that a policy may link is looked
-    at, whatever policies there are.
+    Keys that others share stay: they keep everyone else where they are.
+    """
+    own = going.select(utterance_key().alias("link_key"))
+    left = lost_links(lake, going).select(id_of(F.col("kind"), F.col("value")).alias("link_key"))
+    return own.unionByName(left).distinct()
+
+
+def lost_links(lake: Lake, going: DataFrame) -> DataFrame:
+    """(kind, value) of the links of the utterances in `going` that no other utterance has.
+
+    All that a policy may link is looked at, whatever policies there are.
     """
     everyone = _with_links(lake, lake.read("utterances"))
     mine = _with_links(lake, going)
     theirs = everyone.join(going.select("utterance_id"), on="utterance_id", how="left_anti")
     values = mine.select(F.explode(_values()).alias("link")).select("link.*").distinct()
     shared = theirs.select(F.explode(_values()).alias("link")).select("link.*")
-    left = values.join(shared, on=["kind", "value"], how="left_anti")
-    own = going.select(utterance_key().alias("link_key"))
-    return own.unionByName(left.select(id_of(F.col("kind"), F.col("value")).alias("link_key"))).distinct()
+    return values.join(shared, on=["kind", "value"], how="left_anti")
 
 
 def _with_links(lake: Lake, utterances: DataFrame) -> DataFrame:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
+from speechlake.locks import local_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -44,12 +45,10 @@ def require_place(path: Path | None, lake: Lake) -> None:
             f"--report {path} is the file of the JSON beside the report",
             hint=f"Name the Markdown: --report {path.with_suffix('.md')}.",
         )
-    if lake.is_local:
-        root = Path(lake.root.removeprefix("file://").removeprefix("file:")).resolve()
-        if path.resolve().is_relative_to(root):
-            raise UsageError(
-                f"--report {path} lies in the lake", hint="A report names who was erased: write it elsewhere."
-            )
+    if lake.is_local and path.resolve().is_relative_to(local_folder(lake.root).resolve()):
+        raise UsageError(
+            f"--report {path} lies in the lake", hint="A report names who was erased: write it elsewhere."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for file in (path, _beside(path), json_path(path), _beside(json_path(path))):

@@ -88,8 +88,9 @@ class Subject(Section):
         return self.recording
 
     def names(self) -> Iterator[str]:
-        """What may name a person: nothing of this may stay in the lake."""
-        yield from (name for name in (self.speaker, self.path, self.member, self.source_id) if name)
+        """What may name a person, or is the name of a corpus that goes: nothing of this may stay in the lake."""
+        corpus = self.corpus if self.kind == "corpus" else None
+        yield from (name for name in (self.speaker, self.path, self.member, self.source_id, corpus) if name)
 
     def told(self) -> str:
         """For people."""

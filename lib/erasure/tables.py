@@ -29,6 +29,8 @@ _OTHERS: Mapping[str, Ways] = {
     "repeats": (*_UTTERANCE, *_MANIFEST),
     "quarantine": _MANIFEST,
     "segmentations": (*_UTTERANCE, *_RECORDING),
+    # A release names whom its rows were published as, whatever their manifest says by now.
+    "splits": (*_UTTERANCE, ("speaker", ("speaker_id",))),
     "audio_pairs": (*_UTTERANCE, ("utterance", ("other_id",)), ("corpus", ("other_corpus",))),
     "import_refusals": (("utterance", ("given",)), ("given", ("corpus", "given")), *_CORPUS),
     "assignments": (("link_key", ("link_key",)),),
@@ -59,6 +61,8 @@ class Plan:
         """Rows of `frame` whose columns were planned as `kind`."""
         from pyspark.sql import functions as F
 
+        if kind not in self.kinds:
+            return frame.limit(0)
         value = (
             F.col(columns[0]) if kind in _AS_IT_IS else hashed(self.salt, kind, *(F.col(c) for c in columns))
         )
@@ -129,8 +133,17 @@ def _values(rows: DataFrame, plan: Plan) -> DataFrame:
 
     nothing = {"value": F.lit(None).cast("string")}
     kinds = ("utterance", "recording", "speaker", "corpus")
-    found = [plan.matching(rows, kind, "value") for kind in kinds if kind in plan.kinds]
-    return reduce(lambda one, other: one.unionByName(other), found, rows.limit(0)).withColumns(nothing)
+    found = [plan.matching(rows, kind, "value") for kind in kinds]
+    return reduce(lambda one, other: one.unionByName(other), found).withColumns(nothing)
+
+
+def _marks(rows: DataFrame, plan: Plan) -> DataFrame:
+    """What a manifest that goes no longer listed: retired as before, and nobody knows by which."""
+    from pyspark.sql import functions as F
+
+    marked = rows.withColumn("uri", F.regexp_extract("retired_in", r"(?s)^(.*)#\d+$", 1))
+    by_it = plan.matching(marked, "manifest_uri", "corpus", "uri").drop("uri")
+    return by_it.withColumn("retired_in", F.lit("erased"))
 
 
 def _arguments(rows: DataFrame, plan: Plan) -> DataFrame:
@@ -171,6 +184,9 @@ def _sentences(rows: DataFrame, plan: Plan) -> DataFrame:
 
 
 _REDACTED: Mapping[str, Callable[[DataFrame, Plan], DataFrame]] = {
+    "utterances": _marks,
+    "transcripts": _marks,
+    "recordings": _marks,
     "quarantine": _lines,
     "import_refusals": _refusals,
     "segmentations": _segments,

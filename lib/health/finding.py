@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from speechlake.locks import local_folder
+
 State = Literal["fine", "look", "mend"]
 # What is worse stands later.
 STATES: tuple[State, ...] = ("fine", "look", "mend")
@@ -32,7 +34,7 @@ class Patient:
         """The lake's folder where it lies on this machine's disks."""
         if self.lake is None or ("://" in self.lake and not self.lake.startswith("file://")):
             return None
-        return Path(self.lake.removeprefix("file://")).expanduser().absolute()
+        return local_folder(self.lake).expanduser().absolute()
 
 
 def fine(check: str, found: str) -> Finding:

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,10 @@ def java(_: Patient) -> Finding:
     home = os.environ.get("JAVA_HOME")
     command = str(Path(home, "bin", "java")) if home else shutil.which("java")
     fix = "Set JAVA_HOME to a Java 17 to 21, or as root: apt-get install openjdk-17-jre-headless."
+    # `make setup` leaves a link to one that fits where the machine's own does not.
+    left = Path(sys.prefix).parent / "build" / "java"
+    if left.exists() and home != str(left):
+        fix = f"Set-up found one that fits: export JAVA_HOME={shlex.quote(str(left))}"
     if command is None or not Path(command).is_file():
         return mend("java", f"no Java in {home}" if home else "no Java on PATH", fix)
     try:

@@ -12,7 +12,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from speechlake.duplicates.step import copies_of
-from speechlake.errors import BuildRefused, LeakFound, Refused, UsageError
+from speechlake.errors import BuildRefused, Conflict, LeakFound, Refused, UsageError
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
@@ -68,7 +68,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     """Publish a staged build under the name in its note; its id, None when it is published already.
 
     UsageError when the name belongs to another build, Refused when the gate says no. A build that can
-    never be published is not adopted again.
+    never be published is not adopted again. Conflict where rows went that were there: the stage has them.
     """
     lake, note, release = hold.lake, stage.note, str(stage.note["release"])
     staged = hold.staging.read(stage)
@@ -92,6 +92,9 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
             _append(hold, name, frame, build, stage.digest, counted.get(name))
         _gate(lake, build, note, listed)
         _append(hold, "assignments", sides, build, stage.digest)
+        _require_whole(
+            lake, build, {name: counted.get(name) or frame.count() for name, frame in rows.items()}
+        )
         # Asked once more, because a build of another scheme may have taken the name by now.
         published = hold.insert_missing(
             "releases",
@@ -143,6 +146,22 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
             f"build {build} is not published: {told}",
             hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Else look at `speechlake explain` of these rows.",
         )
+
+
+def _require_whole(lake: Lake, build: str, counted: Mapping[str, int]) -> None:
+    """Conflict unless the tables hold as many rows of the build as were staged.
+
+    Where no locks tell who runs, upkeep may sweep rows of a build that was left for long while it is taken up.
+    """
+    from pyspark.sql import functions as F
+
+    for name, staged in counted.items():
+        stored = lake.read(name).where(F.col("build_id") == build).count()
+        if stored != staged:
+            raise Conflict(
+                f"{name} holds {stored} of the {staged} rows of build {build}: others deleted them meanwhile",
+                hint="Run the same command again: nothing was published, and what was staged is still there.",
+            )
 
 
 def told_leaks(found: DataFrame) -> str:

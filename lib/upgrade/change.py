@@ -88,9 +88,3 @@ def set_property(hold: Hold, name: str, key: str, value: str) -> None:
     with hold.changing(name):
         table = quoted("delta", hold.lake.path(name))
         hold.lake.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{key}' = '{value}')")
-
-
-def property_of(lake: Lake, name: str, key: str) -> str | None:
-    """One of Delta's properties of the table; None where it is not set."""
-    found = lake.snapshot(name).metadata().configuration().get(key)
-    return str(found.get()) if found.isDefined() else None

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from speechlake.table_files import property_of
 from speechlake.upgrade.change import (
     Change,
     add_columns,
     filled_column,
     lacks,
-    property_of,
     set_property,
     stored,
 )

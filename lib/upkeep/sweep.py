@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 # The job that writes builds and then publishes them, under a lock per scheme.
 PUBLISHER = "build-splits"
+# Tables of rows of builds. The two others name builds: what was published, and what was erased from it.
 BUILT = tuple(
-    name for name, table in TABLES.items() if "build_id" in table.column_names and name != "releases"
+    name
+    for name, table in TABLES.items()
+    if "build_id" in table.column_names and name not in ("releases", "erasures")
 )
 
 
@@ -72,9 +75,13 @@ def unpublished_builds(upkeep: Upkeep) -> Iterator[Work]:
     builds = unpublished(upkeep)
     if not builds:
         return
-    busy = [each for each in upkeep.running() if each.job == PUBLISHER]
+    busy = [each.who for each in upkeep.running() if each.job == PUBLISHER]
+    if not upkeep.lake.is_local:
+        # Whoever adopts a stage counts on what it finds of its rows, and no lock tells that somebody does now.
+        staged = [each for each in upkeep.left_by_runs() if each.job == PUBLISHER and each.complete]
+        busy += [f"what run {each.run_id} of {each.job} on {each.scope} staged" for each in staged]
     if busy:
-        upkeep.left.append(f"{len(builds)} unpublished build(s) stay: {busy[0].who} may publish them")
+        upkeep.left.append(f"{len(builds)} unpublished build(s) stay: {busy[0]} may publish them")
         return
 
     def sweep(hold: Hold) -> Mapping[str, int]:

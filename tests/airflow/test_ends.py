@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -124,6 +125,22 @@ def test_what_is_missing_on_the_machine_is_named_with_what_to_do(ended, monkeypa
         ended()
     for said in ("make setup", "make dist", "older than its DAGs"):
         assert said in str(caught.value)
+
+
+def test_a_library_that_is_older_than_its_sources_is_told(monkeypatch, tmp_path):
+    from speechlake_airflow.installation import Installation
+
+    monkeypatch.setenv("SPEECHLAKE_HOME", str(tmp_path))
+    source, library = tmp_path / "lib" / "audio" / "decode.py", tmp_path / "dist" / "speechlake.zip"
+    for file, written_s in ((source, 2_000), (library, 2_000)):
+        file.parent.mkdir(parents=True)
+        file.touch()
+        os.utime(file, (written_s, written_s))
+    assert "older than lib/" not in " ".join(Installation.here().missing("report"))
+    os.utime(source, (2_001, 2_001))
+    assert f"{library} is older than lib/, jobs/ or schemas/: run `make dist`" in Installation.here().missing(
+        "report"
+    )
 
 
 def test_lists_among_arguments_are_spliced_in_and_what_renders_to_nothing_is_left_out():

@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
+from erasure_story import request
 from lake_tools import QUIET
 
 from speechlake import logs
@@ -24,7 +25,7 @@ OWN = {"job": "erase-speakers", "scope": "lake", "run_id": "e"}
 
 def followed(
     monkeypatch: pytest.MonkeyPatch, lake: Lake, error: Exception, *, successor: str = "first.e1"
-) -> tuple[Any, list[str]]:
+) -> tuple[Any, list[Any]]:
     """What is told of release `first`, whose successor cannot be built because of `error`."""
     monkeypatch.setattr(erase_speakers, "policy_of", Mock())
     monkeypatch.setattr(erase_speakers.build_splits, "run", Mock(side_effect=error))
@@ -53,8 +54,45 @@ def test_a_successor_that_can_never_be_cut_is_told_and_the_stage_goes(
     monkeypatch: pytest.MonkeyPatch, sample: Lake, error: Exception
 ) -> None:
     hold, [told] = followed(monkeypatch, sample, error)
-    assert told.startswith("release first has no successor")
+    assert isinstance(told, type(error))
+    assert told.message.startswith("release first has no successor")
     assert hold.staging.delete.called
+
+
+@pytest.mark.parametrize(
+    ("problems", "code"), [([LeakFound("it leaks", hint="Look.")], 3), ([ConfigError("no side")], 0), ([], 0)]
+)
+def test_an_erasure_after_which_the_gate_refused_a_successor_is_done_and_says_so_by_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, problems: list[Any], code: int
+) -> None:
+    lake: Any = MagicMock(root="/lake")
+    lake.hold.return_value.__enter__.return_value = SimpleNamespace(versions_written={})
+    told: list[list[str]] = []
+    monkeypatch.setattr(erase_speakers, "alone", lambda *_: nullcontext())
+    monkeypatch.setattr(erase_speakers, "_carried_out", lambda *_: (None, []))
+    monkeypatch.setattr(erase_speakers, "_followed", lambda *_: problems)
+    monkeypatch.setattr(erase_speakers.reports, "write_report", lambda *said: told.append(said[-1]))
+    report = erase_speakers.run(lake, request(), progress=QUIET)
+    assert (report.refusal.exit_code if report.refusal else 0) == code
+    assert told == [[erase_speakers._in_a_line(problem) for problem in problems]]
+
+
+@pytest.mark.slow
+def test_while_somebody_is_half_erased_only_the_erasure_and_what_mends_a_lake_go_on(lake: Lake) -> None:
+    with lake.hold("erase-speakers", "lake", "e1") as hold:
+        stage = hold.staging.write("digest", "e1", lake.spark.range(1), {})
+        with lake.hold("build-splits", "main", "b1"):
+            pass
+    for job in ("build-splits", "ingest-manifests"):
+        with pytest.raises(Busy, match=r"erasure .* was interrupted"), lake.hold(job, "main", "b2"):
+            pass
+    for job in ("erase-speakers", "repair-table", "maintain-tables"):
+        with lake.hold(job, "lake", "r"):
+            pass
+    with lake.hold("erase-speakers", "lake", "e2") as hold:
+        hold.staging.delete(stage)
+    with lake.hold("build-splits", "main", "b3"):
+        pass
 
 
 @pytest.mark.slow

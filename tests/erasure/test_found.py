@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,19 @@ from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
 from speechlake.ids import make_id, recording_id
 from speechlake.jobs import erase_speakers
-from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, REPEATS, SEGMENTATIONS, UTTERANCES
+from speechlake.schemas import (
+    CORPORA,
+    EXTRACTORS,
+    IMPORT_REFUSALS,
+    MANIFESTS,
+    QUARANTINE,
+    RECORDINGS,
+    RELEASES,
+    REPEATS,
+    SEGMENTATIONS,
+    SPLITS,
+    UTTERANCES,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -150,6 +163,83 @@ def test_what_is_not_there_is_named_and_an_unknown_corpus_or_namespace_too(lake:
         meant(lake, request(erase=[{"speaker": "zoe", "namespace": "calls"}]))
     with pytest.raises(UsageError, match="corpus 'nothing'"):
         meant(lake, request(erase=[{"corpus": "nothing"}]))
+
+
+def test_a_namespace_that_went_with_its_corpus_is_known_by_who_was_erased_from_it(lake: Any) -> None:
+    asked = request(erase=[{"corpus": "pilot"}, {"speaker": "anna", "namespace": "pilot"}])
+    remembered = buried(lake.spark, corpus=["pilot"], speaker=["pilot:anna"])
+    after = Frames(lake.spark, {**lake.frames, **remembered.frames})
+    said = meant(after, asked)
+    assert (said.speakers, missing(after, said, SALT)) == (["pilot:anna"], [])
+    with pytest.raises(UsageError, match="namespace 'pilot'"):
+        meant(after, request(erase=[{"speaker": "ben", "namespace": "pilot"}]))
+
+
+def test_somebody_who_is_named_by_releases_alone_is_not_missing_and_leaves_no_side(
+    lake: Any, rows: Rows
+) -> None:
+    there = Frames(lake.spark, {**lake.frames, "splits": rows(SPLITS, ("z1", {"speaker_id": "ns:carl"}))})
+    asked = request(erase=[{"speaker": name, "namespace": "ns"} for name in ("carl", "dora")])
+    said = meant(there, asked)
+    assert missing(there, said, SALT) == ["speaker ns:dora"]
+    with found(there, {"speaker": "carl", "namespace": "ns"}) as going:
+        rows_of = planned(there, asked, said, going, SALT).collect()
+    assert make_id("speaker", "ns:carl") in {row.hash for row in rows_of if row.kind == "link_key"}
+
+
+# Refused lines by corpus, and what the request says.
+REFUSED = [
+    ("calls", b'{"speaker": "carl", "audio": "c', {"speaker": "carl", "namespace": "ns"}),
+    ("news", b'{"speaker": "dora", "audio": "d', {"speaker": "dora", "corpus": "calls"}),
+    ("other", b'{"speaker": "emil", "audio": "e', {"speaker": "emil", "namespace": "ns"}),  # not there
+    ("calls", b"fredo fred2 Fred", {"speaker": "fred", "namespace": "ns"}),  # not there
+    ("calls", b'{"speaker": "Jos\\u00e9"', {"speaker": "Jos\u00e9", "namespace": "ns"}),
+    ("calls", b"\xff /audio/x/c.wav,", {"path": "x/c.wav", "corpus": "calls"}),
+    ("news", b"call-7", {"source_id": "call-7", "corpus": "calls"}),  # not there
+]
+
+
+def test_somebody_who_is_named_in_refused_lines_alone_is_not_missing(lake: Any, rows: Rows) -> None:
+    lines = [(corpus, {"raw_line": line, "detail": "no JSON"}) for corpus, line, _ in REFUSED]
+    holding = Frames(lake.spark, {**lake.frames, "quarantine": rows(QUARANTINE, *lines)})
+    asked = request(erase=[said for *_, said in REFUSED])
+    lost = missing(holding, meant(holding, asked), SALT)
+    assert lost == ["speaker ns:emil", "speaker ns:fred", "source_id calls call-7"]
+
+
+def test_a_refused_row_of_an_import_names_somebody_and_its_corpus_forgets_its_lines(
+    lake: Any, rows: Rows
+) -> None:
+    said = {"1": ("call-7", "calls", None), "2": ("x", "calls", "call-8"), "3": ("x", None, "of call-9, too")}
+    filled = [(n, {"row_id": n, "given": g, "corpus": c, "said": text}) for n, (g, c, text) in said.items()]
+    holding = Frames(lake.spark, {**lake.frames, "import_refusals": rows(IMPORT_REFUSALS, *filled)})
+    asked = request(erase=[{"source_id": f"call-{n}", "corpus": "calls"} for n in (7, 8, 9)])
+    assert missing(holding, meant(holding, asked), SALT) == ["source_id calls call-8"]
+    with found(holding, {"source_id": "call-7", "corpus": "calls"}) as going:
+        hashes = {row.hash for row in planned(holding, asked, meant(holding, asked), going, SALT).collect()}
+    assert {hash_of(SALT, "lines", "calls"), hash_of(SALT, "given", "calls", "call-7")} <= hashes
+
+
+def test_sentences_of_releases_go_that_spell_a_link_which_nobody_else_has(lake: Any, rows: Rows) -> None:
+    told = [f"a group is held together by session '{value}': 2 rows" for value in ("zoe's", "shared")]
+    holding = Frames(lake.spark, {**lake.frames, "releases": rows(RELEASES, ("r1", {"warnings": told}))})
+    said = {"speaker": "zoe", "corpus": "calls"}
+    with found(holding, said) as going:
+        asked = request(erase=[said])
+        hashes = (
+            planned(holding, asked, meant(holding, asked), going, SALT).where("kind = 'warning'").collect()
+        )
+    assert [row.hash for row in hashes] == [hashlib.sha256(told[0].encode()).hexdigest()]
+
+
+def test_an_import_that_names_a_corpus_that_goes_is_told(lake: Any, rows: Rows) -> None:
+    made = {"f1": '{"corpus":"other"}', "f2": '{"corpus":"others"}'}
+    extractors = rows(EXTRACTORS, *[(f, {"name": "imported.mos", "parameters": p}) for f, p in made.items()])
+    holding = Frames(lake.spark, {**lake.frames, "extractors": extractors})
+    asked = request(erase=[{"corpus": "other"}])
+    with found(holding, {"corpus": "other"}) as going:
+        told = mentions(holding, asked, meant(holding, asked), going)
+    assert told == ["extractor imported.mos (f1) holds a name of the request, or a word like it."]
 
 
 def test_names_that_are_written_otherwise_are_told_and_stay(lake: Any, rows: Rows) -> None:

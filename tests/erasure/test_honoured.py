@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from erasure_tools import buried
+from lake_tools import QUIET
 
+from speechlake.corpora import make_corpus
 from speechlake.erasure.honoured import (
     manifests_left,
     refusals_without_erased,
@@ -17,6 +19,7 @@ from speechlake.erasure.honoured import (
 )
 from speechlake.erasure.releases import following
 from speechlake.errors import UsageError
+from speechlake.jobs import ingest_manifests
 from speechlake.manifests.classify import Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -33,6 +36,13 @@ def lines(spark: SparkSession, *said: Mapping[str, Any]) -> DataFrame:
     plain: dict[str, Any] = {"manifest_uri": "m", "extras": {"a": "b"}, "texts": [("manifest", "text")]}
     names = [part.split()[0] for part in LINES.split(", ")]
     return spark.createDataFrame([tuple({**plain, **row}.get(name) for name in names) for row in said], LINES)
+
+
+def test_an_erased_corpus_is_refused_before_a_lock_is_called_after_it(spark: SparkSession) -> None:
+    # A lake that can be read, and not held.
+    lake = buried(spark, corpus=["pilot"])
+    with pytest.raises(UsageError, match="corpus 'pilot' was erased"):
+        ingest_manifests.run(lake, make_corpus(name="pilot", sources=("m.jsonl",)), progress=QUIET)
 
 
 def test_lines_of_erased_speakers_recordings_utterances_and_named_source_ids_say_only_where_they_stand(

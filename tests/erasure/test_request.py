@@ -72,6 +72,7 @@ def test_an_entry_that_is_not_clear_is_refused(tmp_path: Path, entry: str, what:
         ("requested_by: a\ndate: 2026-11-25\nerase: [{corpus: c}]\n", "reference"),
         (HEAD.replace("2026-11-25", '"2026-11-31"') + "  - {corpus: c}\n", "is no day"),
         (HEAD.replace("p-17", "for zoe") + "  - {speaker: Zoe, corpus: c}\n", "must not hold"),
+        (HEAD.replace("p-17", "end of pilot") + "  - {corpus: pilot}\n", "must not hold"),
         (HEAD.replace("erase:\n", "erase: []\n"), "at least 1"),
     ],
 )
@@ -80,6 +81,11 @@ def test_a_request_says_why_and_when_and_its_reference_names_nobody(
 ) -> None:
     with pytest.raises(ConfigError, match=what):
         load_request(write(tmp_path, text))
+
+
+def test_a_reference_may_name_the_corpus_that_somebody_is_erased_from(tmp_path: Path) -> None:
+    text = HEAD.replace("p-17", "calls 17") + "  - {speaker: zoe, corpus: calls}\n"
+    assert load_request(write(tmp_path, text)).reference == "calls 17"
 
 
 def test_the_order_of_entries_makes_no_other_request(tmp_path: Path) -> None:

@@ -16,11 +16,14 @@ from speechlake.schemas import (
     DECISIONS,
     IMPORT_REFUSALS,
     QUARANTINE,
+    RECORDINGS,
     RELEASES,
     RUNS,
     SEGMENTATIONS,
+    SPLITS,
     TABLES,
     TRANSCRIPTS,
+    UTTERANCES,
     Table,
 )
 
@@ -68,6 +71,25 @@ def test_a_corpus_takes_its_rows_along(spark: SparkSession, rows: Rows) -> None:
     )
     gone = going(of(spark, TRANSCRIPTS, said), "transcripts", plan(spark, corpus=["a"]))
     assert keys(gone, "utterance_id") == [("u1",)]
+
+
+def test_a_release_loses_rows_of_whom_they_were_published_as(spark: SparkSession, rows: Rows) -> None:
+    said = {"u1": ("b", "c:zoe"), "u2": ("b", "c:ben"), "u3": ("b", None), "u4": ("older", "c:zoe")}
+    filled = [(u, {"build_id": b, "speaker_id": who}) for u, (b, who) in said.items()]
+    lake = of(spark, SPLITS, rows(SPLITS, *filled))
+    gone = going(lake, "splits", plan(spark, speaker=["c:zoe"], utterance=["u1"]))
+    assert keys(gone, "build_id", "utterance_id") == [("b", "u1"), ("older", "u4")]
+
+
+@pytest.mark.parametrize("table", [UTTERANCES, TRANSCRIPTS, RECORDINGS])
+def test_what_a_manifest_that_goes_had_retired_forgets_its_name_and_stays_retired(
+    spark: SparkSession, rows: Rows, table: Table
+) -> None:
+    marks = {"1": "zoe#1.jsonl#2", "2": "all.jsonl#3", "3": None, "4": "segmented:f"}
+    filled = [(n, {"corpus": "c", "retired_in": mark}) for n, mark in marks.items()]
+    asked = plan(spark, manifest_uri=[("c", "zoe#1.jsonl"), ("d", "all.jsonl")])
+    less = redacted(of(spark, table, rows(table, *filled)), table.name, asked)
+    assert keys(less, table.key[0], "retired_in") == [("1", "erased")]
 
 
 def test_link_keys_go_as_they_are(spark: SparkSession, rows: Rows) -> None:

@@ -59,6 +59,17 @@ def test_no_java_is_told_with_what_to_install(monkeypatch, tmp_path):
     assert "openjdk-17-jre-headless" in found.fix
 
 
+def test_where_set_up_left_a_java_that_fits_it_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(software.sys, "prefix", str(tmp_path / ".venv"))
+    left = tmp_path / "build" / "java"
+    left.mkdir(parents=True)
+    assert software.java(ANYWHERE).fix.endswith(f": export JAVA_HOME={left}")
+    monkeypatch.setenv("JAVA_HOME", str(left))
+    assert "export" not in software.java(ANYWHERE).fix
+
+
 def test_a_java_home_without_a_java_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert software.java(ANYWHERE) == mend("java", f"no Java in {tmp_path}", software.java(ANYWHERE).fix)

@@ -11,7 +11,7 @@ import pytest
 from lake_tools import Tables, tables
 
 from speechlake import views
-from speechlake.errors import BuildRefused, LeakFound, UsageError
+from speechlake.errors import BuildRefused, Conflict, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
 from speechlake.lake import Lake
@@ -21,6 +21,7 @@ from speechlake.splits.build import Build
 from speechlake.splits.candidates import published_assignments
 from speechlake.splits.publish import commit_build, staged_build
 from speechlake.staging import Stage
+from speechlake.table_files import delete_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -174,6 +175,24 @@ def test_killed_before_a_commit_the_next_run_completes_the_same_build(shared, st
         assert hold.adopt(lambda found: commit_build(hold, found)) == 1
         assert list(hold.staging.complete()) == []
     assert written(shared, scheme) == expected
+
+
+def test_a_build_whose_rows_are_swept_while_it_is_taken_up_is_not_published_without_them(
+    shared, stage, expected, monkeypatch
+):
+    def swept(lake: Lake, build: str, *_: Any) -> None:
+        with held(lake, "another") as other:
+            delete_rows(other, "splits", f"build_id = '{build}'")
+
+    with held(shared, "swept") as hold:
+        staged = stage(hold, release="swept")
+        with monkeypatch.context() as patch:
+            patch.setattr(publish, "_gate", swept)
+            with pytest.raises(Conflict, match="splits holds 0 of the 3 rows"):
+                commit_build(hold, staged)
+        assert published(shared, "swept") == []
+        assert hold.adopt(lambda found: commit_build(hold, found)) == 1
+    assert written(shared, "swept") == expected
 
 
 def test_a_used_name_is_refused_to_another_build_and_its_release_stays(shared, stage):

@@ -160,10 +160,12 @@ def test_a_lake_of_this_version_needs_nothing_and_a_newer_one_is_refused(lake):
         upgraded(Lake(lake.spark, lake.root, any_version=True))
 
 
-def test_a_lake_in_which_a_job_runs_is_left_alone(lake):
-    mark(lake, 1)
+@pytest.mark.parametrize("version", [1, None])
+def test_a_lake_in_which_a_job_runs_is_left_alone(lake, version):
+    if version is not None:
+        mark(lake, version)
     anyone = Lake(lake.spark, lake.root, any_version=True)
     with anyone.hold("extract-signals", "c", "r1"), pytest.raises(Busy, match="run r1 of extract-signals"):
         upgraded(anyone)
-    assert version_of(lake) == 1
+    assert version_of(lake) == version, "without a number, every job still starts"
     assert upgraded(anyone).outcome == "done"

@@ -30,7 +30,9 @@ from speechlake.progress import Progress
 from speechlake.schemas import ASSIGNMENTS, CONTENT_HASHES, DECISIONS, SPLITS
 from speechlake.schemas.contract import CONTRACT
 from speechlake.splits.verify import digest_now
+from speechlake.staging import Left
 from speechlake.terminal import console
+from speechlake.upkeep import sweep
 from speechlake.upkeep.sweep import unpublished_builds
 from speechlake.upkeep.work import Upkeep, Work, upkeep_of
 
@@ -308,6 +310,22 @@ def test_where_no_locks_tell_who_runs_what_is_young_stays(used):
     assert used.complete.exists()
     assert used.plan_left.exists(), "the next run of the job makes it anew"
     assert used.release_is_what_it_was()
+
+
+def test_where_no_locks_tell_who_runs_a_build_stays_while_its_stage_does_however_old(monkeypatch):
+    monkeypatch.setattr(sweep, "unpublished", lambda _: ["dead"])
+    left = Left(
+        "/_staging/build-splits/main/d/r1", "build-splits", "main", "r1", complete=True, made_anew=False
+    )
+    lake = SimpleNamespace(is_local=False)
+    upkeep: Any = SimpleNamespace(lake=lake, running=list, left_by_runs=lambda: [left], left=[])
+    assert list(unpublished_builds(upkeep)) == []
+    told = "1 unpublished build(s) stay: what run r1 of build-splits on main staged may publish them"
+    assert upkeep.left == [told]
+
+
+def test_what_was_erased_from_a_release_is_no_row_of_a_build():
+    assert set(sweep.BUILT) == {"splits", "decisions", "assignments", "fixed_sets"}
 
 
 @pytest.mark.long
