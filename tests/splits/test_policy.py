@@ -218,6 +218,11 @@ REFUSED = {
     "neither signal nor column": ((RULE % "{rule: r, equals: x}"), "expected one of signal and column"),
     "signal and column": ((RULE % "{rule: r, signal: audio.codec, column: corpus, equals: x}"), "expected one of signal and column"),
     "tags compared with a number": ((RULE % "{rule: r, column: text_tags, at_least: 1}"), r"which is array<string>"),
+    **{
+        f"an empty {operator}": ((RULE % f"{{rule: r, column: corpus, {operator}: }}"), rf"keep\[0\]: '{operator}' says nothing")
+        for operator in ("equals", "one_of", "none_of", "at_least", "at_most", "between", "matches")
+    },
+    "a range of nothing": ((RULE % "{rule: r, signal: audio.duration_s, between: {}}"), r"keep\[0\].between: expected a length of at least 1"),
     "a pattern for a number": ((RULE % "{rule: r, signal: audio.duration_s, matches: a}"), "'matches' cannot compare audio.duration_s"),
     "a pattern that explodes": ((RULE % "{rule: r, column: corpus, matches: '(a+)+'}"), r"keep\[0\].matches: a group cannot be repeated.*allowed are"),
     "one condition of any_of": ((RULE % "{rule: r, any_of: [{column: corpus, equals: x}]}"), r"keep\[0\].any_of: expected a length of at least 2"),
