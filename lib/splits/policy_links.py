@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -196,8 +196,6 @@ class Splits(Section):
     A group of linked rows with more than `max_group_share` of a stratum's hours is told in the release, with
     what glued it together; above `refuse_group_share` nothing is published.
     """
-
-    later: ClassVar = {}
 
     scheme: Name
     salt: int | str
