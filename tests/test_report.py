@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from lake_tools import ingest, says, wav, write_lines
@@ -26,3 +27,12 @@ def test_of_a_lake_whose_first_ingestion_was_refused_the_report_says_why(lake: L
     assert report.run(lake, release=None, out=console(out)).counts == {"utterances": 0}
     assert "Quarantined, by reason" in out.getvalue()
     assert "m.jsonl:2" in out.getvalue()
+
+
+def test_a_warning_of_a_release_runs_nothing_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("questions", "show_frame"):
+        monkeypatch.setattr(report, name, Mock())
+    out = io.StringIO()
+    row = dict.fromkeys(("release", "build_id", "rows_digest", "known_speaker_hours_ratio"))
+    report._release(console(out), Mock(), {**row, "rules": [], "warnings": ["stratum \x1b[2J\u202e"]})
+    assert "note: stratum \\x1b[2J\\u202e" in out.getvalue()
