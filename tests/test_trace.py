@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from speechlake import trace
 from speechlake.lake import Lake
+from speechlake.schemas import AUDIO_PAIRS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import DataFrame
 
 pytestmark = pytest.mark.slow
@@ -34,3 +38,16 @@ def test_every_release_has_a_line_and_each_table_is_read_once(
         ["second", "excluded", "error_rate, same_language"],
     ]
     assert (reads["splits"], reads["decisions"]) == (1, 1)
+
+
+def test_all_that_share_audio_are_counted_beside_the_copies(sample: Lake) -> None:
+    utterance: Any = sample.read("utterances").where("utterance_id = 'c2'").first()
+    _, _, lines = trace._links(sample, utterance)
+    assert [(line[0], line[2]) for line in lines[-2:]] == [("near duplicates", 2), ("shares audio", 2)]
+
+
+def test_a_pair_is_told_from_either_end(rows: Callable[..., DataFrame]) -> None:
+    said = {"kind": "near", "bit_error_rate": 0.1, "shared_s": 2.0}
+    pairs = rows(AUDIO_PAIRS, ("a", {**said, "other_id": "b"}), ("b", {**said, "other_id": "c"}))
+    _, _, lines = trace._shared_audio(Mock(read=lambda _: pairs), Mock(utterance_id="b"))
+    assert lines == [["a", "near", 0.1, 2.0], ["c", "near", 0.1, 2.0]]
