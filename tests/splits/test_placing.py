@@ -154,7 +154,10 @@ def test_an_evaluation_corpus_says_what_it_cannot_keep_clean_of(spark):
         candidate("p1", corpus="parts", **bench, **heard), candidate("p2", corpus="parts", **bench),
         candidate("ignored", corpus="unheeded", role="evaluation"), candidate("u"),
     ]  # fmt: skip
-    named = policy(decontaminate={"corpora": ["audio", "nothing", "parts", "texts", "whole"]})
+    named = policy(
+        text={"prefer": ["manifest"]},
+        decontaminate={"corpora": ["audio", "nothing", "parts", "texts", "whole"]},
+    )
     built = build(candidates(spark, *rows), named, unassigned(spark))
     assert [each for each in messages(built.warnings) if each.startswith("evaluation corpus")] == [
         "evaluation corpus 'audio' decontaminates by audio only: no text of it is known",
