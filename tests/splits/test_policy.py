@@ -286,6 +286,16 @@ def test_a_list_counts_by_its_content_not_by_its_place(load, tmp_path):
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_what_lists_may_take_of_train_decides_what_is_published_and_not_what_is_in_it(load, tmp_path):
+    (tmp_path / "ids.txt").write_text("u1\n")
+    policies = [
+        load(f"name: n\nlists: {{test: ids.txt{limit}}}\n{SPLITS}")
+        for limit in ("", ", max_evicted_share: 0.5")
+    ]
+    assert [policy.lists.max_evicted_share for policy in policies] == [0.05, 0.5]
+    assert len({policy.digest() for policy in policies}) == 1
+
+
 def test_a_list_whose_content_is_pinned_to_another_digest_is_refused(load, tmp_path):
     (tmp_path / "ids.txt").write_text("u1\n")
     with pytest.raises(ConfigError, match="the policy says 00"):

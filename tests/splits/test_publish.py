@@ -62,7 +62,10 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
         scheme = hold.scope
         assigned = [(scheme, {"link_key": key, "side": side}) for key, side in keys.items()]
         frames = {
-            "splits": rows(SPLITS, *[(u, {"split": side}) for u, side in sides.items()]),
+            "splits": rows(
+                SPLITS,
+                *[(u, {"split": side, "content_sha256": f"bytes of {u}"}) for u, side in sides.items()],
+            ),
             "decisions": rows(DECISIONS, *[(u, {}) for u in SPEAKERS if u not in sides]),
             "assignments": rows(ASSIGNMENTS, *assigned),
         }
