@@ -26,6 +26,7 @@ from speechlake.ledger import Run, nothing_to_do
 from speechlake.progress import Progress
 from speechlake.signals.catalogue import fingerprints
 from speechlake.splits.candidates import TABLES_READ, profile_of
+from speechlake.splits.compared import without_keys
 from speechlake.splits.evaluate import evaluated
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
@@ -126,7 +127,7 @@ def _publish(
     }
     # Where no voice was measured, all that is known would be read to find none.
     alike = alike_voices(said.rows, said.build.splits) if lake.exists("signals_speaker") else []
-    warned = [*oddities(lake, policy), *alike]
+    warned = [*oddities(lake, policy), *without_keys(lake), *alike]
     stage = staged_build(hold, said.build, note, this.digest[:16], warned)
     progress.say(f"release {release}: writing what was decided, and looking for leaks in it")
     commit_build(hold, stage)

@@ -29,7 +29,7 @@ from speechlake.page.render import page_path, write_page
 from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.questions import groups
-from speechlake.terminal import console, percent, show, show_frame
+from speechlake.terminal import console, percent, show, show_frame, shown
 from speechlake.views import utterances_now
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
         out, f"Release {row['release']}, build {build}", questions.by_split(questions.splits_of(lake, build))
     )
     for warning in row["warnings"]:
-        out.print(f"  note: {warning}")
+        out.print(f"  note: {shown(warning)}")
     out.print(f"  digest of its rows: {row['rows_digest']}")
     out.print(
         f"  share of kept hours whose speaker is known: {percent(row['known_speaker_hours_ratio']) or '-'}"

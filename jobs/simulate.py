@@ -24,7 +24,7 @@ from speechlake.splits import simulate
 from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
 from speechlake.splits.policy import Policy, load_policy
-from speechlake.terminal import console, show
+from speechlake.terminal import console, show, shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -71,12 +71,12 @@ def _told(out: Console, lake: Lake, name: str, end: Evaluated) -> dict[str, Any]
         pins = [{"quantile": key, "number": number} for key, number in end.numbers.items()]
         _show(out, f"{name}: quantiles and their numbers", pins)
     for row in _rows(end.build.warnings):
-        out.print(f"warning: {row['message']}")
+        out.print(f"warning: {shown(row['message'])}")
     audio = asked_audio(lake, end.build.splits, end.policy.decontaminate)
     unknown = never_compared(lake, audio, keyed_audio(lake, audio))
     refused = [*(row["message"] for row in _rows(end.build.refusals)), *([unknown] if unknown else [])]
     for message in refused:
-        out.print(f"would be refused: {message}")
+        out.print(f"would be refused: {shown(message)}")
     return {
         "hours": {row["split"]: round(row["hours"], 4) for row in sides},
         "utterances": {row["split"]: row["utterances"] for row in sides},

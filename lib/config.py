@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
@@ -75,15 +75,11 @@ CORPUS_NAME = (
 
 
 class Section(BaseModel):
-    """A mapping of a configuration file: strict types, frozen, no unknown keys, no NaN or infinity.
-
-    `later` names keys and values that are planned and not understood yet: they are refused by name.
-    """
+    """A mapping of a configuration file: strict types, frozen, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(
         strict=True, frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
     )
-    later: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -92,19 +88,9 @@ class Section(BaseModel):
             return value
         valid = [field.alias or name for name, field in cls.model_fields.items()]
         for key in value:
-            if key in cls.later:
-                raise not_yet(key, cls.later[key])
             if key not in valid:
                 raise invalid("key", key, valid)
-        for said in (item for items in value.values() if isinstance(items, list) for item in items):
-            if isinstance(said, str) and said in cls.later:
-                raise not_yet(said, cls.later[said])
         return value
-
-
-def not_yet(name: str, feature: str) -> PydanticCustomError:
-    """The error for something that a later version understands; ignoring it would change what is meant."""
-    return PydanticCustomError("not_yet", f"{name!r} is not supported by this version ({feature})")
 
 
 class _Loader(yaml.SafeLoader):

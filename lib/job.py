@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechlake import cli, logs, watching
 from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.terminal import shown_lines
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
@@ -233,12 +234,12 @@ def _guarded(name: str, call: Callable[[], Report]) -> tuple[Report, int]:
             logs.say("Interrupted. The same command again finishes the job.")
             return Report(name, outcome="interrupted"), 5
         if isinstance(error, SpeechlakeError):
-            logs.say(str(error))
+            logs.say(shown_lines(error))
             return Report(name, outcome=type(error).__name__), error.exit_code
         _print_internal(error)
         return Report(name, outcome=type(error).__name__), 5
     if report.refusal is not None:
-        logs.say(str(report.refusal))
+        logs.say(shown_lines(report.refusal))
         return report, report.refusal.exit_code
     return report, 0
 

@@ -96,6 +96,11 @@ def shown(value: Any) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
+def shown_lines(message: object) -> str:
+    """A message of several lines with its control characters escaped."""
+    return "\n".join(map(shown, str(message).split("\n")))
+
+
 def percent(value: float | None) -> str | None:
     """A share as per cent with one decimal."""
     return None if value is None else f"{value:.1%}"

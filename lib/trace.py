@@ -63,6 +63,7 @@ def sections(lake: Lake, utterance: Any) -> Iterator[Section]:
     )
     yield _rows(lake, "Scores", "scores", utterance, columns)
     yield _links(lake, utterance)
+    yield _shared_audio(lake, utterance)
     yield from _releases(lake, utterance)
 
 
@@ -166,7 +167,24 @@ def _links(lake: Lake, utterance: Any) -> Section:
                 duplicates.where(F.col("cluster_id") == row.cluster_id).count(),
             ]
         )
+        overlap = duplicates.where(F.col("overlap_id") == row.overlap_id).count()
+        lines.append(["shares audio", row.overlap_id, overlap])
     return "Links", ["link", "value", "utterances"], lines
+
+
+def _shared_audio(lake: Lake, utterance: Any) -> Section:
+    """Each utterance that it was found to share audio with, and how much; equal samples are no pairs."""
+    from pyspark.sql import functions as F
+
+    same = ("kind", "bit_error_rate", "shared_s")
+    ends = ("utterance_id", "other_id")
+    pairs = lake.read("audio_pairs")
+    mine = [
+        pairs.where(F.col(one) == utterance.utterance_id).select(F.col(other).alias("other"), *same)
+        for one, other in (ends, ends[::-1])
+    ]
+    rows = mine[0].unionByName(mine[1]).distinct().orderBy("other", *same).collect()
+    return "Shared audio", ["other", *same], [list(row) for row in rows]
 
 
 def _releases(lake: Lake, utterance: Any) -> Iterator[Section]:

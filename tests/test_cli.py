@@ -96,6 +96,13 @@ def test_a_users_mistake_is_told_in_two_lines_without_a_stack_trace(run, capsys)
     assert capsys.readouterr().err == "UsageError: there is no corpus 'x'\n  Corpora: a, b.\n"
 
 
+def test_what_a_foreign_name_would_do_to_a_terminal_is_spelled_out(run, capsys):
+    evil = UsageError("no file \x1b]0;x\x07 \x9b31m \u202egnp.wav", hint="Look\x1b[2J.")
+    run(raising(evil), "--lake", "somewhere")
+    said = capsys.readouterr().err
+    assert said == "UsageError: no file \\x1b]0;x\\x07 \\x9b31m \\u202egnp.wav\n  Look\\x1b[2J.\n"
+
+
 def test_an_error_that_nobody_foresaw_shows_where_and_leaves_javas_stack_out(run, capsys):
     run(raising(RuntimeError("it broke\n\tat org.apache.spark.Some.thing(Some.scala:1)")), "--lake", "x")
     said = capsys.readouterr().err

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 import pytest
 from lake_tools import ingest, says, wav, write_lines
@@ -47,3 +48,12 @@ def test_hours_without_a_time_are_told_apart_only_where_there_are_some(
     out, no_lake = io.StringIO(), SimpleNamespace()
     report._cost(console(out), cast("Lake", no_lake), None)
     assert told in out.getvalue()
+
+
+def test_a_warning_of_a_release_runs_nothing_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("questions", "show_frame"):
+        monkeypatch.setattr(report, name, Mock())
+    out = io.StringIO()
+    row = dict.fromkeys(("release", "build_id", "rows_digest", "known_speaker_hours_ratio"))
+    report._release(console(out), Mock(), {**row, "rules": [], "warnings": ["stratum \x1b[2J\u202e"]})
+    assert "note: stratum \\x1b[2J\\u202e" in out.getvalue()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
 from speechlake import trace
 from speechlake.errors import UsageError
 from speechlake.lake import Lake
-from speechlake.schemas import UTTERANCES
+from speechlake.schemas import AUDIO_PAIRS, UTTERANCES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import DataFrame
 
 pytestmark = pytest.mark.slow
@@ -49,3 +52,16 @@ def test_a_beginning_that_names_no_utterance_or_several_says_what_to_give(rows: 
     with pytest.raises(UsageError, match="no utterance begins with '012345'") as none:
         trace.find(lake, "012345")
     assert "sql --lake 'my lake' 'select utterance_id, path, text from utterances_now" in str(none.value.hint)
+
+
+def test_all_that_share_audio_are_counted_beside_the_copies(sample: Lake) -> None:
+    utterance: Any = sample.read("utterances").where("utterance_id = 'c2'").first()
+    _, _, lines = trace._links(sample, utterance)
+    assert [(line[0], line[2]) for line in lines[-2:]] == [("near duplicates", 2), ("shares audio", 2)]
+
+
+def test_a_pair_is_told_from_either_end(rows: Callable[..., DataFrame]) -> None:
+    said = {"kind": "near", "bit_error_rate": 0.1, "shared_s": 2.0}
+    pairs = rows(AUDIO_PAIRS, ("a", {**said, "other_id": "b"}), ("b", {**said, "other_id": "c"}))
+    _, _, lines = trace._shared_audio(Mock(read=lambda _: pairs), Mock(utterance_id="b"))
+    assert lines == [["a", "near", 0.1, 2.0], ["c", "near", 0.1, 2.0]]

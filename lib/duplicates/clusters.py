@@ -122,8 +122,13 @@ def _rows(
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
+    # What shares a part alone is a cluster of its own.
+    alone = overlaps.join(copies, on="utterance_id", how="left_anti").withColumn(
+        "label", F.col("utterance_id")
+    )
+    members = copies.unionByName(alone)
     cluster = named(
-        copies, current, former.select("utterance_id", F.col("cluster_id").alias("id")), "cluster"
+        members, current, former.select("utterance_id", F.col("cluster_id").alias("id")), "cluster"
     )
     overlap = named(
         overlaps, current, former.select("utterance_id", F.col("overlap_id").alias("id")), "overlap"
@@ -133,10 +138,10 @@ def _rows(
         "exact": twins,
         "boilerplate": everywhere,
     }
-    members = copies.select("utterance_id").unionByName(overlaps.select("utterance_id")).distinct()
     rows = (
-        members.join(current, on="utterance_id", how="inner")
-        .join(cluster.withColumnRenamed("id", "cluster_id"), on="utterance_id", how="left")
+        members.select("utterance_id")
+        .join(current, on="utterance_id", how="inner")
+        .join(cluster.withColumnRenamed("id", "cluster_id"), on="utterance_id", how="inner")
         .join(overlap.withColumnRenamed("id", "overlap_id"), on="utterance_id", how="left")
         .join(closest(pairs), on="utterance_id", how="left")
     )
@@ -148,13 +153,11 @@ def _rows(
         .when(F.col("near").isNotNull(), "near")
         .otherwise("contained")
     )
-    own = id_of(F.lit("cluster"), F.col("utterance_id"), F.col("content_sha256"))
     part = F.least(F.lit(1.0), F.try_divide(F.col("shared_s"), F.col("duration_s")))
     likeness = F.when(F.col("is_exact"), F.lit(1.0)).otherwise(F.coalesce("near", part, F.lit(0.0)))
     return (
         rows.withColumn("kind", kind)
         .withColumn("similarity", likeness)
-        .withColumn("cluster_id", F.coalesce("cluster_id", own))
         .withColumn("overlap_id", F.coalesce("overlap_id", "cluster_id"))
         .select(*DUPLICATES.column_names)
     )
@@ -176,7 +179,8 @@ def named(labels: DataFrame, current: DataFrame, former: DataFrame, kind: str) -
     """(utterance_id, id): the name of each label's cluster, inherited where its members had one.
 
     Of several names of clusters that grew together the lowest stays. Where a cluster fell apart, the part with
-    its lowest member keeps the name. A new name is made of the lowest member and its content.
+    its lowest member keeps the name. A new name is made of the lowest member and its content, and of
+    its last one too where that is somebody else's name.
     """
     from pyspark.sql import functions as F
 
@@ -189,11 +193,16 @@ def named(labels: DataFrame, current: DataFrame, former: DataFrame, kind: str) -
     inherited = owner.groupBy("label").agg(F.min("id").alias("inherited"))
     lowest = current.select(F.col("utterance_id").alias("label"), "content_sha256")
     fresh = id_of(F.lit(kind), F.col("label"), F.col("content_sha256"))
+    # The lowest member may have left a cluster that goes on under the name that it had given.
+    taken = owner.select(F.col("id").alias("fresh"), F.lit(True).alias("is_taken"))
+    another = F.when(F.col("is_taken"), id_of(F.lit(kind), F.col("fresh"), F.col("last")))
     names = (
-        labels.select("label")
-        .distinct()
+        labels.groupBy("label")
+        .agg(F.max("utterance_id").alias("last"))
         .join(lowest, on="label", how="left")
         .join(inherited, on="label", how="left")
-        .select("label", F.coalesce("inherited", fresh).alias("id"))
+        .withColumn("fresh", fresh)
+        .join(taken, on="fresh", how="left")
+        .select("label", F.coalesce("inherited", another, "fresh").alias("id"))
     )
     return labels.join(names, on="label", how="inner").select("utterance_id", "id")

@@ -20,11 +20,12 @@ def met(clips: Sequence[Keys]) -> dict[tuple[int, int], Shared]:
     order = np.lexsort((found.clip, found.bucket))
     bucket, clip, frame = found.bucket[order], found.clip[order], found.frame[order]
     context = found.context[order]
-    one, other, _ = pairs_in_buckets(bucket.astype(np.int64))
-    there = (clip[one] != clip[other]) & alike(context[one], context[other])
-    one, other = one[there], other[there]
-    keys = np.stack([clip[one], clip[other], (frame[other] - frame[one]).astype(np.int64)], axis=1)
-    counted, votes = np.unique(keys, axis=0, return_counts=True)
+    keys = [np.zeros((0, 3), np.int64)]
+    for one, other in pairs_in_buckets(bucket.astype(np.int64)):
+        there = (clip[one] != clip[other]) & alike(context[one], context[other])
+        one, other = one[there], other[there]
+        keys.append(np.stack([clip[one], clip[other], (frame[other] - frame[one]).astype(np.int64)], axis=1))
+    counted, votes = np.unique(np.concatenate(keys), axis=0, return_counts=True)
     best: dict[tuple[int, int], tuple[int, int, int]] = {}
     for (a, b, offset), n in zip(counted.tolist(), votes.tolist(), strict=True):
         best[a, b] = max(best.get((a, b), (0, 0, 0)), (n, -abs(offset), offset))

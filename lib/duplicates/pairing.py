@@ -5,6 +5,8 @@ Pure: arrays in, arrays out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,8 @@ HUBS = 32
 # from 50 million clips on an ordinary bucket holds more than HOT.
 KEY_BITS = 26
 TIMES_THE_MEAN = 8
+# Votes of a pair take 130 bytes while they are counted: some 70 MB.
+PAIRS_AT_ONCE = 500_000
 
 Indexes = npt.NDArray[np.int64]
 
@@ -25,29 +29,45 @@ def hot_above(samples: int) -> int:
     return max(HOT, TIMES_THE_MEAN * (samples >> KEY_BITS))
 
 
-def pairs_in_buckets(bucket: npt.NDArray[np.integer], most: int = HOT) -> tuple[Indexes, Indexes, int]:
-    """(one, other, hot): indexes of samples to compare, and how many samples lie in buckets of more than `most`.
+def pairs_in_buckets(bucket: npt.NDArray[np.integer], most: int = HOT) -> Iterator[tuple[Indexes, Indexes]]:
+    """Blocks of (one, other): indexes of samples to compare; of one hot bucket, less than twice PAIRS_AT_ONCE in each.
 
-    `bucket` is sorted; in a hot bucket the first samples are the hubs, so what they are is up to the order.
+    `bucket` is sorted; in a hot one, of more than `most`, the first samples are the hubs, so what they are is up
+    to the order.
     """
-    starts = np.flatnonzero(np.diff(bucket, prepend=bucket[:1] - 1)) if len(bucket) else np.zeros(0, np.int64)
-    sizes = np.diff(starts, append=len(bucket))
+    starts, sizes = _extents(bucket)
     ones: list[Indexes] = []
     others: list[Indexes] = []
     for size in np.unique(sizes[sizes > 1]):
         begin = starts[sizes == size][:, None]
-        one, other = _within(int(size), most)
-        ones.append((begin + one).ravel())
-        others.append((begin + other).ravel())
-    nothing = [np.zeros(0, np.int64)]
-    return np.concatenate(ones or nothing), np.concatenate(others or nothing), int(sizes[sizes > most].sum())
+        for one, other in _within(int(size), most):
+            ones.append((begin + one).ravel())
+            others.append((begin + other).ravel())
+            if sum(map(len, ones)) >= PAIRS_AT_ONCE:
+                yield np.concatenate(ones), np.concatenate(others)
+                ones, others = [], []
+    if ones:
+        yield np.concatenate(ones), np.concatenate(others)
 
 
-def _within(size: int, most: int) -> tuple[Indexes, Indexes]:
-    """Pairs inside one bucket of `size` samples, each once, the lower index first."""
+def hot_samples(bucket: npt.NDArray[np.integer], most: int = HOT) -> int:
+    """How many samples lie in buckets of more than `most`."""
+    _, sizes = _extents(bucket)
+    return int(sizes[sizes > most].sum())
+
+
+def _extents(bucket: npt.NDArray[np.integer]) -> tuple[Indexes, Indexes]:
+    """Where each bucket begins, and how many samples it holds."""
+    starts = np.flatnonzero(np.diff(bucket, prepend=bucket[:1] - 1)) if len(bucket) else np.zeros(0, np.int64)
+    return starts, np.diff(starts, append=len(bucket))
+
+
+def _within(size: int, most: int) -> Iterator[tuple[Indexes, Indexes]]:
+    """Pairs inside one bucket of `size` samples, each once, the lower index first; of a hot one hub by hub."""
     if size <= most:
-        one, other = np.triu_indices(size, 1)
-        return one, other
-    one = np.repeat(np.arange(HUBS), size)
-    other = np.tile(np.arange(size), HUBS)
-    return one[one < other], other[one < other]
+        yield np.triu_indices(size, 1)
+        return
+    for hub in range(HUBS):
+        for first in range(hub + 1, size, PAIRS_AT_ONCE):
+            other = np.arange(first, min(first + PAIRS_AT_ONCE, size))
+            yield np.full(len(other), hub), other

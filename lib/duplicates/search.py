@@ -10,7 +10,7 @@ import numpy as np
 
 from speechlake.duplicates.buckets import FILTERED_BELOW, bucket_filter, clip_number, exploded
 from speechlake.duplicates.keys import FRAME_S, shared, unpack
-from speechlake.duplicates.pairing import HOT, hot_above, pairs_in_buckets
+from speechlake.duplicates.pairing import HOT, hot_above, hot_samples, pairs_in_buckets
 from speechlake.duplicates.sampling import LAGS, alike, spread
 
 if TYPE_CHECKING:
@@ -61,17 +61,15 @@ def _meet(batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBat
     order = np.lexsort((frame, spread(clip.view(np.uint64)), bucket))
     bucket, clip, frame, fresh = bucket[order], clip[order], frame[order], fresh[order]
     lanes = np.ascontiguousarray(context[order]).view(np.uint16).reshape(-1, len(LAGS))
-    hot = 0
     # Fuller buckets make more pairs of a sample.
     for begin, end in _blocks(bucket, BLOCK_SAMPLES * HOT // most):
-        one, other, hot_here = pairs_in_buckets(bucket[begin:end].astype(np.int64), most)
-        hot += hot_here
-        one, other = one + begin, other + begin
-        wanted = (clip[one] != clip[other]) & (fresh[one] | fresh[other])
-        one, other = one[wanted], other[wanted]
-        met = alike(lanes[one], lanes[other])
-        yield _counted(clip, frame, one[met], other[met])
-    if hot:
+        for one, other in pairs_in_buckets(bucket[begin:end].astype(np.int64), most):
+            one, other = one + begin, other + begin
+            wanted = (clip[one] != clip[other]) & (fresh[one] | fresh[other])
+            one, other = one[wanted], other[wanted]
+            met = alike(lanes[one], lanes[other])
+            yield _counted(clip, frame, one[met], other[met])
+    if hot := hot_samples(bucket.astype(np.int64), most):
         yield _met([None], [None], [0], [0], [hot])
 
 

@@ -40,11 +40,13 @@ def lost_links(lake: Lake, going: DataFrame) -> DataFrame:
 
 
 def _with_links(lake: Lake, utterances: DataFrame) -> DataFrame:
-    """Add overlap_id and speaker_namespace."""
+    """Add overlap_id, speaker_namespace and `contents`: all that the bytes of the recording ever were."""
     corpora = lake.read("corpora").select("corpus", "speaker_namespace")
     overlaps = lake.read("duplicates").select("utterance_id", "overlap_id")
+    read = lake.read("content_hashes").groupBy("recording_id")
+    contents = read.agg(F.collect_set("content_sha256").alias("contents"))
     joined = utterances.join(F.broadcast(corpora), on="corpus", how="left")
-    return joined.join(overlaps, on="utterance_id", how="left")
+    return joined.join(overlaps, on="utterance_id", how="left").join(contents, on="recording_id", how="left")
 
 
 def _values() -> Column:
@@ -67,4 +69,6 @@ def _values() -> Column:
             F.concat(F.lit(EXTRAS), entry["key"]), F.concat("speaker_namespace", F.lit(":"), entry["value"])
         ),
     )
-    return F.filter(F.concat(own, extras), lambda each: each["value"].isNotNull())
+    read = F.coalesce("contents", F.array().cast("array<string>"))
+    contents = F.transform(read, lambda content: link(F.lit("content"), content))
+    return F.filter(F.concat(own, extras, contents), lambda each: each["value"].isNotNull())

@@ -24,7 +24,7 @@ REASONS: Mapping[str, str] = {
     "NO_ID": "The row names no utterance.",
     "UNKNOWN_UTTERANCE": "No utterance of the lake has the id, or the source_id in the corpus.",
     "AMBIGUOUS_ID": "Several utterances of the corpus have the source_id.",
-    "OTHER_CORPUS": "The utterance belongs to another corpus than the one that is named.",
+    "OTHER_CORPUS": "The utterance belongs to another corpus than the one that is named, or the row to another than --corpus.",
     "CONTENT_UNKNOWN": "The audio was never read, so that nobody can say which content a value was made for.",
     "UNKNOWN_VERDICT": f"The verdict of a review is none of {', '.join(each.name for each in VERDICTS)}.",
     "BAD_POPULATION": "The population that an answer of a review stands for is not above 0.",
@@ -67,15 +67,17 @@ def bound(rows: DataFrame, utterances: DataFrame, spec: Import) -> DataFrame:
     from pyspark.sql import functions as F
     from pyspark.sql.window import Window
 
-    named = rows.withColumn("corpus_said", F.coalesce("corpus", F.lit(spec.corpus))).drop("corpus")
+    named = rows.withColumnRenamed("corpus", "corpus_given").withColumn(
+        "corpus_said", F.coalesce(F.lit(spec.corpus), "corpus_given")
+    )
     found = named.join(_known(utterances, spec), on=_on(spec), how="left")
     reason = _why_refused(spec)
     read = found.withColumn("detail", F.coalesce("detail", _detail(reason))).withColumn("reason", reason)
-    # One group per utterance; refused rows stay alone, so that no group is large.
-    alone = F.concat_ws(":", F.lit("refused"), "given", "place")
+    marked = read.withColumns({"values": F.to_json(F.array_sort("said")), "compared": _compared(spec)})
+    # One group per utterance; refused rows are spread, whatever they lack, so that no group is large.
+    alone = F.xxhash64("given", "place", "values").cast("string")
     alike = Window.partitionBy(F.when(F.col("reason").isNull(), F.col("utterance_id")).otherwise(alone))
-    marked = read.withColumn("values", F.to_json(F.array_sort("said")))
-    differ = F.col("reason").isNull() & (F.min("values").over(alike) != F.max("values").over(alike))
+    differ = F.col("reason").isNull() & (F.min("compared").over(alike) != F.max("compared").over(alike))
     first = F.row_number().over(alike.orderBy("values", F.col("place").asc_nulls_last()))
     numbered = marked.withColumns({"differ": differ, "number": first})
     outcome = (
@@ -125,16 +127,29 @@ def _why_refused(spec: Import) -> Column:
     checks = {
         "NO_ID": F.col("given").isNull() | (F.col("given") == ""),
         "UNKNOWN_UTTERANCE": F.col("utterance_id").isNull(),
-        "OTHER_CORPUS": F.col("corpus_said") != F.col("corpus"),
+        "OTHER_CORPUS": (F.col("corpus_said") != F.col("corpus"))
+        | (F.col("corpus_given") != F.col("corpus_said")),
         "AMBIGUOUS_ID": F.col("several") > 1,
         "CONTENT_UNKNOWN": F.col("content_sha256").isNull() & F.lit(bool(spec.columns)),
     }
-    if set(ANSWERS) <= set(spec.columns):
+    if _is_review(spec):
         checks |= {
             "UNKNOWN_VERDICT": _is_said("verdict", lambda value: ~value["word"].isin(names)),
             "BAD_POPULATION": _is_said("population", lambda value: value["number"] <= 0),
         }
     return F.coalesce("reason", *(F.when(condition, F.lit(name)) for name, condition in checks.items()))
+
+
+def _is_review(spec: Import) -> bool:
+    return set(ANSWERS) <= set(spec.columns)
+
+
+def _compared(spec: Import) -> Column:
+    """What rows of one utterance must agree in: all that they say; of a review the verdict, whoever said it and when."""
+    from pyspark.sql import functions as F
+
+    said = F.array_sort("said")
+    return F.to_json(F.filter(said, lambda value: value["field"] == "verdict") if _is_review(spec) else said)
 
 
 def _is_said(field: str, wrong: Callable[[Column], Column]) -> Column:

@@ -33,6 +33,8 @@ REMOVED, KEPT = "removed", "kept"
 # Values within 20 % of the threshold are at its margin; within 0.2 where the threshold is 0.
 MARGIN_SHARE = 0.2
 NO_LANGUAGE = "none"
+# Of a value, as the page shows it and answers carry it.
+VALUE_CHARACTERS = 200
 STRATUM = ("stratum_language", "decision", "sample")
 
 
@@ -78,7 +80,8 @@ def decided_by(lake: Lake, policy: Policy, rule: str) -> DataFrame:
             "decision": decision,
             "sample": F.when(at_margin, MARGIN).otherwise(RANDOM),
             "stratum_language": F.coalesce(primary_of(F.col("language")), F.lit(NO_LANGUAGE)),
-            "value": F.col("said.value"),
+            # A text may be longer than an answer about it may be.
+            "value": F.substring(F.col("said.value"), 1, VALUE_CHARACTERS),
             "threshold": F.col("said.threshold"),
             "asked": F.lit(policy.asked_by(rule)),
         }

@@ -62,7 +62,7 @@ def _y(value: float, top: float) -> float:
 
 def _gridline(value: float, top: float, unit: str) -> Markup:
     y = _y(value, top)
-    text = f"{value:,.4g}" + (f" {unit}" if math.isclose(value, top) else "")
+    text = f"{value:,.10g}" + (f" {unit}" if math.isclose(value, top) else "")
     return Markup(
         '<line class="gridline" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
         '<text class="axis" x="{}" y="{:.1f}" text-anchor="end">{}</text>'

@@ -6,6 +6,7 @@ case and punctuation make no difference. In languages without spaces, characters
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def differences(reference: str, hypothesis: str, language: str | None) -> list[P
     normalise = normaliser_for(language).normalise
     said, heard = _words(reference, language), _words(hypothesis, language)
     alike = normalise(reference) == normalise(hypothesis)
-    return [_pair(said[i:k], heard[j:m], same or alike) for i, k, j, m, same in _blocks(said, heard)]
+    gap = _gap(language)
+    return [_pair(said[i:k], heard[j:m], same or alike, gap) for i, k, j, m, same in _blocks(said, heard)]
 
 
 def difference_html(reference: str | None, hypothesis: str | None, language: str | None) -> Markup:
@@ -61,11 +63,10 @@ def difference_html(reference: str | None, hypothesis: str | None, language: str
     """
     upper, lower = reference or "", hypothesis or ""
     pairs = differences(upper[:MAX_CHARS], lower[:MAX_CHARS], language)
-    gap = Markup(" ") if error_unit(language) == "word" else Markup("")
     cut = max(len(upper), len(lower)) > MAX_CHARS
     note = Markup(' <span class="more">… of each, the first {:,} characters</span>').format(MAX_CHARS)
     return Markup('<span class="diff" dir="auto">{}</span>{}').format(
-        gap.join(_pair_html(pair) for pair in pairs), note if cut else Markup()
+        Markup(_gap(language)).join(_pair_html(pair) for pair in pairs), note if cut else Markup()
     )
 
 
@@ -80,20 +81,30 @@ def _pair_html(pair: Pair) -> Markup:
 
 def _words(text: str, language: str | None) -> list[_Word]:
     """The words of a text; one of which nothing is compared (a dash set alone) belongs to the one before."""
-    normalise, words = normaliser_for(language).normalise, list[_Word]()
-    for written in text.split() if error_unit(language) == "word" else _characters(text):
+    normalise, words, gap = normaliser_for(language).normalise, list[_Word](), _gap(language)
+    for written in _parted(text) if gap else _characters(text):
         units = normalise(written).split()
         if words and (not units or not words[-1].units):
-            words[-1] = _Word(f"{words[-1].text} {written}", words[-1].units or units)
+            words[-1] = _Word(f"{words[-1].text}{gap}{written}", words[-1].units or units)
         else:
             words.append(_Word(written, units))
     return words
 
 
+def _gap(language: str | None) -> str:
+    """What stands between two words, or characters, of a language."""
+    return " " if error_unit(language) == "word" else ""
+
+
+def _parted(text: str) -> list[str]:
+    """Parts between spaces. What else parts lines is not to be seen, and stays, so that a page can tell of it."""
+    return [part for part in re.split(r"[ \t\r\n]+", text) if part]
+
+
 def _characters(text: str) -> list[str]:
     """Letters with their marks, without spaces."""
     found: list[str] = []
-    for char in "".join(text.split()):
+    for char in "".join(_parted(text)):
         if found and unicodedata.category(char)[0] == "M":
             found[-1] += char
         else:
@@ -143,7 +154,7 @@ def _whole_words(*texts: list[int | None]) -> Iterator[tuple[int, int]]:
             first = step + 1
 
 
-def _pair(said: list[_Word], heard: list[_Word], same: bool) -> Pair:
-    upper, lower = (" ".join(word.text for word in words) or None for words in (said, heard))
+def _pair(said: list[_Word], heard: list[_Word], same: bool, gap: str) -> Pair:
+    upper, lower = (gap.join(word.text for word in words) or None for words in (said, heard))
     change = SAME if same else INSERTED if upper is None else DELETED if lower is None else SUBSTITUTED
     return Pair(upper, lower, change)

@@ -33,6 +33,9 @@ _MARK_CATEGORIES = frozenset({"Mn", "Me"})
 
 def visible(text: str, *, lines: bool = False) -> str:
     """`text` with every character that cannot be seen as ⟨U+XXXX⟩; `lines` leaves line feeds and tabs alone."""
+    # Sounds and pictures are megabytes of such characters.
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_code_point(char) if unseen else char for char, unseen in _told(text, lines))
 
 

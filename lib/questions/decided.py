@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from speechlake.config import loads
 from speechlake.errors import UsageError
 from speechlake.questions.releases import splits_of
-from speechlake.splits.candidates import candidates, english_only, require_models
+from speechlake.splits.candidates import candidates, english_only, require_named
 from speechlake.splits.pins import with_numbers
 from speechlake.splits.policy import Policy
 from speechlake.splits.rules import with_verdicts
@@ -35,11 +35,11 @@ _ASKS_NOTHING: Mapping[str, Any] = {
 def policy_of(lake: Lake, release: Mapping[str, Any]) -> Policy | None:
     """The policy of a row of `releases`, with its pinned numbers.
 
-    Null where this version does not understand it, or where a model that it names ran in other ways too since.
+    Null where this version does not understand it, or where a model, import or corpus that it names is another since.
     """
     try:
         written = loads(str(release["policy"]), f"release {release['release']}", Policy)
-        require_models(lake, written)
+        require_named(lake, written)
         return with_numbers(written, release["pinned"])
     except UsageError:
         return None

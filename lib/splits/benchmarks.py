@@ -81,28 +81,36 @@ def _number(column: str) -> Column:
     return F.col(column).cast("string")
 
 
-def told(rows: DataFrame) -> DataFrame:
-    """(message) per evaluation corpus of which audio or text is not known: what train cannot be kept clean of."""
+def told(rows: DataFrame, policy: Policy) -> DataFrame:
+    """(message) per evaluation corpus of which audio or text is not known: what train cannot be kept clean of.
+
+    Its texts keep nothing clean where the policy compares none.
+    """
     heard = F.count_if(F.col("audio_samples_sha256").isNotNull())
     read = F.count_if(F.size(F.coalesce("evaluation_texts", F.array().cast("array<string>"))) > 0)
     corpora = rows.filter("decontaminates").groupBy("corpus")
     counted = corpora.agg(F.count("*").alias("n"), heard.alias("heard"), read.alias("read"))
-    known = (
-        F.when((F.col("heard") == 0) & (F.col("read") == 0), "nothing: neither audio nor text of it is known")
-        .when(F.col("heard") == 0, "text only: no audio of it is measured")
-        .when(F.col("read") == 0, "audio only: no text of it is known")
-        .when(F.col("heard") < F.col("n"), _partly())
-    )
+    if policy.text is not None and policy.decontaminate.text:
+        known = (
+            F.when(
+                (F.col("heard") == 0) & (F.col("read") == 0), "nothing: neither audio nor text of it is known"
+            )
+            .when(F.col("heard") == 0, "text only: no audio of it is measured")
+            .when(F.col("read") == 0, "audio only: no text of it is known")
+            .when(F.col("heard") < F.col("n"), _partly("text only", "their audio is not measured"))
+        )
+    else:
+        why = "no audio of it is measured, and the policy compares no texts"
+        known = F.when(F.col("heard") == 0, f"nothing: {why}").when(
+            F.col("heard") < F.col("n"), _partly("nothing", why)
+        )
     message = F.concat(F.lit("evaluation corpus '"), "corpus", F.lit("' decontaminates by "), known)
     return counted.select(message.alias("message")).filter(F.col("message").isNotNull())
 
 
-def _partly() -> Column:
+def _partly(by: str, why: str) -> Column:
+    """By what the utterances without audio are compared, and why."""
     count = (F.col("n") - F.col("heard")).cast("string")
     return F.concat(
-        F.lit("text only in "),
-        count,
-        F.lit(" of "),
-        F.col("n").cast("string"),
-        F.lit(" utterances: their audio is not measured"),
+        F.lit(f"{by} in "), count, F.lit(" of "), F.col("n").cast("string"), F.lit(f" utterances: {why}")
     )

@@ -85,7 +85,11 @@ def build(
     rows = without_unsaid(rows, forms, staged)
     placed = place(rows, policy, assignments, staged, forms)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
-    told = outcome.warnings(decided, policy).unionByName(benchmarks.told(rows)).unionByName(placed.warnings)
+    told = (
+        outcome.warnings(decided, policy)
+        .unionByName(benchmarks.told(rows, policy))
+        .unionByName(placed.warnings)
+    )
     waiting, forgotten = not_compared(rows)
     told = told.unionByName(benchmarks.shared_speakers(decided)).unionByName(waiting)
     return Build(

@@ -84,10 +84,13 @@ def _declared(lake: Lake, *columns: str) -> DataFrame:
     return known.withColumn("single_speaker", single).drop("has_several")
 
 
-def require_models(lake: Lake, policy: Policy) -> None:
-    """UsageError where a model that the policy names measured nothing here, or in several ways, none of them current."""
+def require_named(lake: Lake, policy: Policy) -> None:
+    """UsageError where something that the policy names is not here: a model that measured nothing, or in several ways,
+    none of them current; a value that was never imported, or as another type; an evaluation corpus."""
     profile_of(lake, policy)
     preferred_sources(policy, _heard_by(lake))
+    refuse_unknown(lake, policy)
+    evaluation_corpora(lake, policy.decontaminate)
 
 
 def _heard_by(lake: Lake) -> dict[str, Entries]:

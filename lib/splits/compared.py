@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.duplicates.step import keyed_now, keyless, not_looked_up
+from speechlake.signals.catalogue import profile
 from speechlake.splits.candidates import evaluation_corpora
 from speechlake.splits.components import checkpointed
 from speechlake.splits.policy import NOT_COMPARED
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
 # Of all rows: what may come in while a build is made.
 MOST_NOT_COMPARED = 0.05
 _UNKNOWN = "were never compared with all other audio: copies of them may be on two sides"
-MENDED_BY = "Run `speechlake extract-signals` and `speechlake find-duplicates` first."
+MENDED_BY = (
+    "Run `speechlake extract-signals` (`--retry-given-up` where it failed for the last time) and "
+    "`speechlake find-duplicates` first."
+)
+
+
+def without_keys(lake: Lake) -> list[str]:
+    """What a release must say where no audio has keys: none of it can be compared but by equal samples."""
+    if profile(lake).get("audio_keys"):
+        return []
+    return [
+        "no audio has keys: near copies and shared parts are not known, and may be on two sides. `speechlake "
+        "extract-signals --extractor audio_keys` and `speechlake find-duplicates` find them"
+    ]
 
 
 def asked_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> DataFrame:

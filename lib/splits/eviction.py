@@ -38,6 +38,7 @@ def limits(policy: Policy) -> Mapping[str, float]:
     """Reason -> the largest share of train's hours that it may take, in the order in which reasons are given."""
     links = policy.links
     said = {
+        "shares_with_fixed_set": policy.lists.max_evicted_share,
         "in_evaluation_corpus": policy.decontaminate.max_evicted_share,
         "text_in_evaluation": links.text.max_evicted_share,
     }

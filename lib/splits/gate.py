@@ -81,7 +81,7 @@ def leaks(
     evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, and `copies`
     (utterance_id, other_id) what was found alike, so that copies are found of which `duplicates` does not tell yet.
 
-    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `duplicate`, `samples`, `copy`, `speaker`
+    Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
     and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`,
     `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
@@ -133,13 +133,14 @@ def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[
     """All that rows of one value show, in one pass: values on two sides, rows that are there twice, or never may be.
 
     `linked` names the column with the values of each thing that the policy links; those in `excluding` may be on
-    both evaluation sides, not in train too. Copies, and whatever shares a part with them, are kind `duplicate`;
-    boilerplate links nothing, and must not evaluate.
+    both evaluation sides, not in train too. Copies, and whatever shares a part with them, are kind `duplicate`, what
+    is cut out of the same bytes is kind `content`; boilerplate links nothing, and must not evaluate.
     """
     copy = F.when(~_is_boilerplate(), F.struct("overlap_id", "cluster_id"))
     said = [
         ("speaker", F.col("speaker_id")),
         ("recording", F.col("recording_id")),
+        *(("content", F.when(~_is_boilerplate(), F.col(name))) for name in _if_there(rows, "content_sha256")),
         ("duplicate", copy["overlap_id"]),
         ("duplicate", F.when(~copy["cluster_id"].eqNullSafe(copy["overlap_id"]), copy["cluster_id"])),
         *((name, F.col(column)) for name, column in linked.items()),

@@ -18,15 +18,15 @@ BOILERPLATE = "boilerplate"
 
 
 def with_linked_speaker(rows: DataFrame) -> DataFrame:
-    """Add `linked_speaker`, `linked_overlap`, `boilerplate` and `train_only`.
+    """Add `linked_speaker`, `linked_overlap`, `linked_content`, `boilerplate`, `train_only` and `elsewhere`.
 
-    Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker:
-    then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
-    part they share, but for boilerplate.
+    Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker,
+    `elsewhere`: then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
+    part they share, and all that is cut out of the same bytes, but for boilerplate.
     """
     elsewhere = F.broadcast(_speaker_elsewhere(rows))
     flagged = rows.join(elsewhere, "corpus", how="left")
-    train_only = F.coalesce(F.col("has_speaker_elsewhere"), F.lit(False))
+    train_only = F.col("elsewhere").isNotNull()
     linked = ~F.col("single_speaker") | train_only
     boilerplate = F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
     return (
@@ -34,7 +34,7 @@ def with_linked_speaker(rows: DataFrame) -> DataFrame:
         .withColumn("boilerplate", boilerplate)
         .withColumn("linked_speaker", F.when(linked, F.col("speaker_id")))
         .withColumn("linked_overlap", F.when(~F.col("boilerplate"), F.col("overlap_id")))
-        .drop("has_speaker_elsewhere")
+        .withColumn("linked_content", F.when(~F.col("boilerplate"), F.col("content_sha256")))
     )
 
 
@@ -57,7 +57,7 @@ def link_value(name: str) -> Column:
 
 
 def _speaker_elsewhere(rows: DataFrame) -> DataFrame:
-    """Corpora declared `single_speaker` with a speaker that another corpus has too; as many rows as corpora."""
+    """(corpus, elsewhere): corpora declared `single_speaker`, and the first speaker that another corpus has too."""
     known = rows.filter(F.col("speaker_id").isNotNull())
     spoken = known.groupBy("speaker_id", "corpus").agg(F.max("single_speaker").alias("single_speaker"))
     shared = spoken.groupBy("speaker_id").agg(
@@ -65,9 +65,9 @@ def _speaker_elsewhere(rows: DataFrame) -> DataFrame:
         F.collect_set(F.when(F.col("single_speaker"), F.col("corpus"))).alias("corpora"),
     )
     corpora = shared.filter((F.col("n") > 1) & (F.size("corpora") > 0)).select(
-        F.explode("corpora").alias("corpus")
+        F.explode("corpora").alias("corpus"), "speaker_id"
     )
-    return corpora.distinct().withColumn("has_speaker_elsewhere", F.lit(True))
+    return corpora.groupBy("corpus").agg(F.min("speaker_id").alias("elsewhere"))
 
 
 def with_link_group(rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:

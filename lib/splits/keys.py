@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LINKS: Mapping[str, str] = {
     "speaker": "linked_speaker",
     "recording": "recording_id",
+    # The bytes of a file: another path, root or corpus makes another recording of them.
+    "content": "linked_content",
     "duplicate": "linked_overlap",
 }
 

@@ -20,6 +20,7 @@ from speechlake.splits.groups import link_value, with_link_group, with_linked_sp
 from speechlake.splits.keepers import beaten_copies, without
 from speechlake.splits.keys import link_keys, utterance_key
 from speechlake.splits.memory import (
+    FEW,
     fits,
     rank_of,
     side_of,
@@ -29,7 +30,7 @@ from speechlake.splits.memory import (
 )
 from speechlake.splits.overlaps import overlapped
 from speechlake.splits.policy import SIDES, Policy
-from speechlake.splits.refusals import large_groups, too_much_evicted
+from speechlake.splits.refusals import kept_out_by_lists, large_groups, too_much_evicted
 from speechlake.splits.settled import with_settled
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _NEEDED = (
     *("cluster_id", "overlap_id", "duplicate_kind", "audio_samples_sha256"),
     *("language", "listed", "text_kind"),
     *("score_unit", "score_wer", "score_cer", "quality_ovrl", "fits_train", "fits_dev", "fits_test"),
-    *("linked_speaker", "linked_overlap", "train_only", "boilerplate"),
+    *("train_only", "elsewhere", "boilerplate"),
 )
 _PLACED = ("utterance_id", "side", "reason", "detail", "link_keys")
 
@@ -79,9 +80,12 @@ def place(
     kept_out = refused.select(*_PLACED)
     sided = staged("sided", with_side(known, groups, policy))
     out, refusals = _giving_way(sided, rows, policy, staged, has_benchmarks, forms)
+    if policy.lists.named():
+        refusals.append(_too_much_kept_out(settled, sided, rows, policy))
     large = staged("large groups", large_groups(known, groups, links, policy))
     placed = sided.drop("detail").join(out.withColumnRenamed("reason", "why"), "utterance_id", how="left")
-    placed = placed.withColumn("reason", F.coalesce("reason", "why")).select(*_PLACED).unionByName(kept_out)
+    placed = _with_what_stands_there(placed.withColumn("reason", F.coalesce("reason", "why")), sided, staged)
+    placed = placed.select(*_PLACED).unionByName(kept_out)
     refusing = large.filter("refuse").select("message")
     return Placed(
         placed,
@@ -117,6 +121,39 @@ def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
     grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged))
     whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
     return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "new_keys")
+
+
+def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:
+    """`detail` of what bridges sides, a row of another side that shares a link with it, and of a train-only corpus."""
+    bridging = sided.filter(F.col("reason") == "bridges_splits")
+    bridging = staged(
+        "bridging", bridging.select("utterance_id", "side", F.explode("link_keys").alias("link_key"))
+    )
+    # Hardly any build has such rows: all others are asked for their keys only where there are some.
+    if count := bridging.count():
+        few = F.broadcast(bridging) if count <= FEW else bridging
+        other = sided.select(
+            F.col("utterance_id").alias("other_id"),
+            F.col("side").alias("other_side"),
+            F.col("reason").isNotNull().alias("is_out"),
+            F.explode("link_keys").alias("link_key"),
+        )
+        met = other.join(few, "link_key", how="inner").filter("side != other_side").groupBy("utterance_id")
+        first = met.agg(F.min(F.struct("is_out", "link_key", "other_id")).alias("first"))
+        stands = first.select("utterance_id", F.col("first.other_id").alias("stands"))
+        placed = placed.join(stands, "utterance_id", how="left").withColumn(
+            "detail", F.coalesce("detail", "stands")
+        )
+    elsewhere = F.when(F.col("reason") == "speaker_elsewhere", F.col("elsewhere"))
+    return placed.withColumn("detail", F.coalesce("detail", elsewhere))
+
+
+def _too_much_kept_out(settled: DataFrame, sided: DataFrame, rows: DataFrame, policy: Policy) -> DataFrame:
+    """(message) where lists take more of train's hours than the policy allows."""
+    out = kept_out_by_lists(settled)
+    there = sided.filter(F.col("reason").isNull() & fits(rank_of(F.col("side"))) & (F.col("side") == "train"))
+    train = there.select("utterance_id", "ms").unionByName(out.select("utterance_id", "ms"))
+    return too_much_evicted(train, out.drop("ms"), rows, policy)
 
 
 def _giving_way(

@@ -1,7 +1,7 @@
 """What a policy says: which utterances are kept, with which text, what belongs together, how splits are sized.
 
-The grammar is strict: an unknown key, a signal that nobody measures, or a feature of a later version is
-refused, never ignored. Values are data; nothing in a policy is SQL or an expression.
+The grammar is strict: an unknown key or a signal that nobody measures is refused, never ignored. Values are data;
+nothing in a policy is SQL or an expression.
 """
 
 from __future__ import annotations

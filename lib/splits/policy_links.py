@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -100,7 +100,7 @@ AnyLink = Annotated[Link, BeforeValidator(_spelled)]
 
 
 class Links(Section):
-    """What never sits on two sides. Speaker, recording and shared audio are always kept together."""
+    """What never sits on two sides. Speaker, recording, its bytes and shared audio are always kept together."""
 
     speaker: Literal["together"] = "together"
     recording: Literal["together"] = "together"
@@ -154,10 +154,16 @@ def _file(value: object) -> object:
 
 
 class Lists(Section):
-    """Evaluation sets by list. A side that has a list and no size under `splits` holds exactly the list."""
+    """Evaluation sets by list. A side that has a list and no size under `splits` holds exactly the list.
+
+    Rows that share a link with a listed one are out; where these are more than `max_evicted_share` of train's
+    hours, the build is refused.
+    """
 
     test: Annotated[FixedSet, BeforeValidator(_file)] | None = None
     dev: Annotated[FixedSet, BeforeValidator(_file)] | None = None
+    # It says whether a build is published, never what is in it, and so is no part of a policy's digest.
+    max_evicted_share: Annotated[Part, Field(exclude=True)] = 0.05
 
     def named(self) -> dict[Side, FixedSet]:
         """The lists there are, by side."""
@@ -166,7 +172,9 @@ class Lists(Section):
 
     def beside(self, policy: Path) -> Lists:
         """The same, files taken from the policy's folder and read once for their digest; ConfigError without one."""
-        return Lists(**{side: _read(fixed, policy, side) for side, fixed in self.named().items()})
+        return self.model_copy(
+            update={side: _read(fixed, policy, side) for side, fixed in self.named().items()}
+        )
 
 
 def _read(fixed: FixedSet, policy: Path, side: str) -> FoundSet:
@@ -197,8 +205,6 @@ class Splits(Section):
     A group of linked rows with more than `max_group_share` of a stratum's hours is told in the release, with
     what glued it together; above `refuse_group_share` nothing is published.
     """
-
-    later: ClassVar = {}
 
     scheme: Name
     salt: int | str

@@ -83,6 +83,8 @@ class Check(Section):
             raise PydanticCustomError(
                 "operator", f"expected one of {', '.join(self.operators)}, found {', '.join(given) or 'none'}"
             )
+        if given[0] != "is" and self.asked is None:
+            raise PydanticCustomError("operator", f"'{given[0]}' says nothing")
         _check_type(self.measured, given[0], self.asked)
         return self
 

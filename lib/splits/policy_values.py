@@ -113,7 +113,12 @@ Limits = Annotated[
     AfterValidator(_language_of_its_own),
 ]
 Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
-Ranges = Annotated[dict[LanguageOrDefault, Pair], BeforeValidator(_by_language), AfterValidator(_ordered)]
+Ranges = Annotated[
+    dict[LanguageOrDefault, Pair],
+    BeforeValidator(_by_language),
+    Field(min_length=1),
+    AfterValidator(_ordered),
+]
 Sides = Annotated[tuple[Side, ...], BeforeValidator(_sides)]
 Scalars = Annotated[tuple[Scalar, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Languages = Annotated[tuple[Language, ...], BeforeValidator(as_tuple), Field(min_length=1)]

@@ -70,7 +70,7 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     UsageError when the name belongs to another build, Refused when the gate says no. A build that can
     never be published is not adopted again. Conflict where rows went that were there: the stage has them.
     """
-    lake, note, release = hold.lake, stage.note, str(stage.note["release"])
+    lake, note = hold.lake, stage.note
     staged = hold.staging.read(stage)
     rows = {name: _unpacked(staged, name) for name in PARTS}
     listed = _unpacked(staged, LISTED) if LISTED in staged.columns else None
@@ -81,10 +81,10 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     meant = note.get("policy_pinned_sha256", note["policy_sha256"])
     build = build_id(meant, note["scheme"], note["fingerprints"], digest)
     try:
-        if _published(lake, release, build):
+        if known := _published(lake, note, build, digest):
             # What its tables lack of it: somebody restored an older version, or deleted rows.
             for name, frame in rows.items():
-                _append(hold, name, frame, build, stage.digest)
+                _append(hold, name, frame, known, stage.digest)
             return None
         # Sides are remembered once the gate has let them pass.
         sides = rows.pop("assignments")
@@ -98,7 +98,9 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
         # Asked once more, because a build of another scheme may have taken the name by now.
         published = hold.insert_missing(
             "releases",
-            lambda: [] if _published(lake, release, build) else [_release_row(lake, note, build, digest)],
+            lambda: (
+                [] if _published(lake, note, build, digest) else [_release_row(lake, note, build, digest)]
+            ),
             digest=stage.digest,
         )
     except (UsageError, Refused):
@@ -107,15 +109,26 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     return build if published else None
 
 
-def _published(lake: Lake, release: str, build: str) -> bool:
-    """True when `release` is this build; UsageError when it is another."""
+def _published(lake: Lake, note: Mapping[str, Any], build: str, digest: str) -> str | None:
+    """The build that the note's release is, where it is this one; UsageError when it is another.
+
+    The same rows by the same policy are the same release, whatever was measured since that the policy does not read.
+    """
     from pyspark.sql import functions as F
 
-    known = lake.read("releases").where(F.col("release") == release).select("build_id").collect()
+    release = note["release"]
+    meant = {
+        "policy_sha256": note["policy_sha256"],
+        "pinned": note.get("pinned", {}),
+        "scheme": note["scheme"],
+        "rows_digest": digest,
+    }
+    known = lake.read("releases").where(F.col("release") == release).select("build_id", *meant).collect()
     if not known:
-        return False
-    if known[0].build_id == build:
-        return True
+        return None
+    found = known[0].asDict()
+    if found.pop("build_id") == build or found == meant:
+        return str(known[0].build_id)
     raise UsageError(
         f"release {release!r} is build {known[0].build_id}; this policy over these tables gives build {build}",
         hint="A release never changes: publish under a new name.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.splits.eviction import limits
+from speechlake.splits.memory import RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,8 @@ def too_much_evicted(train: DataFrame, evicted: DataFrame, rows: DataFrame, poli
     """(message) per reason whose rows are more of train's hours than the policy allows.
 
     `train` are the rows (utterance_id, ms) that would train otherwise, `evicted` those that give way
-    (`speechlake.splits.eviction`); `rows` holds texts. A row whose audio an evaluation corpus holds is out
-    before, and does not count.
+    (`speechlake.splits.eviction`) and those that lists keep out (`kept_out_by_lists`); `rows` holds texts. A row
+    whose audio an evaluation corpus holds is out before, and does not count.
     """
     sized = evicted.join(train, "utterance_id", how="inner")
     total = train.agg(F.sum("ms").alias("total"))
@@ -37,6 +38,26 @@ def too_much_evicted(train: DataFrame, evicted: DataFrame, rows: DataFrame, poli
     over = taken.crossJoin(F.broadcast(total)).withColumns({"share": share, "limit": limit})
     over = over.filter(F.col("share") > F.col("limit"))
     return over.join(_worst(sized, rows), "reason", how="left").select(_message().alias("message"))
+
+
+def kept_out_by_lists(settled: DataFrame) -> DataFrame:
+    """(utterance_id, ms, reason, source, value) of rows that would train if they shared no link with a listed one.
+
+    `settled` are rows as `with_settled` leaves them; `source` is the listed row.
+    """
+    trains = (
+        F.col("listed").isNull()
+        & F.col("fits_train")
+        & F.coalesce(F.col("own") == RANKS["train"], F.lit(True))
+    )
+    out = settled.filter((F.col("reason") == "shares_with_fixed_set") & trains)
+    return out.select(
+        "utterance_id",
+        "ms",
+        "reason",
+        F.col("detail").alias("source"),
+        F.lit(None).cast("string").alias("value"),
+    )
 
 
 def _worst(sized: DataFrame, rows: DataFrame) -> DataFrame:

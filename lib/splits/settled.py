@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.memory import RANKS, fits, rank_of
+from speechlake.splits.memory import RANKS, fits, rank_of, side_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -23,7 +23,8 @@ def with_settled(rows: DataFrame, evaluation: DataFrame | None, policy: Policy) 
     `published_before_listed` (a published row never moves), `boilerplate`, or `shares_with_fixed_set` (a row
     of dev's list that shares a link with one of test's). A row that is not listed and shares a link directly
     with one that is has that reason too, unless it was published on the same side; the rest of its group is
-    free. `in_evaluation_corpus` rows share audio with an evaluation corpus.
+    free. `in_evaluation_corpus` rows share audio with an evaluation corpus. `detail` is that corpus, the side
+    where the row was published, or the listed row that it shares a link with.
     """
     marked = _with_contaminant(rows, evaluation)
     touched = _with_touching(marked) if policy.lists.named() else _untouched(marked)
@@ -32,9 +33,14 @@ def with_settled(rows: DataFrame, evaluation: DataFrame | None, policy: Policy) 
     elsewhere = reason == F.lit("published_before_listed")
     there = F.when(reason.isNotNull(), F.coalesce("own", F.lit(RANKS["train"])))
     settled = F.when(listed.isNotNull() & ~F.coalesce(elsewhere, F.lit(False)), listed).otherwise(there)
-    detail = F.when(reason == "in_evaluation_corpus", F.col("contaminant"))
+    details = {
+        "in_evaluation_corpus": F.col("contaminant"),
+        "published_before_listed": side_of(F.col("own")),
+        "shares_with_fixed_set": F.col("touches"),
+    }
+    detail = F.coalesce(*(F.when(reason == name, said) for name, said in details.items()))
     return touched.withColumns({"settled": settled, "reason": reason, "detail": detail}).drop(
-        "contaminant", "lowest_touched", "highest_touched"
+        "contaminant", "lowest_touched", "highest_touched", "touches"
     )
 
 
@@ -61,7 +67,8 @@ def _with_contaminant(rows: DataFrame, evaluation: DataFrame | None) -> DataFram
 
 
 def _with_touching(rows: DataFrame) -> DataFrame:
-    """Add `lowest_touched` and `highest_touched`: sides of listed rows that share a link key with this one."""
+    """Add `lowest_touched` and `highest_touched`: sides of listed rows that share a link key with this one; `touches`:
+    the first such row of the highest."""
     listed = rank_of(F.col("listed"))
     at_home = F.coalesce(F.col("own") == listed, F.lit(True))
     good = fits(listed) & F.col("contaminant").isNull() & ~F.col("boilerplate") & at_home
@@ -72,16 +79,27 @@ def _with_touching(rows: DataFrame) -> DataFrame:
     highest = fixed.groupBy("link_key").agg(F.max("rank").alias("highest"))
     losers = fixed.join(highest, "link_key", how="inner").filter("highest > rank").select("utterance_id")
     staying = fixed.join(losers, "utterance_id", how="left_anti").groupBy("link_key")
-    keys = staying.agg(F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
+    first = F.min(F.struct((-F.col("rank")).alias("below"), F.col("utterance_id").alias("id")))
+    keys = staying.agg(F.min("rank").alias("lowest"), first.alias("first"))
     touching = (
         rows.select("utterance_id", F.explode("link_keys").alias("link_key"))
         .join(keys, "link_key", how="inner")
         .groupBy("utterance_id")
-        .agg(F.min("lowest").alias("lowest_touched"), F.max("highest").alias("highest_touched"))
+        .agg(
+            F.min("lowest").alias("lowest_touched"),
+            F.min(F.struct("first.below", "link_key", "first.id")).alias("first"),
+        )
+        .select(
+            *("utterance_id", "lowest_touched"),
+            (-F.col("first.below")).alias("highest_touched"),
+            F.col("first.id").alias("touches"),
+        )
     )
     return rows.join(touching, "utterance_id", how="left")
 
 
 def _untouched(rows: DataFrame) -> DataFrame:
     nobody = F.lit(None).cast("int")
-    return rows.withColumns({"lowest_touched": nobody, "highest_touched": nobody})
+    return rows.withColumns(
+        {"lowest_touched": nobody, "highest_touched": nobody, "touches": nobody.cast("string")}
+    )

@@ -26,7 +26,9 @@ WORDS = 8
 CHARACTERS_PER_WORD = 2
 
 # Java's names of the scripts whose languages count characters (`CHARACTER_LANGUAGES` of speechlake.text).
-_UNSPACED = r"[\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}\p{IsLao}\p{IsKhmer}\p{IsMyanmar}\p{IsTibetan}]"
+_SCRIPTS = r"\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}\p{IsLao}\p{IsKhmer}\p{IsMyanmar}\p{IsTibetan}"
+_UNSPACED = f"[{_SCRIPTS}]"
+_SPACED = rf"[\p{{L}}&&[^{_SCRIPTS}]]"
 
 # Accents that stand apart from their letter ("Combining Diacritical Marks"). Signs that spell words lie elsewhere.
 _ACCENTS = "[\u0300-\u036f]"
@@ -36,8 +38,8 @@ def text_keys(text: Column, min_words: int) -> Column:
     """Array of 64-bit hashes, one per eight words in a row; texts that share one share a stretch of speech.
 
     A text of fewer words has one hash, of all of it; of fewer than `min_words`, none. Null has none. In
-    scripts without spaces characters are counted, two for a word. Two different stretches have the same hash
-    once in 10^19 pairs.
+    scripts without spaces characters are counted, two for a word; where they stand beside others, a text has the
+    keys of both. Two different stretches have the same hash once in 10^19 pairs.
     """
     # Transforming an array of one binds a value to a name: a lambda would compute it again for every window.
     return F.transform(F.array(plain(_folded(text))), lambda said: _keys(said, min_words))[0]
@@ -66,23 +68,31 @@ def _composed() -> tuple[str, str]:
 
 def _keys(said: Column, min_words: int) -> Column:
     unspaced = F.coalesce(said.rlike(_UNSPACED), F.lit(False))
+    spaced = ~unspaced | said.rlike(_SPACED)
     characters = F.regexp_extract_all(said, F.lit(r"\S"), F.lit(0))
-    units = F.when(unspaced, characters).otherwise(F.split(said, " "))
-    hashes = F.array(F.transform(units, lambda unit: F.xxhash64(unit)))
     per_word = CHARACTERS_PER_WORD
-    return F.when(
-        unspaced, F.transform(hashes, lambda h: _windows(h, WORDS * per_word, min_words * per_word))[0]
-    ).otherwise(F.transform(hashes, lambda h: _windows(h, WORDS, min_words))[0])
+    return F.concat(
+        F.when(unspaced, _hashed(characters, WORDS * per_word, min_words * per_word)).otherwise(_none()),
+        F.when(spaced, _hashed(F.split(said, " "), WORDS, min_words)).otherwise(_none()),
+    )
+
+
+def _none() -> Column:
+    return F.array().cast("array<bigint>")
+
+
+def _hashed(units: Column, width: int, least: int) -> Column:
+    """Hashes of all windows of `width` units, or of all units where there are fewer; none where `least` are not there."""
+    hashes = F.array(F.transform(units, lambda unit: F.xxhash64(unit)))
+    return F.transform(hashes, lambda each: _windows(each, width, least))[0]
 
 
 def _windows(units: Column, width: int, least: int) -> Column:
-    """Hashes of all windows of `width` units, or of all units where there are fewer."""
     starts = F.sequence(F.lit(1), F.size(units) - width + 1)
     windows = F.transform(starts, lambda start: F.xxhash64(F.slice(units, start, width)))
     whole = F.array(F.xxhash64(units))
-    none = F.array().cast("array<bigint>")
     return (
-        F.when(units.isNull() | (F.size(units) < least), none)
+        F.when(units.isNull() | (F.size(units) < least), _none())
         .when(F.size(units) <= width, whole)
         .otherwise(F.array_distinct(windows))
     )

@@ -126,3 +126,18 @@ def test_clusters_inherit_their_names(spark, labels, former, names):
     assert said == asked
     fresh = {found[name] for name in found if not found[name].startswith("old")}
     assert len(fresh) == ("new" in said)
+
+
+def test_a_name_that_a_member_left_behind_is_not_given_again(spark):
+    def names(labels: dict[str, str], former: dict[str, str]) -> dict[str, str]:
+        frame = spark.createDataFrame([*labels.items()], "utterance_id string, label string")
+        before = spark.createDataFrame([*former.items()], "utterance_id string, id string")
+        found = named(frame, current(spark, dict.fromkeys("uvwz")), before, "x").collect()
+        return {row.utterance_id: row.id for row in found}
+
+    first = names(dict.fromkeys("uvw", "u"), {})
+    left = names(dict.fromkeys("vw", "v"), first)
+    assert left == {"v": first["u"], "w": first["u"]}
+    back = names({"v": "v", "w": "v", "u": "u", "z": "u"}, left)
+    assert back["v"] == back["w"] == first["u"]
+    assert back["u"] == back["z"] != first["u"]

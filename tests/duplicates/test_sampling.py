@@ -7,7 +7,15 @@ import pytest
 from key_tools import drawn, keys, noisy
 
 from speechlake.duplicates.keys import Keys
-from speechlake.duplicates.pairing import HOT, HUBS, hot_above, pairs_in_buckets
+from speechlake.duplicates.pairing import (
+    HOT,
+    HUBS,
+    PAIRS_AT_ONCE,
+    Indexes,
+    hot_above,
+    hot_samples,
+    pairs_in_buckets,
+)
 from speechlake.duplicates.sampling import ALL_BELOW, LAGS, alike, sampled
 
 
@@ -53,21 +61,36 @@ def test_one_lane_that_both_have_says_too_little() -> None:
     assert alike(one, one).tolist() == [False, True]
 
 
+def compared(bucket: Indexes, most: int = HOT) -> tuple[Indexes, Indexes]:
+    """All pairs of samples, of all blocks."""
+    blocks = [(np.zeros(0, np.int64),) * 2, *pairs_in_buckets(bucket, most)]
+    one, other = zip(*blocks, strict=True)
+    return np.concatenate(one), np.concatenate(other)
+
+
 def test_all_samples_of_a_bucket_meet_once() -> None:
-    one, other, hot = pairs_in_buckets(np.array([1, 2, 2, 3, 5, 5, 5]))
+    bucket = np.array([1, 2, 2, 3, 5, 5, 5])
+    one, other = compared(bucket)
     assert sorted(zip(one.tolist(), other.tolist(), strict=True)) == [(1, 2), (4, 5), (4, 6), (5, 6)]
-    assert hot == 0
+    assert hot_samples(bucket) == 0
 
 
 @pytest.mark.parametrize(
     ("size", "pairs"), [(HOT, HOT * (HOT - 1) // 2), (1000, HUBS * 1000 - HUBS * (HUBS + 1) // 2)]
 )
 def test_in_a_hot_bucket_all_meet_the_hubs_only(size: int, pairs: int) -> None:
-    one, other, hot = pairs_in_buckets(np.full(size, 9))
+    one, other = compared(np.full(size, 9))
     assert len(one) == len({*zip(one.tolist(), other.tolist(), strict=True)}) == pairs
     assert (one < other).all()
-    assert hot == (size if size > HOT else 0)
+    assert hot_samples(np.full(size, 9)) == (size if size > HOT else 0)
     assert {*other.tolist()} == {*range(1, size)}
+
+
+def test_a_prompt_in_very_many_calls_is_compared_in_blocks_that_a_worker_can_hold() -> None:
+    size = PAIRS_AT_ONCE * 3 // 2
+    blocks = [len(one) for one, _ in pairs_in_buckets(np.full(size, 9))]
+    assert max(blocks) < 2 * PAIRS_AT_ONCE
+    assert sum(blocks) == HUBS * size - HUBS * (HUBS + 1) // 2
 
 
 FULL = [
@@ -84,10 +107,10 @@ def test_a_bucket_is_hot_that_stands_out_from_those_that_strangers_fill(samples:
 
 
 def test_where_most_buckets_are_full_a_full_one_is_compared_whole() -> None:
-    one, _, hot = pairs_in_buckets(np.full(390, 9), 3120)
-    assert (len(one), hot) == (390 * 389 // 2, 0)
+    bucket = np.full(390, 9)
+    assert (len(compared(bucket, 3120)[0]), hot_samples(bucket, 3120)) == (390 * 389 // 2, 0)
 
 
 def test_nothing_meets_nothing() -> None:
-    one, other, hot = pairs_in_buckets(np.zeros(0, np.int64))
-    assert (len(one), len(other), hot) == (0, 0, 0)
+    nothing = np.zeros(0, np.int64)
+    assert (len(compared(nothing)[0]), hot_samples(nothing)) == (0, 0)

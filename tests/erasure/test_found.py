@@ -20,6 +20,7 @@ from speechlake.errors import UsageError
 from speechlake.ids import make_id, recording_id
 from speechlake.jobs import erase_speakers
 from speechlake.schemas import (
+    CONTENT_HASHES,
     CORPORA,
     EXTRACTORS,
     IMPORT_REFUSALS,
@@ -77,6 +78,17 @@ def lake(spark: SparkSession, rows: Rows) -> Any:
         ),
         "manifests": rows(MANIFESTS, *[(c, {"uri": uri}) for c, uri in sorted(manifests)]),
         "repeats": rows(REPEATS, ("calls", {"uri": "again.jsonl", "utterance_id": "z1"})),
+        "content_hashes": rows(
+            CONTENT_HASHES,
+            *[
+                (r, {"corpus": c, "content_sha256": b})
+                for r, c, b in (
+                    ("rz", "calls", "zoe's bytes"),
+                    ("both", "calls", "bytes"),
+                    ("rn", "news", "bytes"),
+                )
+            ],
+        ),
         "segmentations": rows(SEGMENTATIONS, ("whole", {"recording_id": "rs", "segments": [("s1", 0, 5)]})),
     }
     return Frames(spark, frames)
@@ -123,8 +135,15 @@ def test_link_keys_go_that_nobody_else_has(lake: Any) -> None:
         keys = ids(lost_keys(lake, there.utterances), "link_key")
     own = {make_id("utterance", u) for u in ("z1", "z2", "z3")}
     lost = {make_id("speaker", "ns:zoe"), make_id("recording", "rz"), make_id("session", "zoe's")}
+    lost.add(make_id("content", "zoe's bytes"))
     assert own | lost <= keys
-    shared = {("recording", "both"), ("session", "shared"), ("speaker", "ns:anna"), ("speaker", "other:zoe")}
+    shared = {
+        ("recording", "both"),
+        ("content", "bytes"),
+        ("session", "shared"),
+        ("speaker", "ns:anna"),
+        ("speaker", "other:zoe"),
+    }
     assert not keys & {make_id(*link) for link in shared}
 
 

@@ -111,6 +111,17 @@ def test_the_corpus_of_an_import_stands_in_where_rows_name_none(spark, utterance
     ]
 
 
+def test_a_row_that_names_another_corpus_than_the_import_is_refused(spark, utterances):
+    rows = [("s1", "d", 1.0), ("s1", "c", 2.0)]
+    assert ends(spark, utterances, replace(BY_SOURCE, corpus="c"), *rows) == [
+        ("s1", "OTHER_CORPUS", "u1"),
+        ("s1", "accepted", "u1"),
+    ]
+    assert ends(spark, utterances, replace(LOSS, corpus="c"), ("u1", "d", 1.0)) == [
+        ("u1", "OTHER_CORPUS", "u1")
+    ]
+
+
 def test_texts_alone_ask_for_no_content(spark, utterances):
     text = Import("asr", text="loss", kind="human")
     assert ends(spark, utterances, text, ("u3", None, 1.0)) == [("u3", "accepted", "u3")]
@@ -145,6 +156,19 @@ def test_an_answer_of_a_review_has_a_verdict_that_is_known_and_stands_for_somebo
     # To another import a column of this name is a word like any other.
     other = Import("other", columns=(ValueColumn("verdict", "verdict", "string"),))
     assert {row.outcome for row in bound(frame, utterances, other).collect()} == {"accepted"}
+
+
+def test_what_two_reviewers_say_of_a_clip_counts_once_where_they_agree(spark, utterances):
+    heard = [("u1", "ann", "good"), ("u1", "bob", "good"), ("u2", "ann", "good"), ("u2", "bob", "bad_text")]
+    rows = [
+        (given, None, [("verdict", None, None, verdict), ("reviewer", None, None, who)], *(None,) * 3)
+        for given, who, verdict in heard
+    ]
+    frame = spark.createDataFrame(rows, ROWS_DDL)
+    found = bound(frame, utterances, Import("review_length", columns=ANSWERS)).collect()
+    assert sorted((row.given, row.reason or row.outcome) for row in found) == [
+        ("u1", "accepted"), ("u1", "repeat"), ("u2", "DUPLICATE"), ("u2", "DUPLICATE")
+    ]  # fmt: skip
 
 
 def test_outcomes_and_reasons_are_counted(spark):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import functions as F
 
-from speechlake.feedback.sample import Stratum, drawn, is_at_margin, quotas, strata_of
+from speechlake.feedback import sample as sampling
+from speechlake.feedback.sample import Stratum, decided_by, drawn, is_at_margin, quotas, strata_of
+from speechlake.splits.policy import Policy
 
 
 def strata(**populations: int) -> list[Stratum]:
@@ -63,6 +65,14 @@ def test_a_value_is_at_the_margin_within_a_fifth_of_a_limit(spark):
         "value", "threshold", is_at_margin(F.col("value"), F.col("threshold")).alias("m")
     ).collect()
     assert [(row.value, row.threshold, row.m) for row in found] == MARGINS
+
+
+def test_of_a_long_value_answers_carry_the_beginning(sample, monkeypatch):
+    monkeypatch.setattr(sampling, "VALUE_CHARACTERS", 3)
+    rule = {"rule": "of_calls", "column": "corpus", "one_of": ["calls"]}
+    said = {"name": "p", "keep": [rule], "splits": {"scheme": "main", "salt": 1}}
+    rows = decided_by(sample, Policy.model_validate(said), "of_calls")
+    assert {(row.value, row.decision) for row in rows.collect()} == {("cal", "kept"), ("boo", "removed")}
 
 
 def test_a_draw_depends_on_seed_and_rule_and_neither_on_order_nor_on_partitions(spark):

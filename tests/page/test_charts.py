@@ -55,3 +55,8 @@ def test_labels_are_escaped():
         [Bar(1, 0, "<b>")], label='"><script>', unit="h", ticks=[(0, "<i>")], marks=[(1, "</svg>")]
     )
     assert {tag for tag, _ in Seen(svg).tags} == {"svg", "g", "title", "rect", "line", "text"}
+
+
+def test_the_axis_tells_large_numbers_in_digits():
+    svg = histogram([Bar(10_000.0, 2345.0, "a")], label="Clips", unit="", ticks=[(0, "0")])
+    assert ">10,000<" in svg

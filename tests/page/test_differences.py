@@ -55,6 +55,17 @@ def test_languages_without_spaces_are_compared_by_character():
     ]
 
 
+def test_no_space_is_shown_that_nobody_wrote():
+    assert pairs("你。好", "你好", "zh") == [("你。", "你", "same"), ("好", "好", "same")]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("unseen", ["\u2028", "\u0085", "\x1c", "\x1f"])
+def test_what_parts_lines_and_is_not_seen_is_spelled_out(language, unseen):
+    told = f"⟨U+{ord(unseen):04X}⟩"
+    assert told in difference_html(f"one{unseen}two", "one two", language)
+
+
 def test_a_missing_text_is_an_empty_one():
     assert pairs("", "a") == [(None, "a", "inserted")]
     assert difference_html(None, None, None) == '<span class="diff" dir="auto"></span>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from splits_tables import candidate, candidates, policy, unassigned
 
+from speechlake.splits.benchmarks import told
 from speechlake.splits.build import build
 
 pytestmark = pytest.mark.slow
@@ -43,3 +44,24 @@ def test_speakers_that_an_evaluation_corpus_shares_with_train_are_counted_with_e
 @pytest.mark.long
 def test_corpora_that_the_policy_does_not_heed_are_not_told_of(spark):
     assert warnings(spark, decontaminate={"corpora": ["other"]}) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"text": {"prefer": ["manifest"]}, "decontaminate": {"text": False}}],
+    ids=["no text", "not by text"],
+)
+def test_where_the_policy_compares_no_texts_what_has_no_audio_keeps_nothing_clean(spark, said):
+    from pyspark.sql import functions as F
+
+    bench = {"role": "evaluation", "evaluation_texts": ["a b c d"]}
+    rows = [
+        candidate("w", corpus="whole", **bench, audio_samples_sha256="h"), candidate("t", corpus="texts", **bench),
+        candidate("p1", corpus="parts", **bench, audio_samples_sha256="h"), candidate("p2", corpus="parts", **bench),
+    ]  # fmt: skip
+    marked = candidates(spark, *rows).withColumn("decontaminates", F.lit(True))
+    assert sorted(row["message"] for row in told(marked, policy(**said)).collect()) == [
+        "evaluation corpus 'parts' decontaminates by nothing in 1 of 2 utterances: no audio of it is measured, "
+        "and the policy compares no texts",
+        "evaluation corpus 'texts' decontaminates by nothing: no audio of it is measured, and the policy compares no texts",
+    ]

@@ -31,7 +31,7 @@ PUBLISHED = [
     ("speaker", "old test voice", "test"), ("utterance", "t1", "test"), ("recording", "recording of t1", "test"),
     ("speaker", "old train voice", "train"), ("utterance", "o1", "train"), ("utterance", "o2", "train"),
     ("recording", "long", "train"), ("utterance", "forgot", "dev"), ("recording", "recording of gone", "test"),
-    ("utterance", "solo", "test"),
+    ("utterance", "solo", "test"), ("content", "bytes of a file that moved", "test"),
 ]  # fmt: skip
 
 # Every row trains unless a row of a table below says something else: a missing voice is never picked.
@@ -64,6 +64,8 @@ CASES = [
     candidate("o2", speaker_id="another", recording_id="long"),  # linked to o1 only
     candidate("forgot", **TRAIN),
     candidate("newcomer", recording_id="recording of gone", **TRAIN),
+    # Its path is new, its bytes evaluated: in a corpus of one voice nothing else remembers it.
+    candidate("moved file", corpus="one voice", single_speaker=True, content_sha256="bytes of a file that moved"),
     # One voice, declared; the same voice elsewhere makes the corpus train only.
     candidate("solo", corpus="solo", single_speaker=True, speaker_id="famous"),
     candidate("solo 2", corpus="solo", single_speaker=True, speaker_id="famous"),
@@ -90,12 +92,13 @@ ENDS = {
     "t1": "test",
     "t2": "test",
     "t3": ("test", "machine_text", "machine"),
-    "bridge": ("test", "bridges_splits", None),
+    "bridge": ("test", "bridges_splits", "o1"),
     "o1": "train",
     "o2": "train",
     "forgot": ("dev", "speaker_unknown", None),
     "newcomer": ("test", "speaker_unknown", None),
-    "solo": ("test", "speaker_elsewhere", None),
+    "moved file": "test",
+    "solo": ("test", "speaker_elsewhere", "famous"),
     "solo 2": "train",
     "famous elsewhere": "train",
 }
@@ -143,7 +146,7 @@ def test_rules_are_counted_with_the_hours_that_each_removes_alone(built):
     rules = {row["rule"]: row for row in built.rules.collect()}
     assert list(rules) == ["decodes", "length", "clean"]
     said = rules["length"]
-    assert (said["passed"], said["failed"], said["not_applicable"]) == (19, 3, 0)
+    assert (said["passed"], said["failed"], said["not_applicable"]) == (20, 3, 0)
     assert said["hours_alone"] == 99 / 3600  # not the clip that is clipped too, not the broken one
     assert rules["clean"]["hours_alone"] == 2 * 3.6 / 3600
 

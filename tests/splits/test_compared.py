@@ -22,7 +22,7 @@ from speechlake.schemas import (
     UTTERANCES,
 )
 from speechlake.signals.plan import MAX_ATTEMPTS
-from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
+from speechlake.splits.compared import asked_audio, keyed_audio, never_compared, without_keys
 from speechlake.splits.policy_links import Decontaminate
 
 if TYPE_CHECKING:
@@ -132,3 +132,11 @@ def test_of_judged_rows_those_wait_that_were_decoded_and_have_no_keys_that_were_
         ("t", "other")
     ]
     assert len(judged) == len(said)
+
+
+def test_a_release_of_a_lake_without_keys_says_that_near_copies_are_not_known(
+    benched: Lake, lake: Lake
+) -> None:
+    assert without_keys(benched) == []
+    (told,) = without_keys(lake)
+    assert "near copies and shared parts are not known" in told

@@ -44,13 +44,13 @@ LISTS = [
     (candidate("fixed in dev", listed="dev"), "dev"),
     # What fails on its list's side is nowhere: it never trains.
     (candidate("fixed but too long", listed="test", audio_duration_s=99.0), (None, "length", "99")),
-    (candidate("fixed but trained", listed="test"), ("train", "published_before_listed", None)),
-    (candidate("fixed in dev by a voice of test", listed="dev", speaker_id="a"), ("dev", "shares_with_fixed_set", None)),
+    (candidate("fixed but trained", listed="test"), ("train", "published_before_listed", "train")),
+    (candidate("fixed in dev by a voice of test", listed="dev", speaker_id="a"), ("dev", "shares_with_fixed_set", "fixed")),
     # Not listed, but linked to what is: out; what is linked to them alone is free.
-    (candidate("same voice", speaker_id="a", recording_id="r"), ("train", "shares_with_fixed_set", None)),
+    (candidate("same voice", speaker_id="a", recording_id="r"), ("train", "shares_with_fixed_set", "fixed")),
     (candidate("same recording as that", recording_id="r", start_ms=9000), "train"),
     (candidate("same voice in test before", speaker_id="a"), "test"),
-    (candidate("same voice in train before", speaker_id="a"), ("train", "shares_with_fixed_set", None)),
+    (candidate("same voice in train before", speaker_id="a"), ("train", "shares_with_fixed_set", "fixed")),
     (candidate("stranger"), "train"),
 ]  # fmt: skip
 
@@ -65,6 +65,11 @@ def test_a_list_is_a_side_and_what_shares_a_link_with_it_directly_is_out(spark):
     listed = {row["utterance_id"]: row["listed"] for row in built.listed.collect()}
     assert listed == {"fixed": "test", "fixed without a voice": "test", "fixed in dev": "dev"}
     assert leaks(built.splits, frame, before, Asked(), built.listed).collect() == []
+    # Two of the four rows that could train share a voice with a listed one.
+    assert messages(built.refusals) == [
+        "shares_with_fixed_set takes 2 rows, 50.0 % of train's hours; max_evicted_share is 5.0 %. "
+        "Most is shared with 'one two three' of fixed (2 rows)"
+    ]
 
 
 COPIES = policy(
@@ -154,7 +159,10 @@ def test_an_evaluation_corpus_says_what_it_cannot_keep_clean_of(spark):
         candidate("p1", corpus="parts", **bench, **heard), candidate("p2", corpus="parts", **bench),
         candidate("ignored", corpus="unheeded", role="evaluation"), candidate("u"),
     ]  # fmt: skip
-    named = policy(decontaminate={"corpora": ["audio", "nothing", "parts", "texts", "whole"]})
+    named = policy(
+        text={"prefer": ["manifest"]},
+        decontaminate={"corpora": ["audio", "nothing", "parts", "texts", "whole"]},
+    )
     built = build(candidates(spark, *rows), named, unassigned(spark))
     assert [each for each in messages(built.warnings) if each.startswith("evaluation corpus")] == [
         "evaluation corpus 'audio' decontaminates by audio only: no text of it is known",

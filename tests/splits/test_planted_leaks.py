@@ -59,6 +59,16 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set
         {"recording test": "test", "recording new": "test"},
         {("recording", "r")},
     ),
+    "content": (
+        # One file under two paths, cut into intervals that share nothing.
+        [
+            row("content test", content_sha256="bytes"),
+            row("content new", corpus="other", content_sha256="bytes", start_ms=9000),
+        ],
+        {"content test": "test"},
+        {"content test": "test", "content new": "test"},
+        {("content", "bytes")},
+    ),
     "session": (
         [row("session test", session_id="c:1"), row("session new", session_id="c:1")],
         {"session test": "test"},
@@ -156,7 +166,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set
     ),
     "boilerplate": (
         [
-            row(f"jingle {name}", overlap_id="j", cluster_id="j", duplicate_kind="boilerplate")
+            row(f"jingle {name}", overlap_id="j", cluster_id="j", duplicate_kind="boilerplate", content_sha256="jingle")
             for name in ("test", "new", "newer")
         ],
         {"jingle test": "test"},
@@ -190,7 +200,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set
         ],
         {"bridge test": "test", "bridge train": "train"},
         {
-            "bridge test": "test", "bridge": ("test", "bridges_splits", None), "bridge train": "train",
+            "bridge test": "test", "bridge": ("test", "bridges_splits", "bridge later"), "bridge train": "train",
             "bridge later": "train", "bridge last": "train",
         },
         {("speaker", "b1")},
@@ -203,10 +213,17 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, str], dict[str, Any], set
         ],
         {"corrected test": "test", "corrected train": "train"},
         {
-            "corrected test": "test", "corrected train": ("train", "bridges_splits", None),
+            "corrected test": "test", "corrected train": ("train", "bridges_splits", "corrected test"),
             "corrected later": "train",
         },
         {("speaker", "now")},
+    ),
+    "two old rows of one file": (
+        # Published before anybody compared the bytes: the lower side gives way, and later builds go on.
+        [row("file test", content_sha256="one file"), row("file train", content_sha256="one file")],
+        {"file test": "test", "file train": "train"},
+        {"file test": "test", "file train": ("train", "bridges_splits", "file test")},
+        {("content", "one file")},
     ),
     "moved": (
         [row("moved", speaker_id="m")],
@@ -250,10 +267,10 @@ def test_the_build_resolves_every_leak_that_is_planted_in_candidates(spark, plan
 
 
 def test_the_gate_finds_every_leak_that_is_planted_in_written_rows(spark, planted, published):
-    texts = {row["utterance_id"]: row["text"] for row in ROWS}
+    said = {row["utterance_id"]: (row["text"], row["content_sha256"]) for row in ROWS}
     written = spark.createDataFrame(
-        [(name, side, texts[name]) for name, side in WRITTEN.items()],
-        "utterance_id string, split string, text string",
+        [(name, side, *said[name]) for name, side in WRITTEN.items()],
+        "utterance_id string, split string, text string, content_sha256 string",
     )
     found = {(row["kind"], row["value"]) for row in leaks(written, planted, published, ASKED).collect()}
     assert found == FOUND

@@ -238,6 +238,11 @@ REFUSED = {
     "neither signal nor column": ((RULE % "{rule: r, equals: x}"), "expected one of signal and column"),
     "signal and column": ((RULE % "{rule: r, signal: audio.codec, column: corpus, equals: x}"), "expected one of signal and column"),
     "tags compared with a number": ((RULE % "{rule: r, column: text_tags, at_least: 1}"), r"which is array<string>"),
+    **{
+        f"an empty {operator}": ((RULE % f"{{rule: r, column: corpus, {operator}: }}"), rf"keep\[0\]: '{operator}' says nothing")
+        for operator in ("equals", "one_of", "none_of", "at_least", "at_most", "between", "matches")
+    },
+    "a range of nothing": ((RULE % "{rule: r, signal: audio.duration_s, between: {}}"), r"keep\[0\].between: expected a length of at least 1"),
     "a pattern for a number": ((RULE % "{rule: r, signal: audio.duration_s, matches: a}"), "'matches' cannot compare audio.duration_s"),
     "a pattern that explodes": ((RULE % "{rule: r, column: corpus, matches: '(a+)+'}"), r"keep\[0\].matches: a group cannot be repeated.*allowed are"),
     "one condition of any_of": ((RULE % "{rule: r, any_of: [{column: corpus, equals: x}]}"), r"keep\[0\].any_of: expected a length of at least 2"),
@@ -299,6 +304,16 @@ def test_a_list_counts_by_its_content_not_by_its_place(load, tmp_path):
         (tmp_path / name).write_text(content)
         digests.append(load(f"name: n\nlists: {{test: {name}}}\n{SPLITS}").digest())
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_lists_may_take_of_train_decides_what_is_published_and_not_what_is_in_it(load, tmp_path):
+    (tmp_path / "ids.txt").write_text("u1\n")
+    policies = [
+        load(f"name: n\nlists: {{test: ids.txt{limit}}}\n{SPLITS}")
+        for limit in ("", ", max_evicted_share: 0.5")
+    ]
+    assert [policy.lists.max_evicted_share for policy in policies] == [0.05, 0.5]
+    assert len({policy.digest() for policy in policies}) == 1
 
 
 def test_a_list_whose_content_is_pinned_to_another_digest_is_refused(load, tmp_path):

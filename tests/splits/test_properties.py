@@ -32,7 +32,7 @@ POLICY = policy(
     splits={"test": {"hours": 9, "max_share": 0.4}, "dev": {"hours": 9, "max_share": 0.2}},
 )
 ASKED = Asked(POLICY.links, POLICY.decontaminate)
-TOGETHER = ("speaker_id", "recording_id", "session_id", "book", "overlap_id")
+TOGETHER = ("speaker_id", "recording_id", "content_sha256", "session_id", "book", "overlap_id")
 KINDS = ("exact", "near", "contained")
 
 
@@ -49,6 +49,7 @@ def drawn(rng: random.Random, n: int) -> dict[str, Any]:
         evaluation_texts=[text] if bench else None,
         speaker_id=rng.choice([None, *(f"s{k}" for k in range(25))]),
         recording_id=f"r{rng.randrange(50)}" if rng.random() < 0.5 else f"own {n}",
+        content_sha256=f"f{rng.randrange(30)}" if rng.random() < 0.3 else f"bytes of {n}",
         start_ms=rng.choice([0, 2000, 40_000]),
         session_id=f"c:{rng.randrange(20)}" if rng.random() < 0.2 else None,
         extras=book,

@@ -56,6 +56,7 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
         release: str,
         refused: Sequence[str] = (),
         listed: Mapping[str, str] | None = None,
+        fingerprints: Sequence[str] = ("f",),
     ) -> Stage:
         listed = listed or {}
         keys = {make_id("utterance", u): side for u, side in sides.items()}
@@ -63,7 +64,10 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
         scheme = hold.scope
         assigned = [(scheme, {"link_key": key, "side": side}) for key, side in keys.items()]
         frames = {
-            "splits": rows(SPLITS, *[(u, {"split": side}) for u, side in sides.items()]),
+            "splits": rows(
+                SPLITS,
+                *[(u, {"split": side, "content_sha256": f"bytes of {u}"}) for u, side in sides.items()],
+            ),
             "decisions": rows(DECISIONS, *[(u, {}) for u in SPEAKERS if u not in sides]),
             "assignments": rows(ASSIGNMENTS, *assigned),
         }
@@ -81,7 +85,7 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
             listed=spark.createDataFrame([*listed.items()], "utterance_id string, listed string"),
         )
         note = {"release": release, "policy": "name: p", "policy_sha256": "p", "scheme": scheme}
-        more: dict[str, Any] = {"fingerprints": ["f"], "versions_read": {"utterances": 1}}
+        more: dict[str, Any] = {"fingerprints": [*fingerprints], "versions_read": {"utterances": 1}}
         return staged_build(hold, whole, {**note, **more}, "digest")
 
     return made
@@ -154,6 +158,13 @@ def test_a_build_is_published_once_and_a_repeat_writes_nothing(shared, stage, ex
     with held(shared, "undisturbed", "r2") as hold:
         assert commit_build(hold, stage(hold, release="undisturbed")) is None
     assert shared.versions() == before
+
+
+def test_what_was_measured_since_and_changes_no_row_makes_no_other_build_of_a_release(shared, stage):
+    with held(shared, "measured") as hold:
+        first = commit_build(hold, stage(hold, release="measured"))
+        assert commit_build(hold, stage(hold, release="measured", fingerprints=("f", "events"))) is None
+    assert published(shared, "measured") == [first]
 
 
 @pytest.mark.parametrize(

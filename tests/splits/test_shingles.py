@@ -21,6 +21,8 @@ PAIRS = [
     ("今日はとてもいい天気ですね", "今日は、とてもいい天気ですね。", True),
     ("今日は", "今日は", False),  # fewer than eight characters
     ("今日はとてもいい天気ですね散歩に行きましょう", "さて今日はとてもいい天気ですね散歩に", True),
+    (f"{NINE} 好", f"{NINE} and then", True),  # one character of another script
+    (f"{NINE[:18]} 今日はとてもいい天気ですね散歩に", "さて今日はとてもいい天気ですね散歩に", True),
     ("नमस्ते आप कैसे हैं", "नमस्ते आप कैसे है", False),  # vowel signs spell words
     ("le café était déjà fermé", unicodedata.normalize("NFD", "Le café était déjà fermé"), True),
     ("tiếng Việt rất dễ", unicodedata.normalize("NFD", "tiếng Việt rất dễ"), True),
