@@ -83,7 +83,7 @@ def test_recordings_are_cut_as_the_flags_of_the_same_names_cut_them(
         ("yes", "segment: expected true, false, or keys with values"),
         ({"min": 1}, "segment: unknown key 'min'; did you mean 'min_s'?"),
         ({"min_s": "1"}, "segment.min_s: expected a number, found '1'"),
-        ({"max_s": 40}, "segment: min 2 s, max 40 s and longer than 30 s contradict each other"),
+        ({"max_s": 40}, "segment: --min-s 2, --max-s 40 and --longer-than 30 contradict each other"),
     ],
 )
 def test_a_cut_that_is_not_understood_or_cannot_be_is_refused(tmp_path: Path, said: Any, told: str) -> None:
