@@ -15,15 +15,16 @@ import csv
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from speechlake import job, logs
 from speechlake.damage import causes_in_java, damage_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.outputs import whole_file
 from speechlake.statements import refusal_of
 from speechlake.terminal import console, show
 from speechlake.views import register_views
@@ -129,7 +130,7 @@ def _show(frame: DataFrame, most: int | None) -> int:
 def _write_csv(frame: DataFrame, most: int | None, file: Path | None) -> int:
     """Write up to `most` rows as they come, holding a partition of them at a time; how many there are."""
     there = 0
-    with _whole(file) if file else nullcontext(sys.stdout) as out:
+    with whole_file(file, "--csv-file") if file else nullcontext(sys.stdout) as out:
         writer = csv.writer(out)
         writer.writerow(frame.columns)
         for row in _rows(frame):
@@ -137,21 +138,6 @@ def _write_csv(frame: DataFrame, most: int | None, file: Path | None) -> int:
             if most is None or there <= most:
                 writer.writerow(row)
     return there
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[TextIO]:
-    """A file that is there whole or not at all; UsageError where that cannot be."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        part.replace(file)
-    except OSError as error:
-        raise UsageError(f"--csv-file {file}: cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _rows(frame: DataFrame) -> Iterator[Row]:

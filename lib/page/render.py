@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from speechlake.errors import UsageError
+from speechlake.outputs import whole_file
 from speechlake.page.differences import difference_html
 from speechlake.page.foreign import foreign, visible
 
@@ -36,15 +36,9 @@ def page_path(said: str) -> Path:
 
 def write_page(path: Path, html: str) -> None:
     """Put a page into a file, whole or not at all; UsageError where that cannot be."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        # Lone surrogates have no UTF-8; `foreign` has spelled out those of texts.
-        part.write_text(html, encoding="utf-8", errors="replace")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise UsageError(f"--html {path}: cannot be written: {error.strerror}") from error
+    # Lone surrogates have no UTF-8; `foreign` has spelled out those of texts.
+    with whole_file(path, "--html", errors="replace") as out:
+        out.write(html)
 
 
 @cache
