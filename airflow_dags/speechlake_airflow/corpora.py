@@ -15,7 +15,7 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
     """
     import json
 
-    from speechlake.corpora import KEPT, Corpus, load_corpora
+    from speechlake.corpora import KEPT, READING, Corpus, load_corpora
     from speechlake.errors import ConfigError
 
     def flags(corpus: Corpus) -> list[str]:
@@ -23,6 +23,10 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
         declared = {name: getattr(corpus, name) for name in KEPT if name in corpus.model_fields_set}
         single = declared.pop("single_speaker", None)
         tags = (declared.pop("text_tags") or ("",)) if "text_tags" in declared else ()
+        # All or none: a default would answer for whoever forgot them, and every utterance would become another.
+        said_how = corpus.model_fields_set & set(READING)
+        reading = {name: getattr(corpus, name) for name in READING if said_how}
+        columns = reading.pop("columns", {})
         said: list[tuple[str, Any]] = [
             ("--corpus", corpus.name),
             ("--format", corpus.format),
@@ -34,10 +38,8 @@ def corpora_of(file: str, only: str) -> list[dict[str, Any]]:
             ),
             *(("--text-tag", tag) for tag in tags),
             ("--max-reject", corpus.max_reject),
-            *(("--column", f"{role}={name}") for role, name in corpus.columns.items()),
-            ("--suffix", corpus.suffix),
-            ("--relative-to", corpus.relative_to),
-            ("--quoting", corpus.quoting),
+            *(("--column", f"{role}={name}") for role, name in columns.items()),
+            *((f"--{name.replace('_', '-')}", value) for name, value in reading.items()),
         ]
         pairs = [f"{flag}={value}" for flag, value in said if value is not None]
         speakers = {None: [], True: ["--single-speaker"], False: ["--no-single-speaker"]}[single]

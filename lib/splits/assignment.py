@@ -12,7 +12,15 @@ from pyspark.sql import functions as F
 from speechlake.splits.fill import filled
 from speechlake.splits.keepers import counted_as
 from speechlake.splits.keys import id_of
-from speechlake.splits.memory import RANKS, fits, rank_of, side_of, speaker_missing, why_not_there
+from speechlake.splits.memory import (
+    RANKS,
+    fits,
+    rank_of,
+    sent_if_few,
+    side_of,
+    speaker_missing,
+    why_not_there,
+)
 from speechlake.splits.policy import EVALUATION, Policy, Side
 from speechlake.text.subtags import primary_of
 from speechlake.units import MS_PER_HOUR
@@ -20,15 +28,24 @@ from speechlake.units import MS_PER_HOUR
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.splits.components import Staged
 
-def with_side(known: DataFrame, groups: DataFrame, policy: Policy) -> DataFrame:
+
+# What a group's row is made of.
+_GROUPED = (
+    *("corpus", "language", "ms", "remembered", "reason", "speaker_id", "single_speaker", "train_only"),
+    *("boilerplate", "fits_train", "fits_dev", "fits_test"),
+)
+
+
+def with_side(known: DataFrame, groups: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
     """Add `side`: what is remembered, else what the group was filled into, else train; `reason` where that is no place.
 
     `known` are rows with remembered, reason, link_group (`with_remembered_side`), `groups` their `group_table`.
     Keeps every row and every other column.
     """
-    new = filled(_with_room(groups.filter("pickable"), strata(groups, policy), policy))
-    joined = known.join(new, "link_group", how="left")
+    new = staged("filled", filled(_with_room(groups.filter("pickable"), strata(groups, policy), policy)))
+    joined = known.join(sent_if_few(new), "link_group", how="left")
     rank = F.coalesce(F.col("remembered"), rank_of(F.col("side")), F.lit(RANKS["train"]))
     reason = F.coalesce("reason", F.when(F.col("remembered").isNull(), why_not_there(rank)))
     return joined.withColumn("reason", reason).withColumn("side", side_of(rank)).drop("remembered")
@@ -49,7 +66,9 @@ def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
     """
     bound = F.col("remembered").isNotNull() | speaker_missing() | F.col("train_only")
     unit = counted_as(policy).alias("unit")
-    once = rows.groupBy("link_group", unit).agg(
+    # The lowest of texts is found by sorting: where the rows lie together already, once and not twice.
+    placed = rows.select(*_GROUPED, "link_group", unit).repartition("link_group", "unit")
+    once = placed.groupBy("link_group", "unit").agg(
         F.min(stratum(policy)).alias("stratum"),
         F.max("ms").alias("ms"),
         F.max(bound).alias("bound"),

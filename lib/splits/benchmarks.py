@@ -44,19 +44,19 @@ def is_boilerplate() -> Column:
     return F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
 
 
-def shared_speakers(decided: DataFrame) -> DataFrame:
+def shared_speakers(tally: DataFrame) -> DataFrame:
     """(message) per evaluation corpus of whose speakers some train too: by name, in namespaces that are shared.
 
-    `decided` are decided rows with `decontaminates`. Copies and texts of evaluation corpora leave train, speakers
+    `tally` counts decided rows (`outcome.tallied`). Copies and texts of evaluation corpora leave train, speakers
     do not: many benchmarks are made of the corpus whose rest trains.
     """
-    known = decided.filter(F.col("speaker_id").isNotNull())
+    known = tally.filter(F.col("speaker_id").isNotNull())
     held = known.filter("decontaminates").select("corpus", "speaker_id").distinct()
     # Sent to where the rows are: evaluation corpora have few speakers.
     names = F.broadcast(held.select("speaker_id").distinct())
-    train = known.filter("kept AND side = 'train'").select("speaker_id", "ms")
+    train = known.filter("kept AND side = 'train'").select("speaker_id", "n", "ms")
     heard = train.join(names, "speaker_id", how="left_semi").groupBy("speaker_id")
-    trained = heard.agg(F.count("*").alias("utterances"), F.sum("ms").alias("ms"))
+    trained = heard.agg(F.sum("n").alias("utterances"), F.sum("ms").alias("ms"))
     both = held.join(trained, "speaker_id", how="left").groupBy("corpus")
     found = both.agg(
         F.count("*").alias("speakers"),

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
@@ -22,22 +24,23 @@ from speechlake.splits.forms import formed, with_forms, without_unsaid
 from speechlake.splits.judging import judged, placement_problems, problems, sides_of
 from speechlake.splits.lists import with_lists
 from speechlake.splits.memory import fits, rank_of
-from speechlake.splits.placing import Placed, place
+from speechlake.splits.placing import NEEDED, Placed, place
 from speechlake.splits.policy import SIDES, Policy
-from speechlake.splits.signals import EXTRACTORS, SIGNALS
 from speechlake.splits.weights import with_weights
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Of what was measured, all that a step after the rules reads. The rest would be copied with each of them.
-_READ_LATER = {
-    "audio_duration_s",
-    "audio_error",
-    "audio_attempt_code",
-    "audio_samples_sha256",
-    "quality_ovrl",
-}
+# What is read of a judged row besides what placing needs and what is written, and of a decided row besides what is
+# written. The rest, half of all columns, would be copied with each step.
+_READ_OF_JUDGED = (
+    *("failed", "said", "set_aside", "audio_duration_s", "audio_error", "audio_attempt_code"),
+    *("speaker_namespace", "evaluation_texts", "prompts", "decontaminates"),
+)
+_READ_OF_DECIDED = (
+    *("kept", "alone", "failures", "link_keys", "said", "set_aside", "decontaminates"),
+    *("ms", "audio_duration_s", "single_speaker", "listed"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,41 +76,54 @@ def build(
 
     `assignments` holds link_key and side of the policy's scheme, as published, one row per key.
     `english_only` lists fingerprints of models that know no other language. Frames that several steps read
-    pass through `staged`. Runs Spark only to choose how groups and shared texts are computed, and for the
-    hours that weights balance. The policy's quantiles must have been replaced by their numbers
+    pass through `staged`. Runs Spark only to choose how groups, joins and shared texts are computed, and for
+    the hours that weights balance. The policy's quantiles must have been replaced by their numbers
     (`speechlake.splits.pins`).
     """
     marked = candidates.transform(lambda frame: judged(frame, policy, english_only)).transform(
         lambda frame: benchmarks.with_marks(frame, policy)
     )
-    rows = staged("judged", marked.transform(_off_other_sides).drop(*_read_by_rules()))
+    marked = marked.transform(_off_other_sides)
+    rows = staged("judged", _only(marked, _of_judged(policy)))
     forms = formed(rows, policy, staged)
     rows = without_unsaid(rows, forms, staged)
     placed = place(rows, policy, assignments, staged, forms)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
+    tally = staged("tally", outcome.tallied(decided))
+    waiting, forgotten = not_compared(tally)
     told = (
-        outcome.warnings(decided, policy)
-        .unionByName(benchmarks.told(rows, policy))
-        .unionByName(placed.warnings)
+        *(outcome.warnings(tally, policy), benchmarks.told(rows, policy), placed.warnings),
+        *(benchmarks.shared_speakers(tally), waiting),
     )
-    waiting, forgotten = not_compared(rows)
-    told = told.unionByName(benchmarks.shared_speakers(decided)).unionByName(waiting)
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
         assignments=outcome.assignments(decided, assignments, policy),
-        counts=outcome.counts(decided),
-        rules=outcome.rules(decided, policy),
-        warnings=told.orderBy("message"),
-        known_speakers=outcome.known_speakers(decided),
+        counts=outcome.counts(tally),
+        rules=outcome.rules(tally, policy),
+        warnings=reduce(lambda one, other: one.unionByName(other), told).orderBy("message"),
+        known_speakers=outcome.known_speakers(tally),
         refusals=placed.refusals.unionByName(forgotten),
         listed=with_lists(decided.filter("kept AND listed IS NOT NULL"), policy),
     )
 
 
-def _read_by_rules() -> set[str]:
-    measured = {f"{signal.extractor}_{signal.column}" for signal in SIGNALS.values()}
-    return measured.union(f"{name}_attempt_code" for name in EXTRACTORS) - _READ_LATER
+def _of_judged(policy: Policy) -> set[str]:
+    """Names of the columns of judged rows that later steps read."""
+    named = {*policy.links.of_mode("together"), *policy.links.of_mode("exclude_from_train")}
+    linked = {"session_id" if name == "session" else name.partition(".")[0] for name in named}
+    return _written(policy) | linked | {*_READ_OF_JUDGED, *NEEDED}
+
+
+def _written(policy: Policy) -> set[str]:
+    """Names of the columns of which a build's rows are made. Why a row failed is spelled for its side, in `failures`."""
+    contracts = {column.name for table in (SPLITS, DECISIONS) for column in table.columns}
+    measured_by = {f"{name}_fingerprint" for name in outcome.extractors_of(policy)}
+    return contracts - {"failed"} | measured_by
+
+
+def _only(rows: DataFrame, names: set[str]) -> DataFrame:
+    return rows.select(*(name for name in rows.columns if name in names))
 
 
 def _finished(decided: DataFrame, policy: Policy, forms: DataFrame | None, staged: Staged) -> DataFrame:
@@ -140,4 +156,5 @@ def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
     one_side = F.array(F.coalesce("listed", F.lit("train")))
     against = F.when(F.col("side").isNull(), problems(policy, one_side)).otherwise(F.col("failures"))
     alone = F.when(F.size(against) == 1, against[0]["rule"])
-    return joined.withColumn("failures", found).withColumns({"kept": kept, "alone": alone})
+    decided = joined.withColumn("failures", found).withColumns({"kept": kept, "alone": alone})
+    return _only(decided, _written(policy) | {*_READ_OF_DECIDED})

@@ -14,6 +14,7 @@ from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import Entries, Profile, using, ways
 from speechlake.signals.plan import inputs_hash, with_content
 from speechlake.splits.lists import with_listed
+from speechlake.splits.memory import RANKS, rank_of, side_of
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_links import Decontaminate
 from speechlake.splits.policy_rules import extractors_read
@@ -162,10 +163,16 @@ def heard_samples(lake: Lake) -> DataFrame:
 
 def published_assignments(lake: Lake, scheme: str) -> DataFrame:
     """(link_key, side) of a scheme, one row per key: what the build said that was published first."""
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     published = lake.read("releases").groupBy("build_id").agg(F.min("published_at").alias("published_at"))
+    # As many rows as releases. One number says which build it was, and after that which side, the highest first: the
+    # lowest of numbers is found without sorting all keys.
+    place = F.row_number().over(Window.orderBy("published_at", "build_id"))
+    builds = published.select("build_id", place.alias("place"))
     rows = lake.read("assignments").where(F.col("scheme") == scheme)
-    first = F.min(F.struct("published_at", "build_id", "side")).alias("first")
-    counting = rows.join(F.broadcast(published), on="build_id", how="inner")
-    return counting.groupBy("link_key").agg(first).select("link_key", "first.side")
+    number = F.col("place") * len(RANKS) + len(RANKS) - rank_of(F.col("side"))
+    counting = rows.join(F.broadcast(builds), on="build_id", how="inner")
+    first = counting.groupBy("link_key").agg(F.min(number).alias("first"))
+    return first.select("link_key", side_of(len(RANKS) - F.col("first") % len(RANKS)).alias("side"))

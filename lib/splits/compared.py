@@ -58,15 +58,16 @@ def keyed_audio(lake: Lake, asked: DataFrame) -> DataFrame:
     return checkpointed("keyed audio", keyed_now(lake, asked))
 
 
-def not_compared(rows: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """(warnings, refusals), each (message): of judged rows, those that are left out until they are compared.
+def not_compared(tally: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """(warnings, refusals), each (message): of all rows, counted, those that are left out until they are compared.
 
     Audio is measured while builds are made, so that a few always wait. More than `MOST_NOT_COMPARED` of all that is
     not set aside otherwise means that somebody forgot.
     """
     waits = F.col("set_aside").eqNullSafe(NOT_COMPARED)
-    counted = rows.agg(
-        F.count_if(waits).alias("n"), F.count_if(waits | F.col("set_aside").isNull()).alias("of")
+    asked = waits | F.col("set_aside").isNull()
+    counted = tally.agg(
+        F.sum(F.when(waits, F.col("n"))).alias("n"), F.sum(F.when(asked, F.col("n"))).alias("of")
     ).filter("n > 0")
     message = F.format_string(f"%d of %d utterances {_UNKNOWN}. {MENDED_BY}", "n", "of")
     told = counted.select(

@@ -30,6 +30,9 @@ _LINKED = (
     *("utterance_id", "corpus", "single_speaker", "speaker_id", "recording_id", "text_tags"),
     *("overlap_id", "cluster_id", "duplicate_kind"),
 )
+# Sides as bits of a number: Spark compiles aggregates of numbers, and sorts all rows to collect the texts of many groups.
+_BITS: Mapping[str, int] = {"dev": 1, "test": 2, "train": 4}
+_NO_SIDE, _BIT_OF_NO_SIDE = "no side", 8
 
 
 @dataclass(frozen=True)
@@ -149,15 +152,15 @@ def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[
         ("boilerplate", F.when(_is_boilerplate() & (F.col("split") != "train"), F.col("cluster_id"))),
     ]
     values = F.array(*(F.struct(F.lit(kind).alias("kind"), value.alias("value")) for kind, value in said))
-    there = F.filter(values, lambda one: one["value"].isNotNull())
-    each = rows.select("split", "corpus", "single_speaker", F.explode(there).alias("said"))
-    # One voice may be on several sides inside a corpus that is declared to hold no other.
+    # One voice may be on several sides inside a corpus that is declared to hold no other. Corpora are told apart by
+    # a hash: the lowest of texts is looked for by sorting, and a lake has no billions of corpora.
+    corpus = F.xxhash64("corpus").alias("corpus")
+    each = rows.select("split", corpus, "single_speaker", F.explode(values).alias("said"))
+    each = each.filter(F.col("said.value").isNotNull())
     inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
-    counted = each.groupBy("said.kind", "said.value").agg(
-        _sides(), F.count("*").alias("utterances"), inside_one_corpus.alias("inside")
-    )
-    kind, astride = F.col("kind"), F.size("sides") > 1
-    trained = F.array_contains("sides", "train")
+    counted = each.groupBy("said.kind", "said.value").agg(*_counted(), inside_one_corpus.alias("inside"))
+    kind, astride = F.col("kind"), _astride()
+    trained = F.col("seen").bitwiseAND(_BITS["train"]) > 0
     wrong = (
         F.when(kind.isin("unknown_utterance", "boilerplate"), F.lit(True))
         .when(kind == "utterance", F.col("utterances") > 1)
@@ -165,7 +168,7 @@ def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[
         .when(kind.isin(list(excluding)), astride & trained)
         .otherwise(astride)
     )
-    return counted.filter(wrong).select("kind", "value", "sides", "utterances")
+    return _found(counted.filter(wrong), kind)
 
 
 def _is_boilerplate() -> Column:
@@ -184,7 +187,7 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
     # Both queries below read it, and the join is of all utterances.
     mine = staged("gate samples", mine.select("utterance_id", "split", "samples_sha256", "duplicate_kind"))
     own = mine.filter(~_is_boilerplate()).groupBy(F.col("samples_sha256").alias("value"))
-    on_two_sides = own.agg(_sides(), F.count("*").alias("utterances")).filter(F.size("sides") > 1)
+    on_two_sides = own.agg(*_counted()).filter(_astride())
     # What a clip held before its file was replaced is no benchmark any more, once somebody has read what it holds now.
     now = benchmarks.select("utterance_id", F.col("content_sha256").alias("now"))
     unread = F.col("now").isNull() | F.col("now").startswith("listing:")
@@ -205,7 +208,7 @@ def _copies(rows: DataFrame, benchmarks: DataFrame, copies: DataFrame) -> list[D
     both = copies.join(mine, "utterance_id", how="inner").join(other, "other_id", how="inner")
     apart = both.filter("split != other_split").select(
         F.concat_ws(" ", "utterance_id", "other_id").alias("value"),
-        F.array_sort(F.array("split", "other_split")).alias("sides"),
+        _bit("split").bitwiseOR(_bit("other_split")).alias("seen"),
         F.lit(2).cast("bigint").alias("utterances"),
     )
     turned = copies.select(F.col("other_id").alias("utterance_id"), F.col("utterance_id").alias("other_id"))
@@ -236,21 +239,37 @@ def _moved(rows: DataFrame, assignments: DataFrame) -> DataFrame:
     keyed = rows.withColumn("link_key", id_of(F.lit("utterance"), F.col("utterance_id")))
     published = assignments.select("link_key", F.col("side").alias("published"))
     moved = keyed.join(published, "link_key", how="inner").filter(F.col("split") != F.col("published"))
-    both = F.array_sort(F.array("split", "published"))
+    both = _bit("split").bitwiseOR(_bit("published"))
     counted = moved.select(
-        F.col("utterance_id").alias("value"), both.alias("sides"), F.lit(1).cast("bigint").alias("utterances")
+        F.col("utterance_id").alias("value"), both.alias("seen"), F.lit(1).cast("bigint").alias("utterances")
     )
     return _found(counted, "moved")
 
 
 def _each(rows: DataFrame) -> DataFrame:
     """One line per utterance."""
-    return rows.groupBy(F.col("utterance_id").alias("value")).agg(_sides(), F.count("*").alias("utterances"))
+    return rows.groupBy(F.col("utterance_id").alias("value")).agg(*_counted())
 
 
-def _sides() -> Column:
-    return F.array_sort(F.collect_set("split")).alias("sides")
+def _bit(side: str) -> Column:
+    """The bit of a column's side; a table may be damaged past what its contract allows."""
+    bits = (F.when(F.col(side) == name, F.lit(bit)) for name, bit in _BITS.items())
+    return F.coalesce(*bits, F.lit(_BIT_OF_NO_SIDE))
 
 
-def _found(counted: DataFrame, kind: str) -> DataFrame:
-    return counted.select(F.lit(kind).alias("kind"), "value", "sides", "utterances")
+def _counted() -> tuple[Column, Column]:
+    """Aggregates of a group: the sides that are `seen` in it, and how many utterances."""
+    return F.bit_or(_bit("split")).alias("seen"), F.count("*").alias("utterances")
+
+
+def _astride() -> Column:
+    return F.bit_count("seen") > 1
+
+
+def _found(counted: DataFrame, kind: str | Column) -> DataFrame:
+    """The lines of a kind of leak, their sides by name and in order."""
+    bits = {**_BITS, _NO_SIDE: _BIT_OF_NO_SIDE}
+    named = (F.when(F.col("seen").bitwiseAND(bit) > 0, F.lit(name)) for name, bit in bits.items())
+    sides = F.array_compact(F.array(*named))
+    said = F.lit(kind) if isinstance(kind, str) else kind
+    return counted.select(said.alias("kind"), "value", sides.alias("sides"), "utterances")

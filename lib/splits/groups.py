@@ -81,6 +81,7 @@ def with_link_group(rows: DataFrame, *, staged: Staged = checkpointed) -> DataFr
     labels = components(edges.distinct(), staged=staged)
     joined = keyed.select("utterance_id", F.col("keys")[0].alias("key")).join(labels, "key", how="left")
     grouped = joined.select("utterance_id", F.coalesce("label", "key").alias("link_group"))
+    grouped = staged("link groups", grouped)
     group = F.coalesce(F.col("link_group"), utterance_key())
     return rows.join(grouped, "utterance_id", how="left").withColumn("link_group", group)
 

@@ -40,7 +40,7 @@ def speaker_missing() -> Column:
     return F.col("speaker_id").isNull() & ~F.col("single_speaker")
 
 
-def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged) -> DataFrame:
     """Add `own`, `lowest`, `highest` and `new_keys`: the rank of a row's own published side, those of its link keys
     (null where nothing is remembered), and whether some of its keys are remembered by nobody.
 
@@ -58,6 +58,7 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame) -> DataFrame:
         .agg(own.alias("own"), *ranks, F.count("*").alias("remembered_keys"))
     )
     new_keys = F.coalesce("remembered_keys", F.lit(0)) < F.size("link_keys")
+    memory = sent_if_few(staged("memory of keys", memory))
     joined = rows.join(memory, "utterance_id", how="left")
     return joined.withColumn("new_keys", new_keys).drop("remembered_keys")
 
@@ -75,9 +76,7 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     found = _newly_linked(rows, evicted).unionByName(
         evicted.withColumn("is_evicted", F.lit(True)), allowMissingColumns=True
     )
-    found = staged("ties", found)
-    # As a rule there is none, or hardly any.
-    found = F.broadcast(found) if found.count() <= FEW else found
+    found = sent_if_few(staged("ties", found))
     joined = rows.join(found, "utterance_id", how="left")
     lowest, highest = F.least("lowest", "new_lowest"), F.greatest("highest", "new_highest")
     # What a train-only corpus once evaluated binds nobody, itself least of all.
@@ -86,6 +85,14 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     return joined.withColumns({"tie": tie, "lowest": lowest, "highest": highest}).drop(
         "new_lowest", "new_highest", "is_evicted"
     )
+
+
+def sent_if_few(rows: DataFrame) -> DataFrame:
+    """Staged rows, marked to be sent to those that they are joined with where they are few, as they mostly are.
+
+    Spark would move all rows to where these are, and see too late that it need not have.
+    """
+    return F.broadcast(rows) if rows.count() <= FEW else rows
 
 
 def _evicted(rows: DataFrame) -> DataFrame:
@@ -125,29 +132,36 @@ def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
     )
 
 
-def with_remembered_side(rows: DataFrame) -> DataFrame:
+def with_remembered_side(rows: DataFrame, staged: Staged) -> DataFrame:
     """Add `remembered` (a rank or null) and `reason`, from what `with_memory_of_keys` and `with_ties` found.
 
     A row that was published (`own`) keeps its side; any other takes that of its own links, else the highest in its
     group. Reasons are `speaker_elsewhere` (an evaluation row of a corpus that is train only), `speaker_unknown` (an
     evaluation row without a speaker), `boilerplate` and `bridges_splits` (shares a key with a row of another side).
     """
-    grouped = _with_memory_of_group(rows)
-    reasoned = grouped.withColumn("reason", why_not_there(F.col("remembered")))
+    groups = staged("memory of groups", _memory_of_groups(rows))
+    joined = rows.join(sent_if_few(groups), "link_group", how="left")
+    remembered = F.coalesce("own", _direct(), "highest_in_group")
+    reasoned = joined.withColumn("remembered", remembered).drop("highest", "lowest", "highest_in_group")
+    reasoned = reasoned.withColumn("reason", why_not_there(F.col("remembered")))
+    if groups.filter("mixed").isEmpty():
+        return reasoned.drop("mixed")
     bridges = _bridges(reasoned).withColumn("bridge", F.lit("bridges_splits"))
-    joined = reasoned.join(bridges, "utterance_id", how="left")
+    joined = reasoned.join(sent_if_few(staged("bridges", bridges)), "utterance_id", how="left")
     return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop("bridge", "mixed")
 
 
-def _with_memory_of_group(rows: DataFrame) -> DataFrame:
-    direct = _binding(F.coalesce("own", "highest"))
+def _memory_of_groups(rows: DataFrame) -> DataFrame:
+    """(link_group, highest_in_group, mixed) of the groups of which something is remembered."""
     groups = rows.groupBy("link_group").agg(
-        F.max(direct).alias("highest_in_group"), (F.min(direct) < F.max(direct)).alias("mixed")
+        F.max(_direct()).alias("highest_in_group"), (F.min(_direct()) < F.max(_direct())).alias("mixed")
     )
-    known = groups.filter(F.col("highest_in_group").isNotNull())
-    joined = rows.join(known, "link_group", how="left")
-    remembered = F.coalesce(F.col("own"), direct, F.col("highest_in_group"))
-    return joined.withColumn("remembered", remembered).drop("highest", "lowest", "highest_in_group")
+    return groups.filter(F.col("highest_in_group").isNotNull())
+
+
+def _direct() -> Column:
+    """What a row's own links say of its side."""
+    return _binding(F.coalesce("own", "highest"))
 
 
 def _binding(rank: Column) -> Column:

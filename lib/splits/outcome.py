@@ -11,7 +11,7 @@ from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import stratum
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
-from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS
+from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS, says
 from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -53,28 +53,41 @@ def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> Dat
     return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
 
 
-def counts(decided: DataFrame) -> DataFrame:
+def tallied(decided: DataFrame) -> DataFrame:
+    """Decided rows with what all summaries below tell apart, counted: `n` utterances of `ms` each row.
+
+    They read this in place of every utterance. As a rule it has a few rows per speaker; where each row is judged
+    otherwise, as many as there are.
+    """
+    told = (
+        *("corpus", "language", "speaker_id", "single_speaker", "side", "kept"),
+        *("set_aside", "decontaminates", "said", "alone"),
+    )
+    return decided.groupBy(*told).agg(F.count("*").alias("n"), F.sum("ms").alias("ms"))
+
+
+def counts(tally: DataFrame) -> DataFrame:
     """Rows of `releases.counts`: corpus, language, split (null: excluded), utterances, hours, speakers."""
     split = F.when(F.col("kept"), F.col("side"))
     return (
-        decided.groupBy("corpus", "language", split.alias("split"))
-        .agg(F.count("*").alias("utterances"), _hours(), F.count_distinct("speaker_id").alias("speakers"))
+        tally.groupBy("corpus", "language", split.alias("split"))
+        .agg(_utterances().alias("utterances"), _hours(), F.count_distinct("speaker_id").alias("speakers"))
         .orderBy("corpus", "language", "split")
     )
 
 
-def rules(decided: DataFrame, policy: Policy) -> DataFrame:
+def rules(tally: DataFrame, policy: Policy) -> DataFrame:
     """Rows of `releases.rules` in policy order, over the rows that are not set aside.
 
     `hours_alone` are the hours of rows that this rule excludes and nothing else does.
     """
-    asked = decided.filter(F.col("set_aside").isNull()).select("ms", "said", "alone")
+    asked = tally.filter(F.col("set_aside").isNull())
     counted = {"passed": PASS, "failed": FAIL, "not_applicable": NOT_APPLICABLE}
     # One row of aggregates, and no row per rule of each row.
     each = [
         F.struct(
             F.lit(rule.rule).alias("rule"),
-            *(F.count_if(F.col("said")[n] == verdict).alias(name) for name, verdict in counted.items()),
+            *(_utterances(says(n, verdict)).alias(name) for name, verdict in counted.items()),
             _hours(F.col("alone") == rule.rule).alias("hours_alone"),
         )
         for n, rule in enumerate(policy.keep)
@@ -85,31 +98,31 @@ def rules(decided: DataFrame, policy: Policy) -> DataFrame:
 _RULES = "array<struct<rule:string,passed:bigint,failed:bigint,not_applicable:bigint,hours_alone:double>>"
 
 
-def known_speakers(decided: DataFrame) -> DataFrame:
+def known_speakers(tally: DataFrame) -> DataFrame:
     """One row: `ratio`, the share of kept hours whose speaker is known; null when nothing is kept."""
     known = F.sum(F.when(F.col("speaker_id").isNotNull(), F.col("ms")).otherwise(0))
-    return decided.filter("kept").agg(F.try_divide(known, F.sum("ms")).alias("ratio"))
+    return tally.filter("kept").agg(F.try_divide(known, F.sum("ms")).alias("ratio"))
 
 
-def warnings(decided: DataFrame, policy: Policy) -> DataFrame:
+def warnings(tally: DataFrame, policy: Policy) -> DataFrame:
     """(message): sides that a stratum lacks, `min_speakers` unmet, and where speaker links are off."""
-    kept = decided.filter("kept").withColumn("stratum", stratum(policy))
+    kept = tally.filter("kept").withColumn("stratum", stratum(policy))
     of_sides = [
-        F.struct(F.count_if(F.col("side") == side).alias("n"), _speakers(side).alias("speakers")).alias(side)
+        F.struct(_utterances(F.col("side") == side).alias("n"), _speakers(side).alias("speakers")).alias(side)
         for side in SIDES
     ]
     found = kept.groupBy("stratum").agg(*of_sides)
     said = F.array_compact(F.array(*(message for side in SIDES for message in _shortages(policy, side))))
     short = found.select(F.explode(said).alias("message"))
-    return short.unionByName(_unlinked(kept)).unionByName(_unknown_corpora(decided, policy))
+    return short.unionByName(_unlinked(kept)).unionByName(_unknown_corpora(tally, policy))
 
 
-def _unknown_corpora(decided: DataFrame, policy: Policy) -> DataFrame:
+def _unknown_corpora(tally: DataFrame, policy: Policy) -> DataFrame:
     """Corpora that overrides and weights name and that hold nothing: a slip, or a corpus of another lake."""
     said = {name for override in policy.overrides for name in override.corpora or ()}
     said |= set(policy.weights.corpora) if policy.weights else set()
-    names = decided.sparkSession.createDataFrame([(name,) for name in sorted(said)], "corpus string")
-    lost = names.join(decided.select("corpus").distinct(), "corpus", how="left_anti")
+    names = tally.sparkSession.createDataFrame([(name,) for name in sorted(said)], "corpus string")
+    lost = names.join(tally.select("corpus").distinct(), "corpus", how="left_anti")
     message = F.concat(F.lit("the policy names corpus '"), "corpus", F.lit("', which holds no utterance"))
     return lost.select(message.alias("message"))
 
@@ -147,15 +160,24 @@ def _speakers(side: str) -> Column:
     return F.count_distinct(F.when(F.col("side") == side, F.col("speaker_id")))
 
 
+def _utterances(condition: Column | None = None) -> Column:
+    counted = F.col("n") if condition is None else F.when(condition, F.col("n"))
+    return F.coalesce(F.sum(counted), F.lit(0))
+
+
 def _hours(condition: Column | None = None) -> Column:
     counted = F.col("ms") if condition is None else F.when(condition, F.col("ms"))
     return (F.coalesce(F.sum(counted), F.lit(0)) / MS_PER_HOUR).alias("hours")
 
 
+def extractors_of(policy: Policy) -> list[str]:
+    """Whose fingerprints a row of `splits` names: of the signals that the policy's rules read, and `audio`."""
+    return sorted({"audio", *(name for rule in policy.rules() for name in extractors_read(rule))})
+
+
 def _fingerprints(policy: Policy) -> Column:
-    """Extractor -> fingerprint of the signals that the policy's rules read, and of `audio`."""
-    read = {name for rule in policy.rules() for name in extractors_read(rule)}
-    pairs = [F.create_map(F.lit(name), F.col(f"{name}_fingerprint")) for name in sorted({"audio", *read})]
+    """Extractor -> fingerprint of what measured."""
+    pairs = [F.create_map(F.lit(name), F.col(f"{name}_fingerprint")) for name in extractors_of(policy)]
     whole = reduce(lambda a, b: F.map_concat(a, b), pairs)
     return F.map_filter(whole, lambda _, fingerprint: fingerprint.isNotNull())
 

@@ -20,9 +20,9 @@ from speechlake.splits.groups import link_value, with_link_group, with_linked_sp
 from speechlake.splits.keepers import beaten_copies, without
 from speechlake.splits.keys import link_keys, utterance_key
 from speechlake.splits.memory import (
-    FEW,
     fits,
     rank_of,
+    sent_if_few,
     side_of,
     with_memory_of_keys,
     with_remembered_side,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # What placing needs of a row, besides its links.
-_NEEDED = (
+NEEDED = (
     *("utterance_id", "corpus", "recording_id", "channel", "start_ms", "ms", "speaker_id", "single_speaker"),
     *("cluster_id", "overlap_id", "duplicate_kind", "audio_samples_sha256"),
     *("language", "listed", "text_kind"),
@@ -70,7 +70,7 @@ def place(
     has_benchmarks = not rows.filter("decontaminates").isEmpty()
     linked, links = _linked(rows, policy)
     audio = benchmarks.audio(rows) if has_benchmarks else None
-    settled = with_memory_of_keys(linked, assignments).transform(
+    settled = with_memory_of_keys(linked, assignments, staged).transform(
         lambda frame: with_settled(frame, audio, policy)
     )
     settled = staged("settled", settled)
@@ -78,7 +78,7 @@ def place(
     groups = staged("groups", group_table(known, policy))
     refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
     kept_out = refused.select(*_PLACED)
-    sided = staged("sided", with_side(known, groups, policy))
+    sided = staged("sided", with_side(known, groups, policy, staged))
     out, refusals = _giving_way(sided, rows, policy, staged, has_benchmarks, forms)
     if policy.lists.named():
         refusals.append(_too_much_kept_out(settled, sided, rows, policy))
@@ -100,7 +100,7 @@ def _linked(rows: DataFrame, policy: Policy) -> tuple[DataFrame, dict[str, str]]
     own, links = with_own_links(with_linked_speaker(fit), policy.links)
     evicting = evicting_columns(policy.links)
     valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
-    columns = dict.fromkeys([*_NEEDED, *links.values(), *evicting.values()])
+    columns = dict.fromkeys([*NEEDED, *links.values(), *evicting.values()])
     return valued.select(*columns).withColumn("link_keys", link_keys(links)), links
 
 
@@ -118,7 +118,7 @@ def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
             "reason": F.lit("bridges_splits"),
         }
     )
-    grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged))
+    grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged), staged)
     whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
     return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "new_keys")
 
@@ -130,15 +130,18 @@ def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged)
         "bridging", bridging.select("utterance_id", "side", F.explode("link_keys").alias("link_key"))
     )
     # Hardly any build has such rows: all others are asked for their keys only where there are some.
-    if count := bridging.count():
-        few = F.broadcast(bridging) if count <= FEW else bridging
+    if not bridging.isEmpty():
         other = sided.select(
             F.col("utterance_id").alias("other_id"),
             F.col("side").alias("other_side"),
             F.col("reason").isNotNull().alias("is_out"),
             F.explode("link_keys").alias("link_key"),
         )
-        met = other.join(few, "link_key", how="inner").filter("side != other_side").groupBy("utterance_id")
+        met = (
+            other.join(sent_if_few(bridging), "link_key", how="inner")
+            .filter("side != other_side")
+            .groupBy("utterance_id")
+        )
         first = met.agg(F.min(F.struct("is_out", "link_key", "other_id")).alias("first"))
         stands = first.select("utterance_id", F.col("first.other_id").alias("stands"))
         placed = placed.join(stands, "utterance_id", how="left").withColumn(

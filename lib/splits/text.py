@@ -37,6 +37,8 @@ def choose_text(transcripts: DataFrame, policy: Policy, ways: Mapping[str, Entri
     order = F.struct(rank, kind_rank(F.col("kind")), "text_sha256", "source", "kind", "text", "agreement")
     return (
         texts.filter(_preferred_as().isin(sources) & ~is_blank(F.col("text")))
+        # The lowest struct is found by sorting: where the rows lie together already, once and not twice.
+        .repartition("utterance_id")
         .groupBy("utterance_id")
         .agg(F.min(order).alias("chosen"))
         .select(

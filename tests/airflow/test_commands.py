@@ -174,13 +174,14 @@ corpora:
   - {name: nothing, sources: [x]}
   - {name: several, sources: [x], single_speaker: false, role: training, segment: true}
   - {name: taken-back, sources: [x], licence: null, language: null, speaker_namespace: null, text_tags: []}
+  - {name: read-without, sources: [x], suffix: null, columns: {}}
 """
 
 ROUND_TRIP = """
 import json, sys
 sys.path.append(sys.argv[2])
 from speechlake_airflow.corpora import corpora_of
-from speechlake.corpora import KEPT, Corpus, load_corpora
+from speechlake.corpora import KEPT, READING, Corpus, load_corpora
 from speechlake.jobs import ingest_manifests as job, segment_recordings
 declared = load_corpora(sys.argv[1])
 for corpus, said in zip(declared, corpora_of(sys.argv[1], "[]"), strict=True):
@@ -194,6 +195,8 @@ for corpus, said in zip(declared, corpora_of(sys.argv[1], "[]"), strict=True):
         assert cut.discard_text == corpus.segment.discard_text
     # What the file does not say is not said, so that the lake's own word stays.
     assert ingested.model_fields_set & {*KEPT} == corpus.model_fields_set & {*KEPT}, said["ingest"]
+    # Who says nothing of how manifests are read is asked whether he forgot it.
+    assert bool(ingested.model_fields_set & {*READING}) == bool(corpus.model_fields_set & {*READING}), said["ingest"]
 usual, full = Corpus(name="n", sources=("s",)), declared[0]
 print([name for name in Corpus.model_fields if getattr(full, name) == getattr(usual, name)])
 """
