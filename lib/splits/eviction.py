@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from speechlake.splits.benchmarks import is_boilerplate
 from speechlake.splits.components import Staged
 from speechlake.splits.forms import normalised
+from speechlake.splits.memory import sent_if_few
 from speechlake.splits.policy_links import Links
 from speechlake.splits.policy_values import EVALUATION
 from speechlake.splits.shingles import text_keys
@@ -104,7 +105,7 @@ def _by_text(placed: DataFrame, said: DataFrame, keys: DataFrame) -> DataFrame:
 
     How short a text may be was settled when keys were made: texts of different lengths share no key.
     """
-    asked = _sent(keys)
+    asked = sent_if_few(keys, BROADCAST_KEYS)
     texts = said.filter(~F.col("prompts") & F.col("set_aside").isNull()).select(
         "utterance_id", _exploded(_either(1))
     )
@@ -113,14 +114,11 @@ def _by_text(placed: DataFrame, said: DataFrame, keys: DataFrame) -> DataFrame:
     return hits.withColumn("value", F.lit(None).cast("string")).select(*_COLUMNS)
 
 
-def _sent(few: DataFrame) -> DataFrame:
-    return F.broadcast(few) if few.count() <= BROADCAST_KEYS else few
-
-
 def _keys_of_sides(placed: DataFrame, said: DataFrame, policy: Policy) -> DataFrame:
     """(key, reason, detail, source) of the texts of rows that evaluate, one row per key."""
     # Sent to where the texts are: else all texts, train's too, would be moved to meet a few ids.
-    there = _sent(placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id"))
+    evaluates = placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id")
+    there = sent_if_few(evaluates, BROADCAST_KEYS)
     texts = said.filter(~F.col("prompts")).join(there, "utterance_id", how="left_semi")
     keys = texts.select("utterance_id", _exploded(_either(policy.links.text.min_words)))
     first = keys.groupBy("key").agg(F.min("utterance_id").alias("source"))

@@ -87,12 +87,12 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     )
 
 
-def sent_if_few(rows: DataFrame) -> DataFrame:
-    """Staged rows, marked to be sent to those that they are joined with where they are few, as they mostly are.
+def sent_if_few(rows: DataFrame, most: int = FEW) -> DataFrame:
+    """Rows, marked to be sent to those that they are joined with where they are few, as they mostly are. Counts them.
 
     Spark would move all rows to where these are, and see too late that it need not have.
     """
-    return F.broadcast(rows) if rows.count() <= FEW else rows
+    return F.broadcast(rows) if rows.count() <= most else rows
 
 
 def _evicted(rows: DataFrame) -> DataFrame:
