@@ -93,6 +93,13 @@ def test_what_is_secret_is_hidden_in_event_logs_by_its_name(name: str, hidden: b
     assert bool(re.search(session.EVERYWHERE["spark.redaction.regex"], name)) is hidden
 
 
+@pytest.mark.parametrize(("usable_gib", "asked_gib"), [(2, 4), (16, 4), (23.5, 6), (64, 16), (512, 16)])
+def test_a_local_driver_asks_for_a_quarter_of_the_memory_within_bounds(
+    usable_gib: float, asked_gib: int
+) -> None:
+    assert session._driver_gib(int(usable_gib * (1 << 30))) == asked_gib
+
+
 @pytest.mark.slow
 def test_what_spark_submit_was_given_wins_over_our_defaults(tmp_path: Path) -> None:
     script = tmp_path / "told.py"

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from speechlake.health.finding import Finding, Patient, fine, look, mend, together
 from speechlake.models.files import cache_folder
+from speechlake.this_machine import usable_memory
 
 GIB = 1 << 30
-# The driver asks for 4 GB of Java, and every worker holds a model beside it.
+# The driver asks for 4 GB of Java and more, and every worker holds a model beside it.
 LEAST_MEMORY_GIB = 6
 # Below the first a chunk's stage may not fit; the second holds some hours of stages and shuffles.
 FULL_GIB, NARROW_GIB = 1, 10
@@ -27,7 +28,7 @@ CLOCK_S = 60
 def memory(_: Patient) -> Finding:
     """Cores and memory that this process may use."""
     cores = len(os.sched_getaffinity(0))
-    total = min(_total_memory(), _limit_of_group())
+    total = usable_memory()
     told = f"{cores} cores, {total / GIB:.1f} GiB of memory"
     if total < LEAST_MEMORY_GIB * GIB:
         fix = (
@@ -123,16 +124,3 @@ def _kept() -> bool | None:
     ask = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     said = subprocess.run(ask, capture_output=True, text=True, timeout=20, check=False)
     return {"yes": True, "no": False}.get(said.stdout.strip())
-
-
-def _total_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _limit_of_group() -> int:
-    """What a container may use; the most there is where nothing limits it."""
-    try:
-        said = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        said = "max"
-    return int(said) if said.isdigit() else _total_memory()
