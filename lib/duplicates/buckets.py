@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechlake.duplicates.keys import unpack
+from speechlake.duplicates.pairing import KEY_BITS
 from speechlake.duplicates.sampling import LAGS, sampled, spread
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
-# Of buckets that new audio has, 2**26 bits (8 MB) remember which: whoever is not there need not be looked at.
-FILTER_BITS = 1 << 26
-# With more new samples than a tenth of the bits, the filter lets too much through to be worth its pass.
-FILTERED_BELOW = FILTER_BITS // 10
+# Of buckets that new audio has, 2**28 bits (32 MB) remember which: whoever is not there need not be looked at. With a
+# quarter of that, ten thousand clips let every second sample through for nothing.
+FILTER_BITS = 1 << 28
+# With more new samples than a tenth of all keys, too much of what was there meets them for the filter to be worth its pass.
+FILTERED_BELOW = (1 << KEY_BITS) // 10
 
 STORED = ("corpus", "utterance_id", "content_sha256", "fingerprint")
 STORED_DDL = ", ".join(
@@ -127,7 +129,7 @@ def _clip_numbers(ids: list[str]) -> Any:
 
 
 def bucket_filter(rows: DataFrame) -> Any:
-    """A broadcast bit set of the buckets of `rows` (of `key_buckets`); the driver holds its 8 MB, whatever their number."""
+    """A broadcast bit set of the buckets of `rows` (of `key_buckets`); the driver holds its 32 MB, whatever their number."""
     from pyspark.sql import functions as F
 
     words = rows.select("buckets").mapInArrow(_words_of_batches, "word int, bits bigint")

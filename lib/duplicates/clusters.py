@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from speechlake.schemas import DUPLICATES
 from speechlake.splits.components import Staged, checkpointed, components
 from speechlake.splits.keys import id_of
+from speechlake.splits.memory import sent_if_few
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 BOILERPLATE_RECORDINGS = 20
 # A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
 BEYOND_S = 1.0
+# The two utterances of a pair.
+ENDS = ("utterance_id", "other_id")
 
 
 def duplicates(
@@ -34,6 +37,11 @@ def duplicates(
     from pyspark.sql import functions as F
 
     exact = staged("exact", same_samples(current))
+    ends = [F.explode(F.array(*names)).alias("utterance_id") for names in (("low", "high"), ENDS)]
+    sharing = exact.select(ends[0]).unionByName(pairs.select(ends[1])).distinct()
+    # Of all utterances mostly a few: no step below is to move the others.
+    sharing = sent_if_few(staged("sharing", sharing))
+    current = staged("current", current.join(sharing, on="utterance_id", how="left_semi"))
     near = pairs.where("kind = 'near'").select(*_ends(pairs))
     copies = staged("copies", _labelled(exact.unionByName(near), staged))
     known = current.join(copies, on="utterance_id", how="inner")
@@ -93,7 +101,7 @@ def without_common_parts(parts: DataFrame, current: DataFrame) -> DataFrame:
         .select("utterance_id", F.col("shared_s").alias("common_s"))
     )
     kept = parts
-    for end in ("utterance_id", "other_id"):
+    for end in ENDS:
         limit = common.select(F.col("utterance_id").alias(end), "common_s")
         beyond = F.col("common_s").isNull() | (F.col("shared_s") > F.col("common_s") + BEYOND_S)
         kept = kept.join(limit, on=end, how="left").where(beyond).select(*parts.columns)

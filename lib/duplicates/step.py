@@ -19,6 +19,8 @@ from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.joins import with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.signals.plan import MAX_ATTEMPTS
+from speechlake.splits.components import checkpointed
+from speechlake.splits.memory import sent_if_few
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
 
 FILED = ("utterance_id", "content_sha256", "fingerprint")
+# What a pair calls the same of its other utterance.
+OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
 # Computes a frame once, and gives back what was written.
 Written = Callable[[str, "DataFrame"], "DataFrame"]
 
@@ -210,11 +214,10 @@ def with_not_compared(rows: DataFrame, lake: Lake) -> DataFrame:
 
 def copies_of(lake: Lake, keyed: DataFrame) -> DataFrame:
     """(utterance_id, other_id) of pairs of copies by their keys, both of which are among `keyed` (FILED)."""
-    other = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
-    others = keyed.withColumnsRenamed(other)
-    near = lake.read("audio_pairs").where("kind = 'near'").select(*FILED, *other.values())
+    others = keyed.withColumnsRenamed(OTHER)
+    near = lake.read("audio_pairs").where("kind = 'near'").select(*FILED, *OTHER.values())
     met = near.join(keyed, on=[*FILED], how="left_semi").join(
-        others, on=[*other.values(), "fingerprint"], how="left_semi"
+        others, on=[*OTHER.values(), "fingerprint"], how="left_semi"
     )
     return met.select("utterance_id", "other_id").distinct()
 
@@ -223,15 +226,13 @@ def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     """Rows of `duplicates` as they should be now."""
     from pyspark.sql import functions as F
 
-    here = current.select(*FILED)
-    other = here.select(
-        F.col("utterance_id").alias("other_id"),
-        F.col("content_sha256").alias("other_content_sha256"),
-        "fingerprint",
+    pairs = lake.read("audio_pairs")
+    turned = pairs.select(*(F.col(name).alias(own) for own, name in OTHER.items()), "fingerprint")
+    met = checkpointed("met", pairs.select(*FILED).unionByName(turned).distinct())
+    # Of all utterances mostly a few have ever met another one.
+    here = checkpointed("here", current.select(*FILED).join(sent_if_few(met), on=[*FILED], how="left_semi"))
+    other = here.withColumnsRenamed(OTHER)
+    both = pairs.join(here, on=[*FILED], how="left_semi").join(
+        other, on=[*OTHER.values(), "fingerprint"], how="left_semi"
     )
-    pairs = (
-        lake.read("audio_pairs")
-        .join(here, on=[*FILED], how="left_semi")
-        .join(other, on=["other_id", "other_content_sha256", "fingerprint"], how="left_semi")
-    )
-    return duplicates(current, pairs, lake.read("duplicates"))
+    return duplicates(current, checkpointed("pairs", both), lake.read("duplicates"))
