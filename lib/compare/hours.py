@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from speechlake.signals import catalogue
 from speechlake.signals.catalogue import Entries, Profile, restricted
 from speechlake.splits.candidates import candidates, english_only, profile_of
-from speechlake.splits.judging import judged, problems, sides_of
+from speechlake.splits.judging import judged, only, problems
 from speechlake.splits.pins import pinned, quantiles, taken, with_numbers
 from speechlake.units import MS_PER_HOUR
 
@@ -56,7 +56,7 @@ def judged_by_both(lake: Lake, policy: Policy, old: Entries, new: Entries, measu
     def reasons(entries: Entries, side: str) -> DataFrame:
         rows = candidates(lake, policy, in_place(said, rivals, entries))
         rows = judged(rows.join(measured, on="utterance_id", how="left_semi"), policy, english)
-        against = problems(policy, sides_of(["train"]))
+        against = problems(policy, only(F.lit("train")))
         first = F.when(F.size(against) > 0, against[0]["reason"])
         return rows.select(
             "utterance_id", F.coalesce("ms", F.lit(0)).alias("ms"), first.alias(f"{side}_reason")

@@ -19,9 +19,9 @@ from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
-from speechlake.splits.components import Staged, checkpointed
+from speechlake.splits.components import Staged, checkpointed, planned_at_once
 from speechlake.splits.forms import formed, with_forms, without_unsaid
-from speechlake.splits.judging import judged, placement_problems, problems, sides_of
+from speechlake.splits.judging import judged, only, placement_problems, problems
 from speechlake.splits.lists import with_lists
 from speechlake.splits.memory import fits, rank_of
 from speechlake.splits.placing import NEEDED, Placed, place
@@ -84,7 +84,8 @@ def build(
         lambda frame: benchmarks.with_marks(frame, policy)
     )
     marked = marked.transform(_off_other_sides)
-    rows = staged("judged", _only(marked, _of_judged(policy)))
+    with planned_at_once(candidates.sparkSession):
+        rows = staged("judged", _only(marked, _of_judged(policy)))
     forms = formed(rows, policy, staged)
     rows = without_unsaid(rows, forms, staged)
     placed = place(rows, policy, assignments, staged, forms)
@@ -145,15 +146,14 @@ def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
     could train, whatever else an evaluation side would want of it.
     """
     joined = rows.join(placed.rows, "utterance_id", how="left")
-    listed = F.when(F.col("listed").isNotNull(), F.array("listed")).otherwise(sides_of(SIDES))
-    asked = F.when(F.col("side").isNotNull(), F.array("side")).otherwise(listed)
+    asked = only(F.coalesce("side", "listed"))
     # Spelling out takes time: nothing is there to be said of a row that is fit for its side.
     where_it_is = placement_problems(F.col("reason"), F.col("detail"))
     found = F.when(fits(rank_of(F.col("side"))), where_it_is).otherwise(
         F.concat(problems(policy, asked), where_it_is)
     )
     kept = F.col("side").isNotNull() & (F.size("failures") == 0)
-    one_side = F.array(F.coalesce("listed", F.lit("train")))
+    one_side = only(F.coalesce("listed", F.lit("train")))
     against = F.when(F.col("side").isNull(), problems(policy, one_side)).otherwise(F.col("failures"))
     alone = F.when(F.size(against) == 1, against[0]["rule"])
     decided = joined.withColumn("failures", found).withColumns({"kept": kept, "alone": alone})

@@ -88,10 +88,14 @@ def with_link_group(rows: DataFrame, *, staged: Staged = checkpointed) -> DataFr
 
 def _keys_seen_twice(rows: DataFrame) -> DataFrame:
     """(utterance_id, keys): the sorted link keys that another row has too; other keys connect nothing."""
+    from pyspark.sql import Window
+
     single = rows.select("utterance_id", F.explode(shared_keys()).alias("key"))
-    seen_twice = single.groupBy("key").agg(F.count("*").alias("n")).filter("n > 1").select("key")
-    shared = single.join(seen_twice, "key", how="left_semi")
-    return shared.groupBy("utterance_id").agg(F.array_sort(F.collect_set("key")).alias("keys"))
+    times = F.count("*").over(Window.partitionBy("key"))
+    shared = single.withColumn("times", times).filter("times > 1")
+    # Lists are collected by sorting: where the rows lie together already, once and not twice.
+    together = shared.repartition("utterance_id").groupBy("utterance_id")
+    return together.agg(F.array_sort(F.collect_list("key")).alias("keys"))
 
 
 def _neighbours() -> Column:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from speechlake.manifests.listed import is_segmented
-from speechlake.splits.policy import NOT_COMPARED, SIDES, Policy
-from speechlake.splits.rules import failure, has_failed, rule_failures, with_said
+from speechlake.splits.policy import NOT_COMPARED, SIDES, Policy, Side
+from speechlake.splits.rules import FAILURES, failure, has_failed, rule_failures, with_said
 from speechlake.splits.text import is_blank
 
 if TYPE_CHECKING:
@@ -37,20 +39,20 @@ def _fits(policy: Policy, side: str) -> Column:
     return F.col("set_aside").isNull() & measured & told & ~has_failed(policy, side)
 
 
-def problems(policy: Policy, sides: Column) -> Column:
-    """Array of `failure` of everything that stands against a judged row on any of `sides`, in order.
+def problems(policy: Policy, asked: Mapping[Side, Column]) -> Column:
+    """Array of `failure` of everything that stands against a judged row on any side that is `asked`, in order.
 
     A row that is set aside has that reason only: nobody asked for it to pass.
     """
     aside = F.array(_reason(F.col("set_aside")))
-    rules = rule_failures(sides)
+    rules = rule_failures(policy, asked)
     # A trainer needs both. Where a rule already failed, that is the better answer.
     unmeasured = F.col("ms").isNull() | F.col("content_sha256").isNull()
     why = F.coalesce("audio_error", "audio_attempt_code")
     missing = _when(
         (F.size(rules) == 0) & unmeasured, failure(F.lit("missing:audio"), F.lit(None), why, F.lit(None))
     )
-    others = F.concat(rules, _text_problems(policy, sides), missing)
+    others = F.concat(rules, _text_problems(policy, asked), missing)
     return F.when(F.col("set_aside").isNotNull(), aside).otherwise(others)
 
 
@@ -59,9 +61,9 @@ def placement_problems(reason: Column, detail: Column) -> Column:
     return _when(reason.isNotNull(), failure(reason, F.lit(None), detail, F.lit(None)))
 
 
-def sides_of(sides: Sequence[str]) -> Column:
-    """Sides as an array."""
-    return F.array(*(F.lit(side) for side in sides))
+def only(side: Column) -> dict[Side, Column]:
+    """Which sides are asked where a column says which one; all of them where it is null."""
+    return {name: F.coalesce(side == name, F.lit(True)) for name in SIDES}
 
 
 def set_aside() -> Column:
@@ -75,19 +77,16 @@ def set_aside() -> Column:
     )
 
 
-def _text_problems(policy: Policy, sides: Column) -> Column:
+def _text_problems(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     if policy.text is None:
-        return F.array().cast(_FAILURES)
+        return F.array().cast(FAILURES)
     blank = is_blank(F.col("text"))
-    wants_human = F.arrays_overlap(sides, sides_of(policy.text.human_only))
+    wants_human = reduce(or_, (asked[side] for side in policy.text.human_only), F.lit(False))
     kind = F.coalesce("text_kind", F.lit("machine"))
     made = _reason(F.concat(kind, F.lit("_text")), kind, F.lit("human"))
     return F.concat(
         _when(blank, _reason(F.lit("no_text"))), _when(~blank & (kind != "human") & wants_human, made)
     )
-
-
-_FAILURES = "array<struct<reason:string,rule:string,value:string,threshold:string>>"
 
 
 def _reason(reason: Column, value: Column | None = None, threshold: Column | None = None) -> Column:
@@ -99,4 +98,4 @@ def _reason(reason: Column, value: Column | None = None, threshold: Column | Non
 
 def _when(condition: Column, item: Column) -> Column:
     """An array of the item where the condition is true, else an empty one."""
-    return F.when(condition, F.array(item)).otherwise(F.array().cast(_FAILURES))
+    return F.when(condition, F.array(item)).otherwise(F.array().cast(FAILURES))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.keys import utterance_key
 from speechlake.splits.policy import Side
 
 if TYPE_CHECKING:
@@ -46,11 +45,11 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
 
     `assignments` holds link_key and side of this scheme, as published, one row per key.
     """
-    keys = rows.select(
-        "utterance_id", utterance_key().alias("own_key"), F.explode("link_keys").alias("link_key")
-    )
+    # A row's own key is its last one.
+    counted = rows.select("utterance_id", "link_keys", (F.size("link_keys") - 1).alias("last"))
+    keys = counted.select("utterance_id", "last", F.posexplode("link_keys").alias("place", "link_key"))
     known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
-    own = F.max(F.when(F.col("link_key") == F.col("own_key"), F.col("rank")))
+    own = F.max(F.when(F.col("place") == F.col("last"), F.col("rank")))
     ranks = (F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
     memory = (
         keys.join(known, "link_key", how="inner")

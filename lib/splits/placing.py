@@ -83,7 +83,8 @@ def place(
     if policy.lists.named():
         refusals.append(_too_much_kept_out(settled, sided, rows, policy))
     large = staged("large groups", large_groups(known, groups, links, policy))
-    placed = sided.drop("detail").join(out.withColumnRenamed("reason", "why"), "utterance_id", how="left")
+    why = sent_if_few(staged("giving way", out.withColumnRenamed("reason", "why")))
+    placed = sided.drop("detail").join(why, "utterance_id", how="left")
     placed = _with_what_stands_there(placed.withColumn("reason", F.coalesce("reason", "why")), sided, staged)
     placed = placed.select(*_PLACED).unionByName(kept_out)
     refusing = large.filter("refuse").select("message")
