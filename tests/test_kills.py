@@ -135,7 +135,8 @@ def test_sigterm_ends_a_measuring_driver_within_half_a_minute_and_the_same_comma
 def test_a_driver_killed_at_any_moment_leaves_a_lake_that_the_same_command_completes(
     lake, corpus, undisturbed, moment
 ):
-    kill_when(started(lake, corpus), lake, moment, random.Random(moment).uniform(0, 0.5))
+    wait_s = random.Random(moment).uniform(0, 0.5)
+    assert kill_when(started(lake, corpus), lake, moment, wait_s), "it ended before it could be killed"
     finish_and_compare(lake, corpus, undisturbed)
 
 

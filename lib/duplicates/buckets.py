@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
-# Of buckets that new audio has, 2**28 bits (32 MB) remember which: whoever is not there need not be looked at. With a
-# quarter of that, ten thousand clips let every second sample through for nothing.
+# Of buckets that new audio has, 2**28 bits (32 MB in each worker) remember which: whoever is not there need not be looked
+# at. With a quarter of that, every second sample that came through was there by chance.
 FILTER_BITS = 1 << 28
 # With more new samples than a tenth of all keys, too much of what was there meets them for the filter to be worth its pass.
 FILTERED_BELOW = (1 << KEY_BITS) // 10
@@ -129,7 +129,7 @@ def _clip_numbers(ids: list[str]) -> Any:
 
 
 def bucket_filter(rows: DataFrame) -> Any:
-    """A broadcast bit set of the buckets of `rows` (of `key_buckets`); the driver holds its 32 MB, whatever their number."""
+    """A broadcast bit set of the buckets of `rows` (of `key_buckets`); the driver holds its 32 MB, and as much while it makes it."""
     from pyspark.sql import functions as F
 
     words = rows.select("buckets").mapInArrow(_words_of_batches, "word int, bits bigint")

@@ -44,9 +44,10 @@ def planned_at_once(spark: SparkSession) -> Iterator[None]:
     """For a frame that is staged inside: on this machine, Spark then knows that its rows lie by the key of its last join,
     and does not move them to join them by it again, as it does where it adapts the plan while it runs.
 
-    For joins of tables of one size: there is nothing to adapt. On a cluster with many partitions a small lake would
-    have as many tasks in each shuffle, so there Spark adapts. Measured over a million utterances, of which the widest
-    rows of a release need not be moved: 92 s to 89.
+    For joins of what is one size, of which there is little to adapt. On a cluster with many partitions a small lake would
+    have as many tasks in each shuffle, so there Spark adapts. The setting is the session's: whoever builds in several
+    threads of one plans all that is begun meanwhile so. Measured over a million utterances, whose widest rows need
+    not be moved again: 92 s to 89.
     """
     name = "spark.sql.adaptive.enabled"
     before = str(spark.conf.get(name))

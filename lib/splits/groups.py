@@ -91,6 +91,7 @@ def _keys_seen_twice(rows: DataFrame) -> DataFrame:
     from pyspark.sql import Window
 
     single = rows.select("utterance_id", F.explode(shared_keys()).alias("key"))
+    # All rows of a key are one task's, which spills them: a group of so many is refused, or named in a warning.
     times = F.count("*").over(Window.partitionBy("key"))
     shared = single.withColumn("times", times).filter("times > 1")
     # Lists are collected by sorting: where the rows lie together already, once and not twice.

@@ -62,7 +62,7 @@ def placement_problems(reason: Column, detail: Column) -> Column:
 
 
 def only(side: Column) -> dict[Side, Column]:
-    """Which sides are asked where a column says which one; all of them where it is null."""
+    """Which sides are asked where a column says which one; all of them where it is null, none where it names no side."""
     return {name: F.coalesce(side == name, F.lit(True)) for name in SIDES}
 
 

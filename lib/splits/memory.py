@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Precedence: where memories differ, the higher side stays what it was.
 RANKS: dict[Side, int] = {"train": 1, "dev": 2, "test": 3}
-# Rows of an id and a few numbers that every task may hold: some 20 MB.
+# Rows of an id and little more that every task may hold: 20 to 40 MB.
 FEW = 200_000
 
 

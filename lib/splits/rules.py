@@ -108,7 +108,7 @@ def rule_failures(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     # Without functions of higher order, which interpret what they are given: they took a tenth of a release.
     each = (
         F.when(
-            says(n, FAIL) & reduce(or_, (asked[side] for side in rule.on)),
+            says(n, FAIL) & reduce(or_, (asked[side] for side in rule.on), F.lit(False)),
             F.array(F.col("failed")[f"rule_{n}"]),
         ).otherwise(none)
         for n, rule in enumerate(policy.keep)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from itertools import pairwise
+
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,5 +70,17 @@ EDGES = st.lists(st.tuples(KEYS, KEYS).map(sorted).map(tuple).filter(lambda e: e
 
 
 @given(EDGES)
-def test_union_find_agrees_with_flooding(edges):
+def test_components_agree_with_flooding(edges):
     assert labels_of(edges) == naive_labels(edges)
+
+
+@pytest.mark.parametrize("shape", ["a path in no order", "a star around the largest", "a tree"])
+def test_one_component_of_many_rounds_has_one_label(shape):
+    names = [f"{n:04}" for n in range(300)]
+    turned = random.Random(shape).sample(names, len(names))
+    edges = {
+        "a path in no order": list(pairwise(turned)),
+        "a star around the largest": [(name, names[-1]) for name in names[:-1]],
+        "a tree": [(turned[n], turned[n // 2]) for n in range(1, len(turned))],
+    }[shape]
+    assert labels_of(edges) == dict.fromkeys(names, "0000")

@@ -186,6 +186,11 @@ def test_spark_says_the_same_of_every_text(spark):
         "👍👍👍👍👍👍",
         "x" * 3000,
         "𠀀𠀀𠀀𠀀𠀀𠀀𠀀𠀀",
+        # Words that only what stands between them, or an apostrophe, tells apart.
+        "No.no,NO!no (no)",
+        "don't dont DON'T dont don't",
+        "one_two-one~two\x1fone\ttwo\x00one@two one`two",
+        "no, no, no, yes, yes, yes",
     ]
     honest = [*HONEST.values(), *(f"{text} {text}" for text in HONEST.values())]
     cases = [*(text for text, _, _ in LOOPS), *honest, *odd, "Thanks for watching!", "谢谢观看", "a " * 5000]
