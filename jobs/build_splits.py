@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from speechlake import job
+from speechlake.checkpoints import freeing
 from speechlake.cli import command
 from speechlake.errors import Refused, UsageError
 from speechlake.hold import Hold
@@ -66,7 +67,7 @@ def run(
     require_name(release)
     this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release}, lasting=True)
     following = command("report", "--lake", lake.root, "--release", release)
-    with lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
+    with freeing(), lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
         note = _adopted(hold, progress).get(release)
         if note is not None and note["policy_sha256"] == policy.digest():
             # What the earlier run read; its own rows and sides stand only now.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
+from speechlake.checkpoints import freeing
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.step import Looked, current_audio, current_duplicates, look_up, remember
 from speechlake.hold import Hold
@@ -55,7 +56,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     this = Run(NAME, "lake", {"sampling": SAMPLING_VERSION})
     following = f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME"
     looked = Looked()
-    with lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
+    with freeing(), lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
         hold.adopt(lambda stage: _commit(hold, stage))
         if hold.versions_written or not nothing_to_do(lake, this):
             this.reads(lake, READS)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speechlake.checkpoints import Staged, checkpointed
 from speechlake.schemas import DUPLICATES
-from speechlake.splits.components import Staged, checkpointed, components
+from speechlake.splits.components import components
 from speechlake.splits.keys import id_of
 from speechlake.splits.memory import sent_if_few
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from speechlake.checkpoints import checkpointed
 from speechlake.duplicates.buckets import bucket_rows
 from speechlake.duplicates.clusters import duplicates
 from speechlake.duplicates.sampling import SAMPLING_VERSION
@@ -19,7 +20,6 @@ from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.joins import with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.signals.plan import MAX_ATTEMPTS
-from speechlake.splits.components import checkpointed
 from speechlake.splits.memory import sent_if_few
 from speechlake.views import located_utterances, with_signals
 

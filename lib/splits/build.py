@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.checkpoints import Staged, checkpointed, planned_at_once
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
-from speechlake.splits.components import Staged, checkpointed, planned_at_once
 from speechlake.splits.forms import formed, with_forms, without_unsaid
 from speechlake.splits.judging import judged, only, placement_problems, problems
 from speechlake.splits.lists import with_lists

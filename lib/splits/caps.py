@@ -23,7 +23,7 @@ from speechlake.units import MS_PER_HOUR
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from speechlake.splits.components import Staged
+    from speechlake.checkpoints import Staged
 
 _HEX_OF_BUCKET = 3
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.checkpoints import checkpointed
 from speechlake.duplicates.step import keyed_now, keyless, not_looked_up
 from speechlake.signals.catalogue import profile
 from speechlake.splits.candidates import evaluation_corpora
-from speechlake.splits.components import checkpointed
 from speechlake.splits.policy import NOT_COMPARED
 from speechlake.views import located_utterances
 

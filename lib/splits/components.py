@@ -6,15 +6,16 @@ are a page, and give the same labels: the smallest key of the component.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from speechlake.checkpoints import Staged, checkpointed
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame
 
     Indexes = npt.NDArray[np.int64]
 
@@ -22,41 +23,7 @@ if TYPE_CHECKING:
 # two, so this is some 3.5 GB of one Python worker and 20 seconds.
 EDGES_IN_ONE_TASK = 10_000_000
 
-# A frame that several steps read goes through a function of this kind, which computes it once and gives it
-# back with a plan that starts there. (A cache does not: every plan above repeats the plans below it, and
-# after a few layers Spark spends minutes on spelling and comparing them.)
-Staged = Callable[[str, "DataFrame"], "DataFrame"]
-
 _ROWS_PER_BATCH = 65_536
-
-
-def checkpointed(name: str, frame: DataFrame) -> DataFrame:
-    """The simplest `Staged`: rows stay on executors, on two of them where there are several."""
-    from pyspark.storagelevel import StorageLevel
-
-    if frame.sparkSession.sparkContext._jsc.sc().isLocal():
-        return frame.localCheckpoint()
-    return frame.localCheckpoint(storageLevel=StorageLevel.MEMORY_AND_DISK_2)
-
-
-@contextmanager
-def planned_at_once(spark: SparkSession) -> Iterator[None]:
-    """For a frame that is staged inside: on this machine, Spark then knows that its rows lie by the key of its last join,
-    and does not move them to join them by it again, as it does where it adapts the plan while it runs.
-
-    For joins of what is one size, of which there is little to adapt. On a cluster with many partitions a small lake would
-    have as many tasks in each shuffle, so there Spark adapts. The setting is the session's: whoever builds in several
-    threads of one plans all that is begun meanwhile so. Measured over a million utterances, whose widest rows need
-    not be moved again: 92 s to 89.
-    """
-    name = "spark.sql.adaptive.enabled"
-    before = str(spark.conf.get(name))
-    if spark.sparkContext._jsc.sc().isLocal():
-        spark.conf.set(name, "false")
-    try:
-        yield
-    finally:
-        spark.conf.set(name, before)
 
 
 def components(

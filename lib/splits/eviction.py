@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.checkpoints import Staged
 from speechlake.splits.benchmarks import is_boilerplate
-from speechlake.splits.components import Staged
 from speechlake.splits.forms import normalised
 from speechlake.splits.memory import sent_if_few
 from speechlake.splits.policy_links import Links

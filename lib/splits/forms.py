@@ -14,7 +14,7 @@ from speechlake.text.score import normaliser_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from speechlake.splits.components import Staged
+    from speechlake.checkpoints import Staged
 
 
 NORMALISED = "normalised"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.checkpoints import Staged, checkpointed
 from speechlake.splits import gate_texts
-from speechlake.splits.components import Staged, checkpointed
 from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.components import Staged, checkpointed, components
+from speechlake.checkpoints import Staged, checkpointed
+from speechlake.splits.components import components
 from speechlake.splits.keys import LINKS, shared_keys, utterance_key
 from speechlake.splits.policy_links import EXTRAS, Links
 

@@ -11,7 +11,7 @@ from speechlake.splits.policy import Side
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-    from speechlake.splits.components import Staged
+    from speechlake.checkpoints import Staged
 
 # Precedence: where memories differ, the higher side stays what it was.
 RANKS: dict[Side, int] = {"train": 1, "dev": 2, "test": 3}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.checkpoints import Staged
 from speechlake.splits import benchmarks
 from speechlake.splits.assignment import group_table, with_side
-from speechlake.splits.components import Staged
 from speechlake.splits.eviction import evicted, evicting_columns
 from speechlake.splits.groups import link_value, with_link_group, with_linked_speaker, with_own_links
 from speechlake.splits.keepers import beaten_copies, without

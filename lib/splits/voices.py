@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.components import checkpointed
+from speechlake.checkpoints import checkpointed
 from speechlake.splits.policy_values import EVALUATION
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections import defaultdict
 import pytest
 from splits_tables import candidate, candidates, policy, unassigned
 
+from speechlake.checkpoints import checkpointed
 from speechlake.splits.build import build
 from speechlake.splits.caps import with_caps
-from speechlake.splits.components import checkpointed
 from speechlake.splits.digest import rows_digest
 
 COLUMNS = "utterance_id string, corpus string, language string, speaker_id string, text string, side string, kept boolean, ms bigint"
