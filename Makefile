@@ -15,9 +15,10 @@ export SPEECHLAKE_CACHE ?= $(CURDIR)/build/cache
 JAVA := if [ -e build/java ]; then export JAVA_HOME="$(CURDIR)/build/java"; fi;
 # For runs of minutes over tiny tables: queries that are not compiled, and one collector. A run over real data wants
 # the defaults. The code cache for one compiler is 48 MB by default: a test run fills it, and is interpreted from
-# then on. A heap and a metaspace that begin small are collected whole sixty times (114 s) while they grow.
+# then on. A heap and a metaspace that begin small are collected whole sixty times (114 s) while they grow. A heap grows
+# as far as it may before it is collected, and two sessions have no use for a quarter of the machine each.
 SHORT = export SPARK_SUBMIT_OPTS="-Xms1g -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC$(JIT)" \
-	SPEECHLAKE_SPARK_CONF="spark.sql.codegen.wholeStage=false;spark.sql.codegen.factoryMode=NO_CODEGEN";
+	SPEECHLAKE_SPARK_CONF="spark.driver.memory=4g;spark.sql.codegen.wholeStage=false;spark.sql.codegen.factoryMode=NO_CODEGEN";
 # Tests, two sessions at once, leave Java's optimising compiler no core. The demo's session is alone: with that
 # compiler its second release takes 27 s, without it 36 s (2 hyperthreads).
 JIT = $(if $(filter demo,$@),, -XX:TieredStopAtLevel=1)

@@ -46,7 +46,7 @@ with lake.hold("job", me, f"run-{me}") as hold:
 def at_once(*commands: list[str]) -> None:
     """Run all commands at the same time; each must end with 0."""
     short = os.environ.get("SPEECHLAKE_SPARK_CONF", "")
-    environment = os.environ | {"SPEECHLAKE_SPARK_CONF": f"spark.driver.memory=1g;{short}"}
+    environment = os.environ | {"SPEECHLAKE_SPARK_CONF": f"{short};spark.driver.memory=1g"}
     running = [
         subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True)
         for command in commands

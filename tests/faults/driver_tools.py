@@ -38,7 +38,7 @@ def environment(**more: str) -> dict[str, str]:
     said = os.environ.get("SPEECHLAKE_SPARK_CONF", "")
     # Test modules of this folder and the one above, as pytest has them on its path.
     folders = [str(DRIVER.parent), str(DRIVER.parent.parent), os.environ.get("PYTHONPATH", "")]
-    small = {"SPEECHLAKE_SPARK_CONF": f"spark.driver.memory=1g;{said}".rstrip(";")}
+    small = {"SPEECHLAKE_SPARK_CONF": f"{said};spark.driver.memory=1g".lstrip(";")}
     return os.environ | small | {"PYTHONPATH": os.pathsep.join(filter(None, folders))} | more
 
 
