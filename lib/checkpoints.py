@@ -36,8 +36,8 @@ def checkpointed(name: str, frame: DataFrame) -> DataFrame:
 def freeing() -> Iterator[None]:
     """Frees all that is `checkpointed` inside when it is left; no frame of it can be read after that.
 
-    Spark else keeps the rows until Java's collector comes to see that nobody names them, and meanwhile writes rows
-    to disk, dead ones among them, to make room: the second release of a session took as long as the first.
+    Spark else keeps the rows until Java's collector comes to see that nobody names them, and where memory is short
+    writes them to disk meanwhile. What that saves was not measured.
     """
     from py4j.protocol import Py4JError
 

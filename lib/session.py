@@ -74,7 +74,7 @@ ON_THIS_MACHINE = {
     "spark.python.worker.reuse": "true",
 }
 
-# With less, tables of a million rows are spilled; with more, the collector has to look at more and wins nothing.
+# The least is what was asked for on every machine before; above 6 nothing was measured.
 LEAST_DRIVER_GIB, MOST_DRIVER_GIB = 4, 16
 FEW_CORES = 4
 # How hot is hot, where the compiler has no core of its own: calls, calls of what loops, both, turns of a loop.

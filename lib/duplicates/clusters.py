@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 BOILERPLATE_RECORDINGS = 20
 # A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
 BEYOND_S = 1.0
-# The two utterances of a pair.
-ENDS = ("utterance_id", "other_id")
 
 
 def duplicates(
@@ -38,10 +36,10 @@ def duplicates(
     from pyspark.sql import functions as F
 
     exact = staged("exact", same_samples(current))
-    ends = [F.explode(F.array(*names)).alias("utterance_id") for names in (("low", "high"), ENDS)]
-    sharing = exact.select(ends[0]).unionByName(pairs.select(ends[1])).distinct()
+    linked = exact.unionByName(pairs.select(*_ends(pairs)))
+    ids = linked.select(F.explode(F.array("low", "high")).alias("utterance_id")).distinct()
     # Of all utterances mostly a few: no step below is to move the others.
-    sharing = sent_if_few(staged("sharing", sharing))
+    sharing = sent_if_few(staged("sharing", ids))
     current = staged("current", current.join(sharing, on="utterance_id", how="left_semi"))
     near = pairs.where("kind = 'near'").select(*_ends(pairs))
     copies = staged("copies", _labelled(exact.unionByName(near), staged))
@@ -102,7 +100,7 @@ def without_common_parts(parts: DataFrame, current: DataFrame) -> DataFrame:
         .select("utterance_id", F.col("shared_s").alias("common_s"))
     )
     kept = parts
-    for end in ENDS:
+    for end in ("utterance_id", "other_id"):
         limit = common.select(F.col("utterance_id").alias(end), "common_s")
         beyond = F.col("common_s").isNull() | (F.col("shared_s") > F.col("common_s") + BEYOND_S)
         kept = kept.join(limit, on=end, how="left").where(beyond).select(*parts.columns)

@@ -8,11 +8,10 @@ them, so what comes back must be looked up anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from speechlake.checkpoints import checkpointed
+from speechlake.checkpoints import Staged, checkpointed
 from speechlake.duplicates.buckets import bucket_rows
 from speechlake.duplicates.clusters import duplicates
 from speechlake.duplicates.sampling import SAMPLING_VERSION
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 FILED = ("utterance_id", "content_sha256", "fingerprint")
 # What a pair calls the same of its other utterance.
 OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
-# Computes a frame once, and gives back what was written.
-Written = Callable[[str, "DataFrame"], "DataFrame"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
 
 
 def look_up(
-    hold: Hold, current: DataFrame, written: Written, digest: str, *, again: bool = False
+    hold: Hold, current: DataFrame, written: Staged, digest: str, *, again: bool = False
 ) -> tuple[Looked, DataFrame]:
     """Let all keys that were not looked up yet, or all (`again`), meet all others, and commit the pairs.
 

@@ -105,7 +105,7 @@ def has_failed(policy: Policy, side: str) -> Column:
 def rule_failures(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     """Array of `failure` of the rules that `failed` and count for a side that is `asked`, in policy order."""
     none = F.array().cast(FAILURES)
-    # Without functions of higher order, which interpret what they are given: they took a tenth of a release.
+    # Without functions of higher order, which interpret what they are given: they took 7 % of a release's tasks.
     each = (
         F.when(
             says(n, FAIL) & reduce(or_, (asked[side] for side in rule.on), F.lit(False)),
