@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from speechlake.session import on_this_machine
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
@@ -23,8 +25,7 @@ def checkpointed(name: str, frame: DataFrame) -> DataFrame:
     """The simplest `Staged`: rows stay on executors, on two of them where there are several."""
     from pyspark.storagelevel import StorageLevel
 
-    local = frame.sparkSession.sparkContext._jsc.sc().isLocal()
-    level = None if local else StorageLevel.MEMORY_AND_DISK_2
+    level = None if on_this_machine(frame.sparkSession) else StorageLevel.MEMORY_AND_DISK_2
     staged = frame.localCheckpoint(storageLevel=level)
     held = _HELD.get()
     if held is not None:
@@ -65,7 +66,7 @@ def planned_at_once(spark: SparkSession) -> Iterator[None]:
     """
     name = "spark.sql.adaptive.enabled"
     before = str(spark.conf.get(name))
-    if spark.sparkContext._jsc.sc().isLocal():
+    if on_this_machine(spark):
         spark.conf.set(name, "false")
     try:
         yield

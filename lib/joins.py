@@ -1,4 +1,4 @@
-"""Joins of what is known of an utterance, of which a frame takes many."""
+"""Joins of what is known of an utterance: of many tables to one frame, and of a few rows to many."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+# Rows of an id and little more that every task may hold: 20 to 40 MB.
+FEW = 200_000
+
+
+def sent_if_few(rows: DataFrame, most: int = FEW) -> DataFrame:
+    """Rows, marked to be sent to those that they are joined with where they are few, as they mostly are. Counts them.
+
+    Spark would move all rows to where these are, and see too late that it need not have.
+    """
+    from pyspark.sql import functions as F
+
+    return F.broadcast(rows) if rows.count() <= most else rows
 
 
 def with_matching(frame: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:

@@ -129,6 +129,12 @@ def spark_session(
     return spark
 
 
+def on_this_machine(spark: SparkSession) -> bool:
+    """Whether tasks run in this session's process: not so in `local-cluster[…]`, whose executors are others."""
+    master = spark.sparkContext.master or ""
+    return master == "local" or master.startswith("local[")
+
+
 def _said_settings() -> dict[str, str]:
     """SPEECHLAKE_SPARK_CONF: `name=value` pairs between semicolons, for runs without spark-submit."""
     said = os.environ.get("SPEECHLAKE_SPARK_CONF", "")

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
+from speechlake.joins import sent_if_few
 from speechlake.schemas import DUPLICATES
 from speechlake.splits.components import components
 from speechlake.splits.keys import id_of
-from speechlake.splits.memory import sent_if_few
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

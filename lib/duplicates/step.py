@@ -16,10 +16,9 @@ from speechlake.duplicates.buckets import bucket_rows
 from speechlake.duplicates.clusters import duplicates
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified, who_met
-from speechlake.joins import with_matching
+from speechlake.joins import sent_if_few, with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.signals.plan import MAX_ATTEMPTS
-from speechlake.splits.memory import sent_if_few
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:

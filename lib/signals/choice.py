@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from speechlake.errors import UsageError
+from speechlake.session import on_this_machine
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.calibration import calibrated_languages
 from speechlake.signals.catalogue import profile
-from speechlake.signals.devices import compute_types, is_local
+from speechlake.signals.devices import compute_types
 from speechlake.signals.plan import Wanted
 from speechlake.signals.rebuild import rebuild_row
 from speechlake.signals.whisper import Whisper
@@ -130,7 +131,7 @@ def require_computable(spark: SparkSession, how: Whisper) -> None:
 
     In local mode; on a cluster the executors may have other devices than the driver.
     """
-    if not is_local(spark) or how.computed_in in (known := compute_types(how.device)):
+    if not on_this_machine(spark) or how.computed_in in (known := compute_types(how.device)):
         return
     raise UsageError(
         f"fingerprint {how.identity().fingerprint} ({how.model}) computes in {how.computed_in}, which CTranslate2 does "

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from speechlake import logs
 from speechlake.errors import UsageError
+from speechlake.session import on_this_machine
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,7 +39,7 @@ def device_named(asked: str, spark: SparkSession) -> str:
     """
     if asked == "cpu":
         return "cpu"
-    if is_local(spark):
+    if on_this_machine(spark):
         missing = "CTranslate2 sees no CUDA device" if device_count() == 0 else lacking_for_cuda()
         hint = "Use --device cpu, or --device auto."
         if asked == "auto" and missing and device_count() > 0:
@@ -50,12 +51,6 @@ def device_named(asked: str, spark: SparkSession) -> str:
     if asked == "cuda" and missing:
         raise UsageError(f"--device cuda, but {missing}", hint=hint)
     return "cpu" if missing else "cuda"
-
-
-def is_local(spark: SparkSession) -> bool:
-    """Whether tasks run in this process: not so in `local-cluster[…]`, whose executors are handed devices by Spark."""
-    master = spark.sparkContext.master or ""
-    return master == "local" or master.startswith("local[")
 
 
 def device_count() -> int:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from speechlake.session import on_this_machine
 from speechlake.signals.batching import BatchExtractor
-from speechlake.signals.devices import is_local
 from speechlake.signals.plan import Wanted
 from speechlake.signals.rates import Rate
 from speechlake.signals.whisper import Whisper
@@ -78,7 +78,7 @@ def spread_of(spark: SparkSession, wanted: Sequence[Wanted]) -> Spread:
     cores, guess = context.defaultParallelism, _guess(wanted)
     if not any(on_device(each) for each in wanted):
         return Spread(cores * TASKS_PER_CORE, 1, cores, 0, guess)
-    if is_local(spark):
+    if on_this_machine(spark):
         from speechlake.signals.devices import device_count
 
         devices = max(1, device_count())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.joins import sent_if_few
 from speechlake.splits.fill import filled
 from speechlake.splits.keepers import counted_as
 from speechlake.splits.keys import id_of
@@ -16,7 +17,6 @@ from speechlake.splits.memory import (
     RANKS,
     fits,
     rank_of,
-    sent_if_few,
     side_of,
     speaker_missing,
     why_not_there,

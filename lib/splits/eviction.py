@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged
+from speechlake.joins import sent_if_few
 from speechlake.splits.benchmarks import is_boilerplate
 from speechlake.splits.forms import normalised
-from speechlake.splits.memory import sent_if_few
 from speechlake.splits.policy_links import Links
 from speechlake.splits.policy_values import EVALUATION
 from speechlake.splits.shingles import text_keys

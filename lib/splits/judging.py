@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from speechlake.manifests.listed import is_segmented
 from speechlake.splits.policy import NOT_COMPARED, SIDES, Policy, Side
-from speechlake.splits.rules import FAILURES, failure, has_failed, rule_failures, with_said
+from speechlake.splits.rules import FAILURES, failure, failures_when, has_failed, rule_failures, with_said
 from speechlake.splits.text import is_blank
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def problems(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     # A trainer needs both. Where a rule already failed, that is the better answer.
     unmeasured = F.col("ms").isNull() | F.col("content_sha256").isNull()
     why = F.coalesce("audio_error", "audio_attempt_code")
-    missing = _when(
+    missing = failures_when(
         (F.size(rules) == 0) & unmeasured, failure(F.lit("missing:audio"), F.lit(None), why, F.lit(None))
     )
     others = F.concat(rules, _text_problems(policy, asked), missing)
@@ -58,7 +58,7 @@ def problems(policy: Policy, asked: Mapping[Side, Column]) -> Column:
 
 def placement_problems(reason: Column, detail: Column) -> Column:
     """Array of `failure` of what speaks against a row where it was placed; `detail` is what stands in its way."""
-    return _when(reason.isNotNull(), failure(reason, F.lit(None), detail, F.lit(None)))
+    return failures_when(reason.isNotNull(), failure(reason, F.lit(None), detail, F.lit(None)))
 
 
 def only(side: Column) -> dict[Side, Column]:
@@ -85,7 +85,8 @@ def _text_problems(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     kind = F.coalesce("text_kind", F.lit("machine"))
     made = _reason(F.concat(kind, F.lit("_text")), kind, F.lit("human"))
     return F.concat(
-        _when(blank, _reason(F.lit("no_text"))), _when(~blank & (kind != "human") & wants_human, made)
+        failures_when(blank, _reason(F.lit("no_text"))),
+        failures_when(~blank & (kind != "human") & wants_human, made),
     )
 
 
@@ -94,8 +95,3 @@ def _reason(reason: Column, value: Column | None = None, threshold: Column | Non
     return failure(
         reason, nothing, nothing if value is None else value, nothing if threshold is None else threshold
     )
-
-
-def _when(condition: Column, item: Column) -> Column:
-    """An array of the item where the condition is true, else an empty one."""
-    return F.when(condition, F.array(item)).otherwise(F.array().cast(FAILURES))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.joins import sent_if_few
 from speechlake.splits.policy import Side
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 # Precedence: where memories differ, the higher side stays what it was.
 RANKS: dict[Side, int] = {"train": 1, "dev": 2, "test": 3}
-# Rows of an id and little more that every task may hold: 20 to 40 MB.
-FEW = 200_000
 
 
 def rank_of(side: Column) -> Column:
@@ -84,14 +83,6 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     return joined.withColumns({"tie": tie, "lowest": lowest, "highest": highest}).drop(
         "new_lowest", "new_highest", "is_evicted"
     )
-
-
-def sent_if_few(rows: DataFrame, most: int = FEW) -> DataFrame:
-    """Rows, marked to be sent to those that they are joined with where they are few, as they mostly are. Counts them.
-
-    Spark would move all rows to where these are, and see too late that it need not have.
-    """
-    return F.broadcast(rows) if rows.count() <= most else rows
 
 
 def _evicted(rows: DataFrame) -> DataFrame:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged
+from speechlake.joins import sent_if_few
 from speechlake.splits import benchmarks
 from speechlake.splits.assignment import group_table, with_side
 from speechlake.splits.eviction import evicted, evicting_columns
@@ -22,7 +23,6 @@ from speechlake.splits.keys import link_keys, utterance_key
 from speechlake.splits.memory import (
     fits,
     rank_of,
-    sent_if_few,
     side_of,
     with_memory_of_keys,
     with_remembered_side,

@@ -9,12 +9,13 @@ written.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.text.flags import plain
+from speechlake.text.flags import ascii_words, is_ascii, plain
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -41,8 +42,14 @@ def text_keys(text: Column, min_words: int) -> Column:
     scripts without spaces characters are counted, two for a word; where they stand beside others, a text has the
     keys of both. Two different stretches have the same hash once in 10^19 pairs.
     """
-    # Transforming an array of one binds a value to a name: a lambda would compute it again for every window.
-    return F.transform(F.array(plain(_folded(text))), lambda said: _keys(said, min_words))[0]
+    folded = F.when(is_ascii(text), F.lower(text)).otherwise(_folded(text))
+    return _bound(folded, lambda said: _keys(said, min_words))
+
+
+def _bound(value: Column, body: Callable[[Column], Column]) -> Column:
+    """`body` of a value that it may name several times. Transforming an array of one binds the value to a name: it
+    would be computed again each time else, and by a lambda inside for every window."""
+    return F.transform(F.array(value), body)[0]
 
 
 def _folded(text: Column) -> Column:
@@ -66,28 +73,31 @@ def _composed() -> tuple[str, str]:
     return "".join(found), "".join(found.values())
 
 
-def _keys(said: Column, min_words: int) -> Column:
-    unspaced = F.coalesce(said.rlike(_UNSPACED), F.lit(False))
-    spaced = ~unspaced | said.rlike(_SPACED)
-    characters = F.regexp_extract_all(said, F.lit(r"\S"), F.lit(0))
+def _keys(folded: Column, min_words: int) -> Column:
+    """Keys of a folded text: what is in ASCII by then takes no regular expression, a third to a fifth of the time."""
+    words = _bound(ascii_words(folded), lambda words: _windows(words, WORDS, min_words))
+    others = _bound(plain(folded), lambda said: _keys_of_plain(said, min_words))
+    return F.when(is_ascii(folded), words).otherwise(others)
+
+
+def _keys_of_plain(said: Column, min_words: int) -> Column:
+    words = _bound(F.split(said, " "), lambda words: _windows(words, WORDS, min_words))
     per_word = CHARACTERS_PER_WORD
-    return F.concat(
-        F.when(unspaced, _hashed(characters, WORDS * per_word, min_words * per_word)).otherwise(_none()),
-        F.when(spaced, _hashed(F.split(said, " "), WORDS, min_words)).otherwise(_none()),
+    characters = _bound(
+        F.regexp_extract_all(said, F.lit(r"\S"), F.lit(0)),
+        lambda units: _windows(units, WORDS * per_word, min_words * per_word),
     )
+    unspaced = F.coalesce(said.rlike(_UNSPACED), F.lit(False))
+    beside = F.when(said.rlike(_SPACED), words).otherwise(_none())
+    return F.when(unspaced, F.concat(characters, beside)).otherwise(words)
 
 
 def _none() -> Column:
     return F.array().cast("array<bigint>")
 
 
-def _hashed(units: Column, width: int, least: int) -> Column:
-    """Hashes of all windows of `width` units, or of all units where there are fewer; none where `least` are not there."""
-    hashes = F.array(F.transform(units, lambda unit: F.xxhash64(unit)))
-    return F.transform(hashes, lambda each: _windows(each, width, least))[0]
-
-
 def _windows(units: Column, width: int, least: int) -> Column:
+    """Hashes of all windows of `width` units, or of all units where there are fewer; none where `least` are not there."""
     starts = F.sequence(F.lit(1), F.size(units) - width + 1)
     windows = F.transform(starts, lambda start: F.xxhash64(F.slice(units, start, width)))
     whole = F.array(F.xxhash64(units))

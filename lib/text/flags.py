@@ -96,15 +96,28 @@ def runaway(text: Column, ratio: Column, truncated: Column) -> Column:
     return F.when(~suspect & _says_little_again(text), F.lit(False)).otherwise(_of_plain(text, of))
 
 
+def is_ascii(text: Column) -> Column:
+    """Whether the text is in ASCII: what is asked of it then takes no regular expression."""
+    from pyspark.sql import functions as F
+
+    return F.octet_length(text) == F.length(text)
+
+
+def ascii_words(lowered: Column) -> Column:
+    """Array of the words of `plain`, of a text that `is_ascii` and in lower case, in a third of the time."""
+    from pyspark.sql import functions as F
+
+    apart = "".join(chr(n) for n in range(128) if not chr(n).isalnum() and chr(n) not in APOSTROPHES)
+    return F.array_remove(F.split(F.translate(lowered, apart + APOSTROPHES, " " * len(apart)), " "), "")
+
+
 def _says_little_again(text: Column) -> Column:
     """Whether a text in ASCII says too few words again to be a loop; false for others, null for no text."""
     from pyspark.sql import functions as F
 
-    apart = "".join(chr(n) for n in range(128) if not chr(n).isalnum() and chr(n) not in APOSTROPHES)
-    spaced = F.translate(F.lower(text), apart + APOSTROPHES, " " * len(apart))
-    words = F.array_remove(F.split(spaced, " "), "")
+    words = ascii_words(F.lower(text))
     again = F.size(words) - F.size(F.array_distinct(words))
-    return (F.octet_length(text) == F.length(text)) & (again < fewest_words_again())
+    return is_ascii(text) & (again < fewest_words_again())
 
 
 def _has_loop(said: Column, characters: Column) -> Column:
