@@ -14,10 +14,10 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speechlake import job
-from speechlake.checkpoints import freeing
+from speechlake.checkpoints import checkpointed, freeing
 from speechlake.cli import command
 from speechlake.errors import Refused, UsageError
 from speechlake.hold import Hold
@@ -36,9 +36,18 @@ from speechlake.splits.publish import commit_build, staged_build
 from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 NAME = "build-splits"
 # Where a build's rows stand: what is lacking of them is put back.
 ITS_OWN = ("splits", "decisions", "fixed_sets", "releases")
+# What is told once a frame is computed, of those that take the time where there are millions of utterances.
+STEPS = {
+    "judged": "all are judged; linking those that belong together",
+    "sided": "sides are filled; looking for what train shares with them",
+    "decided": "all is decided",
+}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -113,8 +122,15 @@ def _publish(
 ) -> Mapping[str, Any]:
     """Evaluate, stage, and publish what was staged; the stage's note."""
     lake = hold.lake
-    progress.say(f"release {release}: judging every utterance, and filling the sides")
-    said = evaluated(lake, policy)
+    progress.say(f"release {release}: judging every utterance")
+
+    def staged(name: str, frame: DataFrame) -> DataFrame:
+        done = checkpointed(name, frame)
+        if name in STEPS:
+            progress.say(f"release {release}: {STEPS[name]}")
+        return done
+
+    said = evaluated(lake, policy, staged)
     note = {
         "release": release,
         "policy": text,

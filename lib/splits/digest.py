@@ -88,8 +88,9 @@ def _bytes(field: StructField) -> Column:
         # Java spells doubles differently in different versions; nine places are below what is measured.
         text = value.try_cast("decimal(38,9)").cast("string")
     elif kind.startswith("map"):
-        pairs = F.transform(F.map_entries(value), lambda e: F.concat(framed(e["key"]), framed(e["value"])))
-        text = F.array_join(F.array_sort(F.transform(pairs, F.hex)), ",")
+        entries = F.map_entries(value)
+        pairs = F.transform(entries, lambda e: F.hex(F.concat(framed(e["key"]), framed(e["value"]))))
+        text = F.array_join(F.sort_array(pairs), ",")
     elif kind.startswith("array"):
         text = F.array_join(F.transform(value, lambda item: F.hex(framed(item))), ",")
     else:

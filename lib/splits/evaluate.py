@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from speechlake.checkpoints import Staged, checkpointed
 from speechlake.splits.build import Build, build
 from speechlake.splits.candidates import candidates, english_only, published_assignments
 from speechlake.splits.pins import pinned, taken, used, with_numbers
@@ -27,11 +28,14 @@ class Evaluated:
     numbers: Mapping[str, float]
 
 
-def evaluated(lake: Lake, policy: Policy) -> Evaluated:
-    """Evaluate `policy` against all that the lake holds and its scheme remembers. Writes nothing."""
+def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Evaluated:
+    """Evaluate `policy` against all that the lake holds and its scheme remembers. Writes nothing.
+
+    What several steps read goes through `staged`, which so sees how far it is.
+    """
     rows = candidates(lake, policy)
     numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
     meant = with_numbers(policy, numbers)
     assignments = published_assignments(lake, policy.splits.scheme)
-    built = build(rows, meant, assignments, english_only=english_only(lake))
+    built = build(rows, meant, assignments, english_only=english_only(lake), staged=staged)
     return Evaluated(built, rows, meant, used(policy, numbers))

@@ -41,8 +41,13 @@ def utterance_key() -> Column:
 
 def link_keys(links: Mapping[str, str] = LINKS) -> Column:
     """Array of all link keys of an utterance, in the order of `links` (kind -> column), its own key last."""
-    keys = (id_of(F.lit(kind), F.col(column)) for kind, column in links.items())
-    return F.concat(F.array_compact(F.array(*keys)), F.array(utterance_key()))
+    none = F.array().cast("array<string>")
+    # Nulls are left out by no function of an array: Spark compiles none of those, nor what they are given.
+    keys = (
+        F.when(F.col(column).isNotNull(), F.array(id_of(F.lit(kind), F.col(column)))).otherwise(none)
+        for kind, column in links.items()
+    )
+    return F.concat(*keys, F.array(utterance_key()))
 
 
 def shared_keys() -> Column:

@@ -96,9 +96,11 @@ def by_language(
     values: Mapping[str, float | str], language: Column, otherwise: Column | None = None
 ) -> Column:
     """The value for a language, else that of `default`, else `otherwise`, else null."""
-    named = [F.when(language == key, F.lit(value)) for key, value in values.items() if key != "default"]
+    named = [F.lit(text) for key, value in values.items() if key != "default" for text in (key, value)]
+    # A map looks at the language once, where a condition per key would compute it for each.
+    found = [F.create_map(*named)[language]] if named else []
     rest = F.lit(values["default"]) if "default" in values else otherwise
-    return F.coalesce(*named, rest if rest is not None else F.lit(None))
+    return F.coalesce(*found, rest if rest is not None else F.lit(None))
 
 
 def number(value: Column) -> Column:
@@ -109,8 +111,7 @@ def number(value: Column) -> Column:
 def number_text(value: Column) -> Column:
     """A double as plain decimal text, six places at most; Java's own spelling differs between versions."""
     digits = value.cast("double").try_cast("decimal(38,6)").cast("string")
-    plain = F.regexp_replace(F.regexp_replace(digits, r"0+$", ""), r"\.$", "")
-    return F.coalesce(plain, value.cast("string"))
+    return F.coalesce(F.rtrim(F.rtrim(digits, F.lit("0")), F.lit(".")), value.cast("string"))
 
 
 def _plain(value: bool | float | str) -> str:

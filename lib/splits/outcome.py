@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -177,9 +176,15 @@ def extractors_of(policy: Policy) -> list[str]:
 
 def _fingerprints(policy: Policy) -> Column:
     """Extractor -> fingerprint of what measured."""
-    pairs = [F.create_map(F.lit(name), F.col(f"{name}_fingerprint")) for name in extractors_of(policy)]
-    whole = reduce(lambda a, b: F.map_concat(a, b), pairs)
-    return F.map_filter(whole, lambda _, fingerprint: fingerprint.isNotNull())
+    none = F.array().cast("array<struct<key:string,value:string>>")
+    known = {name: F.col(f"{name}_fingerprint") for name in extractors_of(policy)}
+    pairs = (
+        F.when(
+            value.isNotNull(), F.array(F.struct(F.lit(name).alias("key"), value.alias("value")))
+        ).otherwise(none)
+        for name, value in known.items()
+    )
+    return F.map_from_entries(F.concat(*pairs))
 
 
 def _in_contract(rows: DataFrame, table: Table, own: dict[str, Column]) -> DataFrame:
