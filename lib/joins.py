@@ -23,6 +23,14 @@ def sent_if_few(rows: DataFrame, most: int = FEW) -> DataFrame:
     return F.broadcast(rows) if rows.count() <= most else rows
 
 
+def lying_together(rows: DataFrame, *keys: str) -> DataFrame:
+    """Rows, moved to where all of a key lie: before lists, or the lowest of texts, are gathered of each.
+
+    Spark finds those by sorting: where the rows lie together already, once, else before and after it moves them.
+    """
+    return rows.repartition(*keys)
+
+
 def with_matching(frame: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:
     """Add the columns of the one row in `rows` of the same utterance that has the same values in `same`, or nulls.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from speechlake.joins import with_matching
+from speechlake.joins import lying_together, with_matching
 from speechlake.signals.extractor import Extractor, Identity
 from speechlake.text.subtags import primary_of
 
@@ -102,12 +102,10 @@ def with_content(recordings: DataFrame, content_hashes: DataFrame) -> DataFrame:
     """Add `content_sha256`: what the bytes behind the present listing key are, `listing:<key>` where unknown."""
     from pyspark.sql import functions as F
 
-    # On object stores two jobs that read a file at once append its hash twice. The lowest is found by sorting: once,
-    # and not twice, where the rows lie together already, and not again for the join by the same columns.
+    # On object stores two jobs that read a file at once append its hash twice.
     same = ["recording_id", "listing_key"]
-    known = (
-        content_hashes.repartition(*same).groupBy(*same).agg(F.min("content_sha256").alias("content_sha256"))
-    )
+    lowest = F.min("content_sha256").alias("content_sha256")
+    known = lying_together(content_hashes, *same).groupBy(*same).agg(lowest)
     joined = recordings.join(known, on=same, how="left")
     unknown = F.concat(F.lit("listing:"), F.col("listing_key"))
     return joined.withColumn("content_sha256", F.coalesce("content_sha256", unknown))

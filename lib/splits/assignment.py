@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.joins import sent_if_few
+from speechlake.joins import lying_together, sent_if_few
 from speechlake.splits.fill import filled
 from speechlake.splits.keepers import counted_as
 from speechlake.splits.keys import id_of
@@ -66,8 +66,7 @@ def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
     """
     bound = F.col("remembered").isNotNull() | speaker_missing() | F.col("train_only")
     unit = counted_as(policy).alias("unit")
-    # The lowest of texts is found by sorting: where the rows lie together already, once and not twice.
-    placed = rows.select(*_GROUPED, "link_group", unit).repartition("link_group", "unit")
+    placed = lying_together(rows.select(*_GROUPED, "link_group", unit), "link_group", "unit")
     once = placed.groupBy("link_group", "unit").agg(
         F.min(stratum(policy)).alias("stratum"),
         F.max("ms").alias("ms"),

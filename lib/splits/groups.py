@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed
+from speechlake.joins import lying_together
 from speechlake.splits.components import components
 from speechlake.splits.keys import LINKS, shared_keys, utterance_key
 from speechlake.splits.policy_links import EXTRAS, Links
@@ -95,8 +96,7 @@ def _keys_seen_twice(rows: DataFrame) -> DataFrame:
     # All rows of a key are one task's, which spills them: a group of so many is refused, or named in a warning.
     times = F.count("*").over(Window.partitionBy("key"))
     shared = single.withColumn("times", times).filter("times > 1")
-    # Lists are collected by sorting: where the rows lie together already, once and not twice.
-    together = shared.repartition("utterance_id").groupBy("utterance_id")
+    together = lying_together(shared, "utterance_id").groupBy("utterance_id")
     return together.agg(F.array_sort(F.collect_list("key")).alias("keys"))
 
 

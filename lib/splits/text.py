@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from speechlake.config import near
 from speechlake.errors import ConfigError
+from speechlake.joins import lying_together
 from speechlake.signals.catalogue import Entries, current_fingerprint
 from speechlake.splits.medoid import medoids
 from speechlake.splits.policy import MEDOID, Policy
@@ -35,10 +36,9 @@ def choose_text(transcripts: DataFrame, policy: Policy, ways: Mapping[str, Entri
     texts = _with_medoids(transcripts, policy, ways)
     rank = _position(_preferred_as(), sources)
     order = F.struct(rank, kind_rank(F.col("kind")), "text_sha256", "source", "kind", "text", "agreement")
+    told = texts.filter(_preferred_as().isin(sources) & ~is_blank(F.col("text")))
     return (
-        texts.filter(_preferred_as().isin(sources) & ~is_blank(F.col("text")))
-        # The lowest struct is found by sorting: where the rows lie together already, once and not twice.
-        .repartition("utterance_id")
+        lying_together(told, "utterance_id")
         .groupBy("utterance_id")
         .agg(F.min(order).alias("chosen"))
         .select(
