@@ -81,7 +81,7 @@ def _keys(folded: Column, min_words: int) -> Column:
 
 
 def _keys_of_plain(said: Column, min_words: int) -> Column:
-    words = _bound(F.split(said, " "), lambda words: _windows(words, WORDS, min_words))
+    words = _bound(F.array_remove(F.split(said, " "), ""), lambda words: _windows(words, WORDS, min_words))
     per_word = CHARACTERS_PER_WORD
     characters = _bound(
         F.regexp_extract_all(said, F.lit(r"\S"), F.lit(0)),

@@ -54,6 +54,14 @@ def test_texts_share_a_key_where_they_share_eight_words_or_are_equal(spark):
     assert [bool(row["shared"]) for row in shared] == [same for *_, same in PAIRS]
 
 
+@pytest.mark.parametrize("text", ["", " ?! ", "… —", "'", None])
+def test_a_text_without_words_has_no_key(spark, text):
+    from pyspark.sql import functions as F
+
+    keys = text_keys(F.lit(text).cast("string"), 1)
+    assert spark.range(1).select(keys.alias("keys")).first()["keys"] == []
+
+
 @pytest.mark.parametrize(("words", "keys"), [(0, 0), (3, 0), (4, 1), (8, 1), (9, 2), (30, 23)])
 def test_a_text_has_a_key_per_eight_words_in_a_row(spark, words, keys):
     from pyspark.sql import functions as F
