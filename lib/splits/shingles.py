@@ -9,13 +9,12 @@ written.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.text.flags import ascii_words, is_ascii, plain
+from speechlake.text.flags import ascii_words, bound, is_ascii, plain
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -43,13 +42,7 @@ def text_keys(text: Column, min_words: int) -> Column:
     keys of both. Two different stretches have the same hash once in 10^19 pairs.
     """
     folded = F.when(is_ascii(text), F.lower(text)).otherwise(_folded(text))
-    return _bound(folded, lambda said: _keys(said, min_words))
-
-
-def _bound(value: Column, body: Callable[[Column], Column]) -> Column:
-    """`body` of a value that it may name several times. Transforming an array of one binds the value to a name: it
-    would be computed again each time else, and by a lambda inside for every window."""
-    return F.transform(F.array(value), body)[0]
+    return bound(folded, lambda said: _keys(said, min_words))
 
 
 def _folded(text: Column) -> Column:
@@ -75,15 +68,15 @@ def _composed() -> tuple[str, str]:
 
 def _keys(folded: Column, min_words: int) -> Column:
     """Keys of a folded text: what is in ASCII by then takes no regular expression, a third to a fifth of the time."""
-    words = _bound(ascii_words(folded), lambda words: _windows(words, WORDS, min_words))
-    others = _bound(plain(folded), lambda said: _keys_of_plain(said, min_words))
+    words = bound(ascii_words(folded), lambda words: _windows(words, WORDS, min_words))
+    others = bound(plain(folded), lambda said: _keys_of_plain(said, min_words))
     return F.when(is_ascii(folded), words).otherwise(others)
 
 
 def _keys_of_plain(said: Column, min_words: int) -> Column:
-    words = _bound(F.array_remove(F.split(said, " "), ""), lambda words: _windows(words, WORDS, min_words))
+    words = bound(F.array_remove(F.split(said, " "), ""), lambda words: _windows(words, WORDS, min_words))
     per_word = CHARACTERS_PER_WORD
-    characters = _bound(
+    characters = bound(
         F.regexp_extract_all(said, F.lit(r"\S"), F.lit(0)),
         lambda units: _windows(units, WORDS * per_word, min_words * per_word),
     )

@@ -96,6 +96,14 @@ def runaway(text: Column, ratio: Column, truncated: Column) -> Column:
     return F.when(~suspect & _says_little_again(text), F.lit(False)).otherwise(_of_plain(text, of))
 
 
+def bound(value: Column, body: Callable[[Column], Column]) -> Column:
+    """`body` of a value that it may name several times. Transforming an array of one binds the value to a name: it
+    would be computed again each time else, and by a lambda inside for every item."""
+    from pyspark.sql import functions as F
+
+    return F.transform(F.array(value), body)[0]
+
+
 def is_ascii(text: Column) -> Column:
     """Whether the text is in ASCII: what is asked of it then takes no regular expression."""
     from pyspark.sql import functions as F
@@ -137,12 +145,11 @@ def _of_plain(text: Column, body: Callable[[Column, Column], Column]) -> Column:
     """`body(plain, letters)`, which are computed once however often it names them; null for no text."""
     from pyspark.sql import functions as F
 
-    once = F.transform(
-        F.array(plain(text)),
-        lambda said: F.struct(said.alias("said"), F.replace(said, F.lit(" "), F.lit("")).alias("letters")),
+    done = bound(
+        plain(text),
+        lambda said: bound(F.replace(said, F.lit(" "), F.lit("")), lambda characters: body(said, characters)),
     )
-    done = F.transform(once, lambda both: body(both["said"], both["letters"]))
-    return F.when(text.isNotNull(), done[0])
+    return F.when(text.isNotNull(), done)
 
 
 def _mostly(characters: Column, script: str) -> Column:
@@ -150,8 +157,7 @@ def _mostly(characters: Column, script: str) -> Column:
     from pyspark.sql import functions as F
 
     inside = F.length(F.regexp_replace(characters, f"[^{script}]+", ""))
-    foreign = F.octet_length(characters) > F.length(characters)
-    return foreign & (2 * inside > F.length(characters))
+    return ~is_ascii(characters) & (2 * inside > F.length(characters))
 
 
 def _most_times(said: Column, longest: int, *, words: bool) -> Column:

@@ -28,11 +28,7 @@ PAIRS = [
     ("tiếng Việt rất dễ", unicodedata.normalize("NFD", "tiếng Việt rất dễ"), True),
     ("съел ещё этих йогуртов", unicodedata.normalize("NFD", "съел ещё этих йогуртов"), True),
     ("one two three four", "ｏｎｅ ｔｗｏ ｔｈｒｅｅ ｆｏｕｒ", True),
-    (
-        "le café est fermé",
-        "LE  CAFE\test... ferme!",
-        True,
-    ),  # one is in ASCII, which is read without regular expressions
+    ("le café est fermé", "LE  CAFE\test... ferme!", True),
     ("it's 20 to 4, isn't it", "it’s 20 to 4 — isn’t it", True),
     ("one_two three-four", "one two three four…", True),
     ("a b c d", "a b cd", False),
