@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -41,13 +41,17 @@ def utterance_key() -> Column:
 
 def link_keys(links: Mapping[str, str] = LINKS) -> Column:
     """Array of all link keys of an utterance, in the order of `links` (kind -> column), its own key last."""
-    none = F.array().cast("array<string>")
-    # Nulls are left out by no function of an array: Spark compiles none of those, nor what they are given.
-    keys = (
-        F.when(F.col(column).isNotNull(), F.array(id_of(F.lit(kind), F.col(column)))).otherwise(none)
-        for kind, column in links.items()
-    )
-    return F.concat(*keys, F.array(utterance_key()))
+    keys = [(F.col(column).isNotNull(), id_of(F.lit(kind), F.col(column))) for kind, column in links.items()]
+    return F.concat(array_where(keys, "array<string>"), F.array(utterance_key()))
+
+
+def array_where(items: Iterable[tuple[Column, Column]], kind: str) -> Column:
+    """Array of type `kind` of those items whose condition, which comes first, is true; in order.
+
+    Spark compiles this. It would interpret a function of an array that leaves nulls out, with all that it is given.
+    """
+    none = F.array().cast(kind)
+    return F.concat(none, *(F.when(met, F.array(item)).otherwise(none) for met, item in items))
 
 
 def shared_keys() -> Column:

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import stratum
+from speechlake.splits.keys import array_where
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS, says
@@ -176,15 +177,12 @@ def extractors_of(policy: Policy) -> list[str]:
 
 def _fingerprints(policy: Policy) -> Column:
     """Extractor -> fingerprint of what measured."""
-    none = F.array().cast("array<struct<key:string,value:string>>")
     known = {name: F.col(f"{name}_fingerprint") for name in extractors_of(policy)}
-    pairs = (
-        F.when(
-            value.isNotNull(), F.array(F.struct(F.lit(name).alias("key"), value.alias("value")))
-        ).otherwise(none)
+    pairs = [
+        (value.isNotNull(), F.struct(F.lit(name).alias("key"), value.alias("value")))
         for name, value in known.items()
-    )
-    return F.map_from_entries(F.concat(*pairs))
+    ]
+    return F.map_from_entries(array_where(pairs, "array<struct<key:string,value:string>>"))
 
 
 def _in_contract(rows: DataFrame, table: Table, own: dict[str, Column]) -> DataFrame:

@@ -24,6 +24,7 @@ from speechlake.splits.checks import (
     unsupported,
     why_missing,
 )
+from speechlake.splits.keys import array_where
 from speechlake.splits.operators import OPERATORS, by_language, number, number_text
 from speechlake.splits.policy import AnyRule, ErrorRate, Policy, SameLanguage, Side
 from speechlake.splits.policy_rules import AnyOf, checks_of
@@ -104,20 +105,19 @@ def has_failed(policy: Policy, side: str) -> Column:
 
 def rule_failures(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     """Array of `failure` of the rules that `failed` and count for a side that is `asked`, in policy order."""
-    # Without functions of higher order, which interpret what they are given: they took 7 % of a release's tasks.
-    each = (
-        failures_when(
+    each = [
+        (
             says(n, FAIL) & reduce(or_, (asked[side] for side in rule.on), F.lit(False)),
             F.col("failed")[f"rule_{n}"],
         )
         for n, rule in enumerate(policy.keep)
-    )
-    return F.concat(F.array().cast(FAILURES), *each)
+    ]
+    return array_where(each, FAILURES)
 
 
 def failures_when(condition: Column, one: Column) -> Column:
     """An array of the `failure` where the condition is true, else an empty one."""
-    return F.when(condition, F.array(one)).otherwise(F.array().cast(FAILURES))
+    return array_where([(condition, one)], FAILURES)
 
 
 def failure(reason: Column, rule: Column, value: Column, threshold: Column) -> Column:
