@@ -39,7 +39,7 @@ _READ_OF_JUDGED = (
 )
 _READ_OF_DECIDED = (
     *("kept", "alone", "failures", "link_keys", "said", "set_aside", "decontaminates"),
-    *("ms", "audio_duration_s", "single_speaker", "listed"),
+    *("new_keys", "ms", "audio_duration_s", "single_speaker", "listed"),
 )
 
 

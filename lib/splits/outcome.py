@@ -47,9 +47,12 @@ def decisions(decided: DataFrame) -> DataFrame:
 
 
 def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> DataFrame:
-    """(scheme, link_key, side) of every link of every kept row that has no published row."""
-    keys = decided.filter("kept").select(F.explode("link_keys").alias("link_key"), "side").distinct()
-    new = keys.join(published.select("link_key"), "link_key", how="left_anti")
+    """(scheme, link_key, side) of every link of every kept row that has no published row. Runs Spark: where a corpus is
+    cut again there is none, and nobody is asked for keys."""
+    rows = decided.filter("kept AND new_keys")
+    new = rows.select(F.explode("link_keys").alias("link_key"), "side").distinct()
+    if not rows.isEmpty():
+        new = new.join(published.select("link_key"), "link_key", how="left_anti")
     return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
 
 

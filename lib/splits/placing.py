@@ -44,12 +44,13 @@ NEEDED = (
     *("score_unit", "score_wer", "score_cer", "quality_ovrl", "fits_train", "fits_dev", "fits_test"),
     *("train_only", "elsewhere", "boilerplate"),
 )
-_PLACED = ("utterance_id", "side", "reason", "detail", "link_keys")
+_PLACED = ("utterance_id", "side", "reason", "detail", "link_keys", "new_keys")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """`rows` holds utterance_id, side, reason, detail and link_keys; `warnings` and `refusals` a `message` each."""
+    """`rows` holds utterance_id, side, reason, detail, link_keys and new_keys (some of which nobody remembers);
+    `warnings` and `refusals` a `message` each."""
 
     rows: DataFrame
     warnings: DataFrame
@@ -121,7 +122,7 @@ def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
     )
     grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged), staged)
     whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
-    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "new_keys")
+    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled")
 
 
 def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:
