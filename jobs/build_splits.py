@@ -26,7 +26,7 @@ from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
 from speechlake.progress import Progress
 from speechlake.signals.catalogue import fingerprints
-from speechlake.splits.candidates import TABLES_READ, profile_of
+from speechlake.splits.candidates import TABLES_READ, heard_voices, profile_of
 from speechlake.splits.compared import without_keys
 from speechlake.splits.evaluate import evaluated
 from speechlake.splits.gate import Asked
@@ -142,8 +142,10 @@ def _publish(
         "versions_read": this.versions_read,
         **Asked.by(policy).note(),
     }
-    # Where no voice was measured, all that is known would be read to find none.
-    alike = alike_voices(said.rows, said.build.splits) if lake.exists("signals_speaker") else []
+    # Where no voice was measured, all utterances would be read to find none.
+    alike = (
+        alike_voices(heard_voices(lake, policy), said.build.splits) if lake.exists("signals_speaker") else []
+    )
     warned = [*oddities(lake, policy), *without_keys(lake), *alike]
     stage = staged_build(hold, said.build, note, this.digest[:16], warned)
     progress.say(f"release {release}: writing what was decided, and looking for leaks in it")

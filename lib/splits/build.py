@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed, planned_at_once
 from speechlake.schemas import DECISIONS, SPLITS
-from speechlake.splits import benchmarks, outcome
+from speechlake.splits import benchmarks, judging, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
 from speechlake.splits.forms import formed, with_forms, without_unsaid
@@ -107,6 +107,11 @@ def build(
         refusals=placed.refusals.unionByName(forgotten),
         listed=with_lists(decided.filter("kept AND listed IS NOT NULL"), policy),
     )
+
+
+def columns_read(policy: Policy) -> set[str]:
+    """Names of the columns of candidates that `build` reads; others it need not be given."""
+    return judging.columns_read(policy) | _of_judged(policy) | {"text_tags"}
 
 
 def _of_judged(policy: Policy) -> set[str]:

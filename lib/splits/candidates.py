@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.config import near
 from speechlake.duplicates.step import with_not_compared
 from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
+from speechlake.joins import packed, unpacked
 from speechlake.manifests.declared import several_speakers
 from speechlake.signals import EXTRACTORS
 from speechlake.signals.catalogue import Entries, Profile, using, ways
@@ -51,10 +52,13 @@ def english_only(lake: Lake) -> list[str]:
     return sorted(row.fingerprint for row in rows if row.model_id and row.model_id.endswith(".en"))
 
 
-def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> DataFrame:
+def candidates(
+    lake: Lake, policy: Policy, current: Profile | None = None, *, only: Collection[str] | None = None
+) -> DataFrame:
     """All utterances, retired ones included, with signals, the policy's text, its score, cluster and corpus.
 
-    `current` says which fingerprints measured, in place of what the policy and the lake's profile say.
+    `current` says which fingerprints measured, in place of what the policy and the lake's profile say. Of columns there
+    are those that `only` names, where it does: then they are joined in structs, which is faster.
     """
     from pyspark.sql import functions as F
 
@@ -62,13 +66,48 @@ def candidates(lake: Lake, policy: Policy, current: Profile | None = None) -> Da
     declared = _declared(lake, "role", "licence", "speaker_namespace", "text_tags")
     frame = located_utterances(lake).join(F.broadcast(declared), on="corpus", how="inner")
     frame = with_listed(frame, policy)
-    signals = profile_of(lake, policy) if current is None else current
-    frame = with_signals(frame, lake, _read_by(policy, signals)).drop("content_key")
-    frame = with_not_compared(with_imported(frame, lake, policy), lake)
-    frame = frame.join(_texts(lake, policy), on="utterance_id", how="left")
-    frame = with_score(frame, lake, F.col("text_source"), F.col("text_sha256"))
+    signals = _read_by(policy, profile_of(lake, policy) if current is None else current)
+    if only is None:
+        return _joined(frame, lake, policy, signals, None, lambda frame: frame)
+    needed = {*only, *JOINED_BY}
+    narrow = frame.select(*(name for name in frame.columns if name in needed))
+    return _joined(narrow, lake, policy, signals, needed, lambda frame: packed(frame, JOINED_BY)).transform(
+        lambda frame: unpacked(frame, only)
+    )
+
+
+# What joins ask of a frame of candidates.
+JOINED_BY = (
+    *("utterance_id", "corpus", "language", "content_sha256", "content_key", "listing_key"),
+    *("audio_fingerprint", "audio_error", "text_source", "text_sha256"),
+    *("whisper_fingerprint", "whisper_text_sha256", "whisper_decoded_language"),
+)
+
+
+def _joined(
+    frame: DataFrame,
+    lake: Lake,
+    policy: Policy,
+    signals: Profile,
+    only: Collection[str] | None,
+    between: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
+    """Utterances with all that is known of them; `between` is done to the frame after each join."""
+    from pyspark.sql import functions as F
+
+    frame = with_signals(between(frame), lake, signals, only=only, between=between).drop("content_key")
+    frame = between(with_not_compared(between(with_imported(frame, lake, policy)), lake))
+    frame = between(frame.join(_texts(lake, policy), on="utterance_id", how="left"))
+    frame = between(with_score(frame, lake, F.col("text_source"), F.col("text_sha256"), only=only))
     frame = frame.join(shared_audio(lake), on="utterance_id", how="left")
     return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))
+
+
+def heard_voices(lake: Lake, policy: Policy) -> DataFrame:
+    """(utterance_id, speaker_embedding) of all utterances, the latter null where no voice was measured."""
+    said = {"speaker": profile_of(lake, policy).get("speaker", ())}
+    heard = with_signals(located_utterances(lake), lake, said, only={"speaker_embedding"})
+    return heard.select("utterance_id", "speaker_embedding")
 
 
 def _declared(lake: Lake, *columns: str) -> DataFrame:
@@ -110,7 +149,7 @@ def _texts(lake: Lake, policy: Policy) -> DataFrame:
 def _read_by(policy: Policy, signals: Profile) -> Profile:
     """What a build looks at of a profile: each other extractor is a join of all utterances for nothing."""
     read = {name for rule in policy.rules() for name in extractors_read(rule)}
-    always = {"audio", "whisper", "speaker"} | ({"quality"} & {*policy.duplicates.keep})
+    always = {"audio", "whisper"} | ({"quality"} & {*policy.duplicates.keep})
     return {name: said for name, said in signals.items() if name in read | always}
 
 

@@ -133,8 +133,10 @@ def _shown(read: Signal | Plain) -> Column:
     value = read.value()
     if read.type == "double":
         return number_text(value)
-    if read.type.startswith("array"):
+    if read.type == "array<string>":
         return F.array_join(value, ", ")
+    if read.type.startswith("array"):
+        return F.format_string("%d values", F.size(value))
     return value.cast("string")
 
 

@@ -15,11 +15,15 @@ _EXTRA = re.compile(r"extras\.[A-Za-z0-9_][A-Za-z0-9_ .:/-]{0,63}")
 
 @dataclass(frozen=True)
 class Plain:
-    """A value that a rule can read without any measurement. `meaning` is for the list in docs/policies.md."""
+    """A value that a rule can read without any measurement. `meaning` is for the list in docs/policies.md.
+
+    `read` makes it of `columns`, those of a candidate.
+    """
 
     name: str
     type: str
     meaning: str
+    columns: tuple[str, ...]
     read: Callable[[], Column]
     needs: tuple[str, ...] = ()
     is_error: bool = False
@@ -62,7 +66,7 @@ def _extra(name: str) -> Plain:
 
         return F.col("extras").getItem(name.removeprefix("extras."))
 
-    return Plain(name, "string", "A field of the manifest that no column takes.", read)
+    return Plain(name, "string", "A field of the manifest that no column takes.", ("extras",), read)
 
 
 def _stored(name: str, type: str, meaning: str) -> Plain:
@@ -71,7 +75,7 @@ def _stored(name: str, type: str, meaning: str) -> Plain:
 
         return F.col(name)
 
-    return Plain(name, type, meaning, read)
+    return Plain(name, type, meaning, (name,), read)
 
 
 def _speaker_known() -> Column:
@@ -95,9 +99,11 @@ COLUMNS: Mapping[str, Plain] = {
         _stored("language", "string", "Canonical BCP 47 tag, region and script included."),
         _stored("channel", "string", "Channel counted from 0, or mix."),
         _stored("speaker_id", "string", "Namespaced speaker."),
-        Plain("speaker_known", "boolean", "Whether the speaker is known.", _speaker_known),
+        Plain("speaker_known", "boolean", "Whether the speaker is known.", ("speaker_id",), _speaker_known),
         _stored("session_id", "string", "Session or conversation."),
-        Plain("segmented", "boolean", "Cut out of a longer recording by the segmenter.", _segmented),
+        Plain(
+            "segmented", "boolean", "Cut out of a longer recording by the segmenter.", ("origin",), _segmented
+        ),
         _stored("declared_duration_s", "double", "Length by the manifest [s]; never trusted."),
         _stored("declared_sample_rate_hz", "bigint", "Sample rate by the manifest [Hz]."),
         _stored("declared_channels", "bigint", "Channels by the manifest."),

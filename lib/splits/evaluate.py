@@ -7,23 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.splits.build import Build, build
+from speechlake.splits.build import Build, build, columns_read
 from speechlake.splits.candidates import candidates, english_only, published_assignments
 from speechlake.splits.pins import pinned, taken, used, with_numbers
 from speechlake.splits.policy import Policy
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from speechlake.lake import Lake
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A build, what it judged, the policy with the numbers of its quantiles, and these by their pinned keys."""
+    """A build, the policy with the numbers of its quantiles, and these by their pinned keys."""
 
     build: Build
-    rows: DataFrame
     policy: Policy
     numbers: Mapping[str, float]
 
@@ -33,9 +30,9 @@ def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Eval
 
     What several steps read goes through `staged`, which so sees how far it is.
     """
-    rows = candidates(lake, policy)
+    rows = candidates(lake, policy, only=columns_read(policy))
     numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
     meant = with_numbers(policy, numbers)
     assignments = published_assignments(lake, policy.splits.scheme)
     built = build(rows, meant, assignments, english_only=english_only(lake), staged=staged)
-    return Evaluated(built, rows, meant, used(policy, numbers))
+    return Evaluated(built, meant, used(policy, numbers))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.manifests.listed import is_segmented
+from speechlake.splits import rules
 from speechlake.splits.policy import NOT_COMPARED, SIDES, Policy, Side
 from speechlake.splits.rules import FAILURES, failure, failures_when, has_failed, rule_failures, with_said
 from speechlake.splits.text import is_blank
@@ -26,6 +27,17 @@ def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] 
         .withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
     )
     return measured.withColumns({f"fits_{side}": _fits(policy, side) for side in SIDES})
+
+
+def columns_read(policy: Policy) -> set[str]:
+    """Names of the columns of candidates that `judged` and `problems` read."""
+    return rules.columns_read(policy) | {*_READ}
+
+
+_READ = (
+    *("retired_in", "role", "recording_state", "not_compared", "content_sha256", "text", "text_kind"),
+    *("audio_duration_s", "audio_error", "audio_attempt_code"),
+)
 
 
 def _fits(policy: Policy, side: str) -> Column:

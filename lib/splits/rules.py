@@ -27,7 +27,7 @@ from speechlake.splits.checks import (
 from speechlake.splits.keys import array_where
 from speechlake.splits.operators import OPERATORS, by_language, number, number_text
 from speechlake.splits.policy import AnyRule, ErrorRate, Policy, SameLanguage, Side
-from speechlake.splits.policy_rules import AnyOf, checks_of
+from speechlake.splits.policy_rules import AnyOf, checks_of, extractors_read
 from speechlake.splits.signals import derived_columns
 from speechlake.splits.text import is_blank
 from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING
@@ -90,6 +90,29 @@ def with_derived(rows: DataFrame, policy: Policy) -> DataFrame:
     names = {check.measured.name for rule in policy.rules() for check in checks_of(rule)}
     columns = derived_columns(sorted(names))
     return rows.withColumns({name: value for name, value in columns.items() if name not in rows.columns})
+
+
+def columns_read(policy: Policy) -> set[str]:
+    """Names of the columns of candidates that the rules of a policy read, and its overrides."""
+    rules = [*policy.rules()]
+    values = {name for rule in rules for check in checks_of(rule) for name in check.measured.columns}
+    measured = {f"{name}_{part}" for rule in rules for name in extractors_read(rule) for part in _MEASURED}
+    of_kinds = [_READ_BY[kind] for kind in _READ_BY if any(isinstance(rule, kind) for rule in rules)]
+    return {"language", "corpus"}.union(values, measured, *of_kinds)
+
+
+_MEASURED = ("fingerprint", "error", "attempt_code")
+_READ_BY: Mapping[type, tuple[str, ...]] = {
+    SameLanguage: ("whisper_language", "whisper_language_probability"),
+    ErrorRate: (
+        *("text", "text_kind", "score_unit", "score_wer", "score_cer"),
+        *(
+            f"score_{unit}_{kind}"
+            for unit in ("word", "char")
+            for kind in ("hits", "substitutions", "deletions")
+        ),
+    ),
+}
 
 
 def says(n: int, verdict: str) -> Column:

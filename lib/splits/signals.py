@@ -51,6 +51,12 @@ class Signal:
         """The signal as a rule reads it that asks for `asked`: itself, but for what was imported."""
         return self
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a candidate that it is read off."""
+        own = f"{self.extractor}_{self.column}"
+        return DERIVED[self.name].columns if self.name in DERIVED else (own,)
+
     def value(self) -> Column:
         """The value in a frame of candidates with what a policy derives: its column is `<extractor>_<column>`."""
         from pyspark.sql import functions as F
@@ -60,37 +66,34 @@ class Signal:
 
 @dataclass(frozen=True)
 class Derived:
-    """A value that follows from stored ones, without audio; missing where one of `needs` is."""
+    """A value that follows from stored ones, without audio; missing where one of `needs` is.
+
+    `of` makes it of `columns`, those of a candidate that it follows from.
+    """
 
     type: str
     needs: tuple[str, ...]
     meaning: str
-    value: Callable[[], Column]
+    columns: tuple[str, ...]
+    of: Callable[..., Column]
+
+    def value(self) -> Column:
+        """The value in a frame of candidates."""
+        from pyspark.sql import functions as F
+
+        return self.of(*map(F.col, self.columns))
 
 
-def _declared_difference_s() -> Column:
-    """Decoded length minus the length the manifest declares, in seconds; null where it declares none."""
-    from pyspark.sql import functions as F
-
-    return F.col("audio_duration_s") - F.col("declared_duration_s")
+def _difference_s(duration_s: Column, declared_s: Column) -> Column:
+    """Null where the manifest declares no length."""
+    return duration_s - declared_s
 
 
-def _chars_per_second() -> Column:
+def _chars_per_second(text: Column, duration_s: Column) -> Column:
     """Speed of the text that the policy (in views: the manifest) chose; null where there is none."""
     from pyspark.sql import functions as F
 
-    return F.when(F.col("text").isNotNull(), flags.chars_per_second(F.col("text"), F.col("audio_duration_s")))
-
-
-def _of_text(flag: Callable[..., Column], *others: str) -> Callable[[], Column]:
-    """A flag of Whisper's text and, maybe, of other columns."""
-
-    def value() -> Column:
-        from pyspark.sql import functions as F
-
-        return flag(*(F.col(name) for name in ("whisper_text", *others)))
-
-    return value
+    return F.when(text.isNotNull(), flags.chars_per_second(text, duration_s))
 
 
 # `flags`: published signs of hallucination in Whisper's text; their sources are in `speechlake.text`.
@@ -99,46 +102,57 @@ DERIVED: Mapping[str, Derived] = {
         "double",
         ("audio",),
         "Letters, marks and digits of the chosen text per second of audio [1/s].",
+        ("text", "audio_duration_s"),
         _chars_per_second,
     ),
     "audio.declared_difference_s": Derived(
-        "double", ("audio",), "Decoded minus declared length [s].", _declared_difference_s
+        "double",
+        ("audio",),
+        "Decoded minus declared length [s].",
+        ("audio_duration_s", "declared_duration_s"),
+        _difference_s,
     ),
     "flags.repeated_words": Derived(
         "int",
         ("whisper",),
         "Times that a unit of up to 12 words, or 24 characters in scripts without spaces, is said in a row.",
-        _of_text(flags.repeated_words),
+        ("whisper_text",),
+        flags.repeated_words,
     ),
     "flags.chars_per_second": Derived(
         "double",
         ("whisper", "audio"),
         "Letters, marks and digits of Whisper's text per second of audio [1/s].",
-        _of_text(flags.chars_per_second, "audio_duration_s"),
+        ("whisper_text", "audio_duration_s"),
+        flags.chars_per_second,
     ),
     "flags.chars_per_speech_second": Derived(
         "double",
         ("whisper", "speech"),
         "The same per second of speech: infinite for text without speech, 0 for no text [1/s].",
-        _of_text(flags.chars_per_second, "speech_speech_duration_s"),
+        ("whisper_text", "speech_speech_duration_s"),
+        flags.chars_per_second,
     ),
     "flags.known_phrase": Derived(
         "boolean",
         ("whisper",),
         "The whole text is a phrase that Whisper is known to say in silence.",
-        _of_text(flags.known_phrase),
+        ("whisper_text",),
+        flags.known_phrase,
     ),
     "flags.compression_excess": Derived(
         "double",
         ("whisper",),
         "Compression ratio minus the limit of the text's script: 2.4 for Latin, up to 3.5.",
-        _of_text(flags.compression_excess, "whisper_compression_ratio"),
+        ("whisper_text", "whisper_compression_ratio"),
+        flags.compression_excess,
     ),
     "flags.runaway": Derived(
         "boolean",
         ("whisper",),
         "The text is a loop, compresses too well for its script, or hit the token limit.",
-        _of_text(flags.runaway, "whisper_compression_ratio", "whisper_truncated"),
+        ("whisper_text", "whisper_compression_ratio", "whisper_truncated"),
+        flags.runaway,
     ),
 }
 

@@ -30,17 +30,15 @@ _VOICE = "side string, speaker_id string, utterance_id string, clips bigint, emb
 _PAIR = "speaker string, clip string, side string, other string, other_clip string, other_side string, cosine double"
 
 
-def alike_voices(candidates: DataFrame, splits: DataFrame) -> list[str]:
+def alike_voices(measured: DataFrame, splits: DataFrame) -> list[str]:
     """At most one message: how many pairs of speakers on two sides sound alike, and clips to listen to.
 
-    `candidates` has speaker_embedding (null where it was not measured), `splits` utterance_id, split and
+    `measured` has utterance_id and speaker_embedding (null where it was not measured), `splits` utterance_id, split and
     speaker_id. Speakers are compared, not clips: those of dev and test with those of all other sides.
     """
-    measured = candidates.filter(F.col("speaker_embedding").isNotNull()).select(
-        "utterance_id", "speaker_embedding"
-    )
+    there = measured.filter(F.col("speaker_embedding").isNotNull())
     # Three steps read it, and it looks at all that is current.
-    heard = checkpointed("voices", voices(splits, measured))
+    heard = checkpointed("voices", voices(splits, there))
     evaluation = F.col("side").isin(list(EVALUATION))
     few = heard.filter(evaluation).orderBy(F.xxhash64("speaker_id"), "speaker_id", "side").limit(SPEAKERS)
     asked = few.collect()
