@@ -54,11 +54,8 @@ def freeing() -> Iterator[None]:
                 rows.unpersist(False)
 
 
-# Spark takes structs apart below joins where either is on.
-WHOLE_STRUCTS = (
-    "spark.sql.optimizer.nestedSchemaPruning.enabled",
-    "spark.sql.optimizer.expression.nestedPruning.enabled",
-)
+# Where it is on, Spark takes structs apart below joins. Its files of tables it then reads whole where they are nested.
+APART = "spark.sql.optimizer.nestedSchemaPruning.enabled"
 
 
 @contextmanager
@@ -72,7 +69,7 @@ def planned_at_once(spark: SparkSession) -> Iterator[None]:
     threads of one plans all that is begun meanwhile so. Measured over a million utterances, whose widest rows need
     not be moved again: 92 s to 89.
     """
-    names = [*WHOLE_STRUCTS]
+    names = [APART]
     if on_this_machine(spark):
         names.append("spark.sql.adaptive.enabled")
     before = {name: str(spark.conf.get(name)) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -79,42 +79,39 @@ def with_signals(
     lake: Lake,
     current: Profile,
     *,
-    only: Collection[str] | None = None,
-    between: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+    between: Callable[[DataFrame], DataFrame] | None = None,
 ) -> DataFrame:
     """Add `<extractor>_<column>` of every extractor, measured of the current content and inputs.
 
     Also `<extractor>_fingerprint` (null where there is no row) and `<extractor>_attempt_code` (the last
     transient failure where there is no row). Keeps every row. An extractor that `current` does not name has
-    its columns too, all null, and costs no join. Of values, those that `only` names where it does. `between` is done
-    to the frame after each join (`joins.packed`).
+    its columns too, all null, and costs no join. `between`, where it is given, is done to the frame after each
+    extractor (`joins.packed`), and columns stand in no order.
     """
     from speechlake.signals import EXTRACTORS
 
     known = utterances.columns
     for name in EXTRACTORS:
-        values = [each for each in value_columns(name) if only is None or f"{name}_{each}" in only]
-        if current.get(name):
-            utterances = between(_with_signal(utterances, lake, name, current, values))
-        else:
-            utterances = _without_signal(utterances, name, values)
+        add = _with_signal if current.get(name) else _without_signal
+        utterances = add(utterances, lake, name, current)
+        utterances = utterances if between is None else between(utterances)
+    if between is not None:
+        return utterances
     # A join puts its key first; columns stand in one order, whatever has measured.
     return utterances.select(*known, *[name for name in utterances.columns if name not in known])
 
 
-def _without_signal(utterances: DataFrame, name: str, values: Sequence[str]) -> DataFrame:
+def _without_signal(utterances: DataFrame, lake: Lake, name: str, current: Profile) -> DataFrame:
     from pyspark.sql import functions as F
 
     table = TABLES[f"signals_{name}"]
     types = {f"{name}_fingerprint": "string"}
-    types |= {f"{name}_{column}": table.column(column).type for column in values}
+    types |= {f"{name}_{column}": table.column(column).type for column in value_columns(name)}
     types |= {f"{name}_attempt_code": "string"}
     return utterances.withColumns({column: F.lit(None).cast(kind) for column, kind in types.items()})
 
 
-def _with_signal(
-    utterances: DataFrame, lake: Lake, name: str, current: Profile, values: Sequence[str]
-) -> DataFrame:
+def _with_signal(utterances: DataFrame, lake: Lake, name: str, current: Profile) -> DataFrame:
     from pyspark.sql import functions as F
 
     wanted = {
@@ -127,7 +124,7 @@ def _with_signal(
         F.col("fingerprint").alias("wanted_fingerprint"),
         F.col("inputs_hash").alias("wanted_inputs"),
         F.col("fingerprint").alias(f"{name}_fingerprint"),
-        *[F.col(column).alias(f"{name}_{column}") for column in values],
+        *[F.col(column).alias(f"{name}_{column}") for column in value_columns(name)],
     )
     last = F.max(F.struct("n", "code")).alias("last")
     attempts = (
@@ -147,13 +144,8 @@ def _with_signal(
     return joined.withColumn(f"{name}_attempt_code", code).drop("wanted_fingerprint", "wanted_inputs")
 
 
-def with_score(
-    utterances: DataFrame, lake: Lake, source: Column, sha256: Column, *, only: Collection[str] | None = None
-) -> DataFrame:
-    """Add `score_<column>`: the current Whisper text against the reference (`source`, `sha256`). Keeps every row.
-
-    Of the columns, those that `only` names where it does.
-    """
+def with_score(utterances: DataFrame, lake: Lake, source: Column, sha256: Column) -> DataFrame:
+    """Add `score_<column>`: the current Whisper text against the reference (`source`, `sha256`). Keeps every row."""
     from pyspark.sql import functions as F
 
     from speechlake.text.score import normaliser_of, scoring_language
@@ -170,11 +162,7 @@ def with_score(
                 "normaliser",
             )
         ],
-        *[
-            F.col(name).alias(f"score_{name}")
-            for name in SCORE_COLUMNS
-            if only is None or f"score_{name}" in only
-        ],
+        *[F.col(name).alias(f"score_{name}") for name in SCORE_COLUMNS],
     )
     wanted = {
         "hypothesis_source": F.concat(F.lit("whisper:"), "whisper_fingerprint"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from speechlake.checkpoints import WHOLE_STRUCTS, checkpointed, freeing, planned_at_once
+from speechlake.checkpoints import APART, checkpointed, freeing, planned_at_once
 
 
 def _held(spark: Any) -> set[int]:
@@ -69,7 +69,7 @@ def test_outside_of_any_job_nothing_is_freed(spark: Any) -> None:
 
 
 def test_a_setting_of_the_session_is_as_before_when_planned_at_once(spark: Any) -> None:
-    names = ("spark.sql.adaptive.enabled", *WHOLE_STRUCTS)
+    names = ("spark.sql.adaptive.enabled", APART)
     before = [spark.conf.get(name) for name in names]
     with planned_at_once(spark):
         assert {spark.conf.get(name) for name in names} == {"false"}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Corpora whose texts are said by many on purpose: a shared text there is no sign of a copy.
 PROMPTS = "prompts"
+# What `with_marks` reads of candidates.
+READ = ("corpus", "text_tags")
 # Of speakers that an evaluation corpus shares with train: enough to look them up.
 EXAMPLES = 3
 

@@ -17,10 +17,11 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed, planned_at_once
 from speechlake.schemas import DECISIONS, SPLITS
-from speechlake.splits import benchmarks, judging, outcome
+from speechlake.splits import benchmarks, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
 from speechlake.splits.forms import formed, with_forms, without_unsaid
+from speechlake.splits.judging import columns_read as read_by_judging
 from speechlake.splits.judging import judged, only, placement_problems, problems
 from speechlake.splits.lists import with_lists
 from speechlake.splits.memory import fits, rank_of
@@ -76,8 +77,8 @@ def build(
 
     `assignments` holds link_key and side of the policy's scheme, as published, one row per key.
     `english_only` lists fingerprints of models that know no other language. Frames that several steps read
-    pass through `staged`. Runs Spark only to choose how groups, joins and shared texts are computed, and for
-    the hours that weights balance. The policy's quantiles must have been replaced by their numbers
+    pass through `staged`. Runs Spark only to choose how groups, joins, shared texts and new link keys are
+    computed, and for the hours that weights balance. The policy's quantiles must have been replaced by their numbers
     (`speechlake.splits.pins`).
     """
     marked = candidates.transform(lambda frame: judged(frame, policy, english_only)).transform(
@@ -110,8 +111,8 @@ def build(
 
 
 def columns_read(policy: Policy) -> set[str]:
-    """Names of the columns of candidates that `build` reads; others it need not be given."""
-    return judging.columns_read(policy) | _of_judged(policy) | {"text_tags"}
+    """Names of the columns of candidates that `build` reads, among names of what it makes of them."""
+    return read_by_judging(policy) | _of_judged(policy) | {*benchmarks.READ}
 
 
 def _of_judged(policy: Policy) -> set[str]:

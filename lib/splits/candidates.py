@@ -12,7 +12,7 @@ from speechlake.feedback.current import refuse_unknown, with_imported, without_u
 from speechlake.joins import packed, unpacked
 from speechlake.manifests.declared import several_speakers
 from speechlake.signals import EXTRACTORS
-from speechlake.signals.catalogue import Entries, Profile, using, ways
+from speechlake.signals.catalogue import Entries, Profile, current_fingerprint, using, ways
 from speechlake.signals.plan import inputs_hash, with_content
 from speechlake.splits.lists import with_listed
 from speechlake.splits.memory import RANKS, rank_of, side_of
@@ -68,16 +68,18 @@ def candidates(
     frame = with_listed(frame, policy)
     signals = _read_by(policy, profile_of(lake, policy) if current is None else current)
     if only is None:
-        return _joined(frame, lake, policy, signals, None, lambda frame: frame)
-    needed = {*only, *JOINED_BY}
-    narrow = frame.select(*(name for name in frame.columns if name in needed))
-    return _joined(narrow, lake, policy, signals, needed, lambda frame: packed(frame, JOINED_BY)).transform(
-        lambda frame: unpacked(frame, only)
-    )
+        return _joined(frame, lake, policy, signals)
+    joined = _joined(frame, lake, policy, signals, lambda frame: packed(frame, keep=joined_by(), only=only))
+    return unpacked(joined, only)
 
 
-# What joins ask of a frame of candidates.
-JOINED_BY = (
+def joined_by() -> set[str]:
+    """Names of the columns of candidates that joins ask for, wherever they come in."""
+    inputs = {name for extractor in EXTRACTORS for name in extractor_inputs(extractor)}
+    return {*_JOINED_BY} | inputs
+
+
+_JOINED_BY = (
     *("utterance_id", "corpus", "language", "content_sha256", "content_key", "listing_key"),
     *("audio_fingerprint", "audio_error", "text_source", "text_sha256"),
     *("whisper_fingerprint", "whisper_text_sha256", "whisper_decoded_language"),
@@ -89,25 +91,36 @@ def _joined(
     lake: Lake,
     policy: Policy,
     signals: Profile,
-    only: Collection[str] | None,
-    between: Callable[[DataFrame], DataFrame],
+    packing: Callable[[DataFrame], DataFrame] | None = None,
 ) -> DataFrame:
-    """Utterances with all that is known of them; `between` is done to the frame after each join."""
+    """Utterances with all that is known of them; `packing` is done to the frame between joins."""
     from pyspark.sql import functions as F
 
-    frame = with_signals(between(frame), lake, signals, only=only, between=between).drop("content_key")
-    frame = between(with_not_compared(between(with_imported(frame, lake, policy)), lake))
-    frame = between(frame.join(_texts(lake, policy), on="utterance_id", how="left"))
-    frame = between(with_score(frame, lake, F.col("text_source"), F.col("text_sha256"), only=only))
+    pack = packing or (lambda frame: frame)
+    frame = with_signals(pack(frame), lake, signals, between=packing).drop("content_key")
+    frame = pack(with_not_compared(pack(with_imported(frame, lake, policy)), lake))
+    frame = pack(frame.join(_texts(lake, policy), on="utterance_id", how="left"))
+    frame = pack(with_score(frame, lake, F.col("text_source"), F.col("text_sha256")))
     frame = frame.join(shared_audio(lake), on="utterance_id", how="left")
     return _with_evaluation_texts(frame, lake, evaluation_corpora(lake, policy.decontaminate))
 
 
 def heard_voices(lake: Lake, policy: Policy) -> DataFrame:
-    """(utterance_id, speaker_embedding) of all utterances, the latter null where no voice was measured."""
-    said = {"speaker": profile_of(lake, policy).get("speaker", ())}
-    heard = with_signals(located_utterances(lake), lake, said, only={"speaker_embedding"})
-    return heard.select("utterance_id", "speaker_embedding")
+    """(utterance_id, speaker_embedding) of all whose voice was measured, by what the policy or the profile names."""
+    from pyspark.sql import functions as F
+
+    said = profile_of(lake, policy).get("speaker", ())
+    now = located_utterances(lake).select(
+        "utterance_id",
+        F.col("content_key").alias("content_sha256"),
+        current_fingerprint(said, F.col("language")).alias("fingerprint"),
+        inputs_hash(extractor_inputs("speaker")).alias("inputs_hash"),
+    )
+    key = ["utterance_id", "content_sha256", "fingerprint", "inputs_hash"]
+    heard = lake.read("signals_speaker").where("embedding IS NOT NULL")
+    return heard.join(now, on=key, how="left_semi").select(
+        "utterance_id", F.col("embedding").alias("speaker_embedding")
+    )
 
 
 def _declared(lake: Lake, *columns: str) -> DataFrame:

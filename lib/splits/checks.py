@@ -135,8 +135,9 @@ def _shown(read: Signal | Plain) -> Column:
         return number_text(value)
     if read.type == "array<string>":
         return F.array_join(value, ", ")
-    if read.type.startswith("array"):
-        return F.format_string("%d values", F.size(value))
+    if read.type == "binary" or read.type.startswith("array"):
+        size, of = (F.octet_length(value), "bytes") if read.type == "binary" else (F.size(value), "values")
+        return F.when(value.isNotNull(), F.format_string(f"%d {of}", size))
     return value.cast("string")
 
 

@@ -17,14 +17,14 @@ _EXTRA = re.compile(r"extras\.[A-Za-z0-9_][A-Za-z0-9_ .:/-]{0,63}")
 class Plain:
     """A value that a rule can read without any measurement. `meaning` is for the list in docs/policies.md.
 
-    `read` makes it of `columns`, those of a candidate.
+    `of` makes it of `column`, one of a candidate's.
     """
 
     name: str
     type: str
     meaning: str
-    columns: tuple[str, ...]
-    read: Callable[[], Column]
+    column: str
+    of: Callable[[Column], Column]
     needs: tuple[str, ...] = ()
     is_error: bool = False
 
@@ -38,15 +38,22 @@ class Plain:
         """A field of the manifest that no column takes: a text, maybe of a number."""
         return self.name.startswith("extras.")
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a candidate that it is read off."""
+        return (self.column,)
+
     def value(self) -> Column:
         """The value in a frame of candidates."""
-        return self.read()
+        from pyspark.sql import functions as F
+
+        return self.of(F.col(self.column))
 
     def number(self) -> Column:
         """The value as a number; NaN, which passes nowhere, for a text that is none."""
         from pyspark.sql import functions as F
 
-        value = self.read()
+        value = self.value()
         if not self.is_extra:
             return value
         nan = F.when(value.isNotNull(), F.lit(float("nan")))
@@ -61,33 +68,13 @@ def column_named(name: str) -> Plain | None:
 
 
 def _extra(name: str) -> Plain:
-    def read() -> Column:
-        from pyspark.sql import functions as F
-
-        return F.col("extras").getItem(name.removeprefix("extras."))
-
-    return Plain(name, "string", "A field of the manifest that no column takes.", ("extras",), read)
+    key = name.removeprefix("extras.")
+    meaning = "A field of the manifest that no column takes."
+    return Plain(name, "string", meaning, "extras", lambda extras: extras.getItem(key))
 
 
 def _stored(name: str, type: str, meaning: str) -> Plain:
-    def read() -> Column:
-        from pyspark.sql import functions as F
-
-        return F.col(name)
-
-    return Plain(name, type, meaning, (name,), read)
-
-
-def _speaker_known() -> Column:
-    from pyspark.sql import functions as F
-
-    return F.col("speaker_id").isNotNull()
-
-
-def _segmented() -> Column:
-    from pyspark.sql import functions as F
-
-    return F.col("origin") != "manifest"
+    return Plain(name, type, meaning, name, lambda column: column)
 
 
 COLUMNS: Mapping[str, Plain] = {
@@ -99,10 +86,14 @@ COLUMNS: Mapping[str, Plain] = {
         _stored("language", "string", "Canonical BCP 47 tag, region and script included."),
         _stored("channel", "string", "Channel counted from 0, or mix."),
         _stored("speaker_id", "string", "Namespaced speaker."),
-        Plain("speaker_known", "boolean", "Whether the speaker is known.", ("speaker_id",), _speaker_known),
+        Plain(
+            *("speaker_known", "boolean", "Whether the speaker is known.", "speaker_id"),
+            lambda speaker: speaker.isNotNull(),
+        ),
         _stored("session_id", "string", "Session or conversation."),
         Plain(
-            "segmented", "boolean", "Cut out of a longer recording by the segmenter.", ("origin",), _segmented
+            *("segmented", "boolean", "Cut out of a longer recording by the segmenter.", "origin"),
+            lambda origin: origin != "manifest",
         ),
         _stored("declared_duration_s", "double", "Length by the manifest [s]; never trusted."),
         _stored("declared_sample_rate_hz", "bigint", "Sample rate by the manifest [Hz]."),

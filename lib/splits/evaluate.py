@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from speechlake.checkpoints import Staged, checkpointed
+from speechlake.checkpoints import Staged, checkpointed, planned_at_once
 from speechlake.splits.build import Build, build, columns_read
 from speechlake.splits.candidates import candidates, english_only, published_assignments
 from speechlake.splits.pins import pinned, taken, used, with_numbers
@@ -31,7 +31,8 @@ def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Eval
     What several steps read goes through `staged`, which so sees how far it is.
     """
     rows = candidates(lake, policy, only=columns_read(policy))
-    numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
+    with planned_at_once(lake.spark):
+        numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
     meant = with_numbers(policy, numbers)
     assignments = published_assignments(lake, policy.splits.scheme)
     built = build(rows, meant, assignments, english_only=english_only(lake), staged=staged)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.manifests.listed import is_segmented
-from speechlake.splits import rules
 from speechlake.splits.policy import NOT_COMPARED, SIDES, Policy, Side
 from speechlake.splits.rules import FAILURES, failure, failures_when, has_failed, rule_failures, with_said
+from speechlake.splits.rules import columns_read as read_by_rules
 from speechlake.splits.text import is_blank
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] 
 
 def columns_read(policy: Policy) -> set[str]:
     """Names of the columns of candidates that `judged` and `problems` read."""
-    return rules.columns_read(policy) | {*_READ}
+    return read_by_rules(policy) | {*_READ}
 
 
 _READ = (

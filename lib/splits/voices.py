@@ -33,12 +33,11 @@ _PAIR = "speaker string, clip string, side string, other string, other_clip stri
 def alike_voices(measured: DataFrame, splits: DataFrame) -> list[str]:
     """At most one message: how many pairs of speakers on two sides sound alike, and clips to listen to.
 
-    `measured` has utterance_id and speaker_embedding (null where it was not measured), `splits` utterance_id, split and
-    speaker_id. Speakers are compared, not clips: those of dev and test with those of all other sides.
+    `measured` has utterance_id and speaker_embedding of what was measured, `splits` utterance_id, split and speaker_id.
+    Speakers are compared, not clips: those of dev and test with those of all other sides.
     """
-    there = measured.filter(F.col("speaker_embedding").isNotNull())
-    # Three steps read it, and it looks at all that is current.
-    heard = checkpointed("voices", voices(splits, there))
+    # Three steps read it.
+    heard = checkpointed("voices", voices(splits, measured))
     evaluation = F.col("side").isin(list(EVALUATION))
     few = heard.filter(evaluation).orderBy(F.xxhash64("speaker_id"), "speaker_id", "side").limit(SPEAKERS)
     asked = few.collect()

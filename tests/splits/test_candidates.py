@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import pytest
+from pyspark.errors import AnalysisException
+from sample_lake import write_rows
 from splits_tables import candidate, candidates, policy, unassigned
 
+from speechlake.checkpoints import planned_at_once
+from speechlake.schemas import CONTENT_HASHES, PROFILES, RECORDINGS, SIGNALS_SPEAKER, UTTERANCES
 from speechlake.splits.build import build, columns_read
 from speechlake.splits.candidates import candidates as joined
 from speechlake.splits.candidates import heard_voices
@@ -19,16 +23,18 @@ OF_KINDS = [
     {"rule": "same_language", "minimum_probability": 0.5},
     {"rule": "error_rate", "at_most": 0.3, "min_units": 2},
 ]
-# Every signal and column that there is, and every kind of rule.
-EVERYTHING = policy(
-    text=TEXT,
-    keep=[
-        *({"rule": f"s{n}", "signal": name, "is": None} for n, name in enumerate(SIGNALS)),
-        *({"rule": f"c{n}", "column": name, "is": None} for n, name in enumerate(COLUMNS)),
-        {"rule": "extra", "column": "extras.votes", "at_least": 2},
-        *OF_KINDS,
-    ],
-)
+# Every signal and column that there is, and every kind of rule: what one leaves out, no other is to bring in.
+EACH_ALONE: dict[str, dict[str, Any]] = {
+    **{name: {"signal": name, "is": None} for name in SIGNALS},
+    **{name: {"column": name, "is": None} for name in COLUMNS},
+    "extras.votes": {"column": "extras.votes", "at_least": 2},
+    "when": {
+        "signal": "audio.duration_s",
+        "at_least": 1,
+        "when": {"signal": "speech.speech_ratio", "at_least": 0.5},
+    },
+    **{str(rule["rule"]): rule for rule in OF_KINDS},
+}
 RICH = policy(
     text=TEXT,
     keep=[
@@ -46,17 +52,32 @@ RICH = policy(
 )
 
 
+def _named(frame: Any, asked: Any) -> list[str]:
+    return [name for name in frame.columns if name in columns_read(asked)]
+
+
 def _rows(frame: Any) -> list[str]:
     """Maps among them, by which Spark sorts nothing."""
     return sorted(str(row.asDict(recursive=True)) for row in frame.collect())
 
 
-@pytest.mark.parametrize("asked", [EVERYTHING, policy()], ids=["everything", "nothing"])
-def test_judging_reads_no_column_that_is_not_named(spark: Any, asked: Any) -> None:
+def test_judging_reads_no_column_that_is_not_named(spark: Any) -> None:
     frame = candidates(spark, candidate("u"))
-    named = [name for name in frame.columns if name in columns_read(asked)]
-    assert {"said", "fits_train"} <= {*judged(frame.select(*named), asked).columns}
-    assert len(named) < len(frame.columns)
+    unnamed = {}
+    for name, rule in EACH_ALONE.items():
+        asked = policy(text=TEXT, keep=[{"rule": "it", **rule}])
+        try:
+            judged(frame.select(*_named(frame, asked)), asked)
+        except AnalysisException as error:
+            unnamed[name] = str(error).splitlines()[0]
+    assert unnamed == {}
+
+
+def test_hardly_any_column_is_named_where_a_policy_asks_for_nothing(spark: Any) -> None:
+    frame = candidates(spark, candidate("u"))
+    named = _named(frame, policy())
+    assert {*judged(frame.select(*named), policy()).columns} >= {"said", "fits_train"}
+    assert not [name for name in named if name.startswith(("whisper_", "speech_", "score_word"))]
 
 
 def test_a_build_of_the_named_columns_is_that_of_all(spark: Any) -> None:
@@ -65,8 +86,8 @@ def test_a_build_of_the_named_columns_is_that_of_all(spark: Any) -> None:
         for n in range(12)
     ]
     frame = candidates(spark, *rows)
-    named = [name for name in frame.columns if name in columns_read(RICH)]
-    wide, narrow = (build(each, RICH, unassigned(spark)) for each in (frame, frame.select(*named)))
+    narrowed = frame.select(*_named(frame, RICH))
+    wide, narrow = (build(each, RICH, unassigned(spark)) for each in (frame, narrowed))
     for part in ("splits", "decisions", "assignments"):
         assert _rows(getattr(narrow, part)) == _rows(getattr(wide, part)) != []
 
@@ -76,12 +97,44 @@ def test_columns_that_are_joined_in_structs_hold_what_all_hold(sample: Any) -> N
     wide = joined(sample, RICH)
     narrow = joined(sample, RICH, only=named)
     assert {*narrow.columns} == {*wide.columns} & named
-    assert _rows(narrow) == _rows(wide.select(*narrow.columns))
+    with planned_at_once(sample.spark):
+        found = _rows(narrow)
+    assert found == _rows(wide.select(*narrow.columns))
     assert narrow.filter("score_wer > 0 AND audio_duration_s > 0").count() > 0
 
 
-def test_voices_are_null_where_none_was_measured(sample: Any) -> None:
-    heard = heard_voices(sample, RICH)
-    assert heard.columns == ["utterance_id", "speaker_embedding"]
-    assert heard.filter("speaker_embedding IS NOT NULL").count() == 0
-    assert heard.count() == sample.read("utterances").count()
+CLIPS = ("new", "old", "silent", "replaced")
+# Clip, what it held, what measured it, its voice.
+HEARD = [
+    ("new", "bytes of new", "v2", [1.0]),
+    ("new", "bytes of new", "v1", [2.0]),
+    ("old", "bytes of old", "v1", [3.0]),
+    ("silent", "bytes of silent", "v2", None),
+    ("replaced", "what it held before", "v2", [4.0]),
+]
+TABLES = [
+    (UTTERANCES, [{"utterance_id": clip, "recording_id": f"r-{clip}"} for clip in CLIPS]),
+    (RECORDINGS, [{"recording_id": f"r-{clip}", "listing_key": "1", "state": "present"} for clip in CLIPS]),
+    (
+        CONTENT_HASHES,
+        [
+            {"recording_id": f"r-{clip}", "listing_key": "1", "content_sha256": f"bytes of {clip}"}
+            for clip in CLIPS
+        ],
+    ),
+    (
+        SIGNALS_SPEAKER,
+        [
+            dict(zip(("utterance_id", "content_sha256", "fingerprint", "embedding"), row, strict=True))
+            | {"inputs_hash": ""}
+            for row in HEARD
+        ],
+    ),
+    (PROFILES, [{"n": 1, "extractor": "speaker", "fingerprint": "v2"}]),
+]
+
+
+def test_voices_are_those_of_the_model_that_the_profile_names_and_of_what_is_there_now(lake: Any) -> None:
+    for table, rows in TABLES:
+        write_rows(lake.spark, Path(lake.root), table, rows)
+    assert [tuple(row) for row in heard_voices(lake, policy()).collect()] == [("new", [1.0])]
