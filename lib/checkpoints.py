@@ -54,7 +54,7 @@ def freeing() -> Iterator[None]:
                 rows.unpersist(False)
 
 
-# Where it is on, Spark takes structs apart below joins. Its files of tables it then reads whole where they are nested.
+# Where it is on, Spark takes structs apart below joins; where it is off, it reads nested columns of files whole.
 APART = "spark.sql.optimizer.nestedSchemaPruning.enabled"
 
 

@@ -53,15 +53,8 @@ def packed(frame: DataFrame, keep: Collection[str], only: Collection[str]) -> Da
 
 def unpacked(frame: DataFrame, names: Collection[str]) -> DataFrame:
     """Those of `names` that the frame has, in structs of `packed` or beside them."""
-    from pyspark.sql import functions as F
-
-    found = [
-        F.col(f"{field.name}.{inner}").alias(inner) if inner else F.col(field.name)
-        for field in frame.schema
-        for inner in (field.dataType.names if field.name.startswith(_PACK) else [None])  # type: ignore[attr-defined]
-        if (inner or field.name) in names
-    ]
-    return frame.select(*found)
+    whole = frame.select(*(f"{name}.*" if name.startswith(_PACK) else name for name in frame.columns))
+    return whole.select(*(name for name in whole.columns if name in names))
 
 
 def with_matching(frame: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:

@@ -69,16 +69,12 @@ def candidates(
     signals = _read_by(policy, profile_of(lake, policy) if current is None else current)
     if only is None:
         return _joined(frame, lake, policy, signals)
-    joined = _joined(frame, lake, policy, signals, lambda frame: packed(frame, keep=joined_by(), only=only))
+    asked = {*_JOINED_BY, *(name for extractor in EXTRACTORS for name in extractor_inputs(extractor))}
+    joined = _joined(frame, lake, policy, signals, lambda frame: packed(frame, keep=asked, only=only))
     return unpacked(joined, only)
 
 
-def joined_by() -> set[str]:
-    """Names of the columns of candidates that joins ask for, wherever they come in."""
-    inputs = {name for extractor in EXTRACTORS for name in extractor_inputs(extractor)}
-    return {*_JOINED_BY} | inputs
-
-
+# What joins ask for of what is known by then, besides the inputs of extractors.
 _JOINED_BY = (
     *("utterance_id", "corpus", "language", "content_sha256", "content_key", "listing_key"),
     *("audio_fingerprint", "audio_error", "text_source", "text_sha256"),
