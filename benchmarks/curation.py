@@ -6,7 +6,7 @@
 Duplicates: clips of 2 to 10 s whose keys are drawn so that strangers meet as often as in speech; 2 % are copies
 of others with 5 % of their bits differing (opus at 24 kbit/s), moved or trimmed by up to 0.3 s. Timed is the job: all at
 once, then 10,000 clips more. Re-cut: signals, texts and scores as after extraction; timed is `build-splits`
-from the tables to the published release, then again with another limit.
+from the tables to the published release, then again with another limit, as `pipeline` cuts under two policies.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from speechlake.progress import Progress
 from speechlake.session import spark_session
 from speechlake.signals.plan import inputs_hash
 from speechlake.splits.policy import read_policy
+from speechlake.splits.reuse import reusing
 from speechlake.text.normalisers import DEFAULT_NORMALISER, NORMALISER_BY_PRIMARY
 from speechlake.views import extractor_inputs
 
@@ -231,7 +232,7 @@ def _normaliser() -> str:
 
 
 def recut(folder: Path, count: int) -> None:
-    """Publish a release, then another one under a stricter limit."""
+    """Publish a release, then another one under a stricter limit, as `pipeline` cuts under two policies."""
     lake = Lake(spark_session("bench"), folder)
     fill_measured(lake, count)
     find_duplicates.run(lake, progress=Progress(quiet=True))
@@ -242,15 +243,16 @@ def recut(folder: Path, count: int) -> None:
             "signal: speech.speech_ratio, at_least: 0.3", "signal: speech.speech_ratio, at_least: 0.5"
         )
     )
-    for release, path in (("first", POLICY), ("stricter", stricter)):
-        policy, said = read_policy(path)
-        seconds = _timed(
-            lambda: build_splits.run(lake, policy, said, release=release, progress=Progress(quiet=True))  # noqa: B023
-        )
-        row = lake.read("releases").where(f"release = '{release}'").collect()[0]
-        sides = {name: sum(c.utterances for c in row.counts if (c.split or "excluded") == name)
-                 for name in ("train", "dev", "test", "excluded")}  # fmt: skip
-        print(f"re-cut, {count:,} utterances, {release}: {seconds:.1f} s; {sides}", flush=True)
+    policies = {name: read_policy(path) for name, path in (("first", POLICY), ("stricter", stricter))}
+    with reusing([policy for policy, _ in policies.values()]):
+        for release, (policy, said) in policies.items():
+            seconds = _timed(
+                lambda: build_splits.run(lake, policy, said, release=release, progress=Progress(quiet=True))  # noqa: B023
+            )
+            row = lake.read("releases").where(f"release = '{release}'").collect()[0]
+            sides = {name: sum(c.utterances for c in row.counts if (c.split or "excluded") == name)
+                     for name in ("train", "dev", "test", "excluded")}  # fmt: skip
+            print(f"re-cut, {count:,} utterances, {release}: {seconds:.1f} s; {sides}", flush=True)
 
 
 def _timed(step: object) -> float:

@@ -4,7 +4,7 @@ Ingest, segmentation (where a corpus asks for it) and extraction run corpus by c
 duplicates and the release. A corpus that is refused, whose source is not there, or of which nearly all clips
 fail, is told and left behind; the others go on, but nothing is released without it. Running it again changes
 nothing. With several pairs of --policy and --release each is cut in turn, whatever becomes of the others, and
-compared with the first.
+compared with the first; what one joins of all utterances serves the others.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
@@ -38,6 +38,7 @@ from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.plan import Wanted
 from speechlake.splits.policy import Policy, read_policy
+from speechlake.splits.reuse import reusing
 from speechlake.terminal import console
 
 NAME = "pipeline"
@@ -104,6 +105,27 @@ class _Outcome:
 def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
     """Run the jobs of `flow` in order; the first refusal, if any, is the report's, but for one that is worth another
     try. Nothing is released without a corpus that was refused; a release that is refused keeps no other."""
+    with reusing([cut.policy for cut in flow.cuts]):
+        outcome = _ran(lake, flow, progress)
+    nothing = all(found.outcome == "nothing to do" for found in outcome.reports)
+    counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
+    refusals = [found.refusal for found in outcome.refused.values()]
+    # A scheduler tries again by it.
+    passing = (each for each in refusals if isinstance(each, ChunkFailed | NoStore))
+    refusal = next(passing, next(iter(refusals), None))
+    whole = flow.until == STEPS[-1]
+    shown = [
+        "report",
+        "--lake",
+        lake.root,
+        *(part for cut in flow.cuts[:1] for part in ("--release", cut.release)),
+    ]
+    following = command(*shown) if whole else outcome.reports[-1].next_step
+    return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
+
+
+def _ran(lake: Lake, flow: Flow, progress: Progress) -> _Outcome:
+    """Each job in turn, as far as what was refused before lets it run."""
     outcome = _Outcome()
     for name, corpus, call in _calls(lake, flow, progress):
         if corpus in outcome.refused:
@@ -124,21 +146,7 @@ def run(lake: Lake, flow: Flow, *, progress: Progress) -> Report:
         if found.refusal is not None:
             progress.say(str(found.refusal))
             outcome.refused.setdefault(corpus or "", found)
-    nothing = all(found.outcome == "nothing to do" for found in outcome.reports)
-    counts = {"jobs": len(outcome.reports), "refused": sorted(outcome.refused)}
-    refusals = [found.refusal for found in outcome.refused.values()]
-    # A scheduler tries again by it.
-    passing = (each for each in refusals if isinstance(each, ChunkFailed | NoStore))
-    refusal = next(passing, next(iter(refusals), None))
-    whole = flow.until == STEPS[-1]
-    shown = [
-        "report",
-        "--lake",
-        lake.root,
-        *(part for cut in flow.cuts[:1] for part in ("--release", cut.release)),
-    ]
-    following = command(*shown) if whole else outcome.reports[-1].next_step
-    return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
+    return outcome
 
 
 def _ended(name: str, call: Callable[[], Report]) -> Report:

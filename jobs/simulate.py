@@ -24,6 +24,7 @@ from speechlake.splits import simulate
 from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
 from speechlake.splits.policy import Policy, load_policy
+from speechlake.splits.reuse import reusing
 from speechlake.terminal import console, show, shown
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def arguments() -> argparse.ArgumentParser:
 def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = None) -> Report:
     """Evaluate one policy or two, by the names to show, and print what they keep and where they differ."""
     out = console() if out is None else out
-    ends = {name: evaluated(lake, policy) for name, policy in policies.items()}
+    with reusing([*policies.values()]):
+        ends = {name: evaluated(lake, policy) for name, policy in policies.items()}
     counts = {name: _told(out, lake, name, end) for name, end in ends.items()}
     changed = _changed(out, *ends.items()) if len(ends) == 2 else None
     said: dict[str, Any] = {"policies": counts} | ({} if changed is None else {"changed": changed})

@@ -90,6 +90,13 @@ class Lake:
         version = int(self.snapshot(name).version())
         return None if version < 0 else version
 
+    def state(self, name: str) -> tuple[str, int]:
+        """Which table this is, and its newest version: as long as both are the same, so are its rows."""
+        newest = self.snapshot(name)
+        version = int(newest.version())
+        # Of one that is not there Delta makes up another id each time.
+        return (str(newest.metadata().id()) if version >= 0 else "", version)
+
     def exists(self, name: str) -> bool:
         """True when the table was written at least once."""
         return self.version(name) is not None
@@ -125,8 +132,7 @@ class Lake:
 
         A job asks for them ten times and more, and each would be two queries of Spark.
         """
-        newest = self.snapshot(name)
-        version = (str(newest.metadata().id()), int(newest.version()))
+        version = self.state(name)
         known = self._few.get(name)
         if known is None or known[0] != version:
             known = self._few[name] = (version, self.read(name).collect())
@@ -210,11 +216,10 @@ class Lake:
     def _known_notes(self, name: str) -> tuple[int, dict[int, Note]]:
         """The newest version of the table that is there now, and its notes by version that were read before: the jobs
         of a thousand corpora ask for the same."""
-        newest = self.snapshot(name)
-        table = str(newest.metadata().id())
+        table, now = self.state(name)
         if name not in self._notes or self._notes[name][0] != table:
             self._notes[name] = (table, {})
-        return int(newest.version()), self._notes[name][1]
+        return now, self._notes[name][1]
 
     def _read_note(self, name: str, version: int) -> Note:
         info = commit_info(self.commit(name, version))

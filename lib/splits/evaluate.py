@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed, planned_at_once
-from speechlake.splits.build import Build, build, columns_read
-from speechlake.splits.candidates import candidates, english_only, published_assignments
+from speechlake.splits.build import Build, build
+from speechlake.splits.candidates import english_only, published_assignments
 from speechlake.splits.pins import pinned, taken, used, with_numbers
 from speechlake.splits.policy import Policy
+from speechlake.splits.reuse import joined_candidates
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
@@ -30,7 +31,7 @@ def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Eval
 
     What several steps read goes through `staged`, which so sees how far it is.
     """
-    rows = candidates(lake, policy, only=columns_read(policy))
+    rows = joined_candidates(lake, policy)
     with planned_at_once(lake.spark):
         numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
     meant = with_numbers(policy, numbers)

@@ -69,7 +69,7 @@ def place(
     `forms` are texts as trainers get them (`speechlake.splits.forms`), where these are not as people wrote them.
     """
     has_benchmarks = not rows.filter("decontaminates").isEmpty()
-    linked, links = _linked(rows, policy)
+    linked, links = _linked(rows, policy, staged)
     audio = benchmarks.audio(rows) if has_benchmarks else None
     settled = with_memory_of_keys(linked, assignments, staged).transform(
         lambda frame: with_settled(frame, audio, policy)
@@ -96,10 +96,10 @@ def place(
     )
 
 
-def _linked(rows: DataFrame, policy: Policy) -> tuple[DataFrame, dict[str, str]]:
+def _linked(rows: DataFrame, policy: Policy, staged: Staged) -> tuple[DataFrame, dict[str, str]]:
     """Rows that are fit for some side, with their link columns and keys; kind of link -> column."""
     fit = rows.filter(" OR ".join(f"fits_{side}" for side in SIDES))
-    own, links = with_own_links(with_linked_speaker(fit), policy.links)
+    own, links = with_own_links(with_linked_speaker(fit, staged=staged), policy.links)
     evicting = evicting_columns(policy.links)
     valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
     columns = dict.fromkeys([*NEEDED, *links.values(), *evicting.values()])
