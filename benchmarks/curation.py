@@ -6,7 +6,8 @@
 Duplicates: clips of 2 to 10 s whose keys are drawn so that strangers meet as often as in speech; 2 % are copies
 of others with 5 % of their bits differing (opus at 24 kbit/s), moved or trimmed by up to 0.3 s. Timed is the job: all at
 once, then 10,000 clips more. Re-cut: signals, texts and scores as after extraction; timed is `build-splits`
-from the tables to the published release, then again with another limit, as `pipeline` cuts under two policies.
+from the tables to the published release, then again with another limit, as one
+`build-splits` cuts under two policies.
 """
 
 from __future__ import annotations
@@ -232,7 +233,7 @@ def _normaliser() -> str:
 
 
 def recut(folder: Path, count: int) -> None:
-    """Publish a release, then another one under a stricter limit, as `pipeline` cuts under two policies."""
+    """Publish a release, then another one under a stricter limit, as one `build-splits` cuts under two policies."""
     lake = Lake(spark_session("bench"), folder)
     fill_measured(lake, count)
     find_duplicates.run(lake, progress=Progress(quiet=True))

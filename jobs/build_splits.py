@@ -1,7 +1,9 @@
 """Build splits: a policy over everything that is known -> a published release of train, dev and test.
 
 Needs no model: a new threshold is a new release in seconds. Every utterance ends in a split or is
-excluded with a reason; a build that leaks is refused. Running it again changes nothing.
+excluded with a reason; a build that leaks is refused. Running it again changes nothing. With several pairs
+of --policy and --release each is cut in turn, whatever becomes of the others; what one joins of all utterances
+serves the others.
 
     spark-submit --py-files dist/speechlake.zip jobs/build_splits.py \\
         --lake s3a://corpus/lake --policy policies/asr-train.yaml --release 2026-11
@@ -13,6 +15,7 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +36,7 @@ from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
 from speechlake.splits.policy import Policy, read_policy
 from speechlake.splits.publish import commit_build, staged_build
+from speechlake.splits.reuse import reusing
 from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
 
@@ -54,11 +58,41 @@ def arguments() -> argparse.ArgumentParser:
     """Every knob of this job; text becomes typed values here and nowhere deeper."""
     made = job.parser(__doc__)
     made.add_argument(
-        "--policy", required=True, type=Path, help="YAML file that says what is kept and how splits are sized"
+        "--policy",
+        required=True,
+        type=Path,
+        action="append",
+        help="YAML file that says what is kept and how splits are sized; several, each with its --release",
     )
-    made.add_argument("--release", required=True, help="name under which the build is published")
+    made.add_argument(
+        "--release",
+        required=True,
+        action="append",
+        help="name under which a build is published; one per --policy",
+    )
     job.add_wait(made)
     return made
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A release to build: a policy, the YAML it was read from, and the name."""
+
+    policy: Policy
+    policy_text: str
+    release: str
+
+
+def cuts_of(policies: Sequence[Path], releases: Sequence[str]) -> list[Cut]:
+    """Each policy, read once, with its release; UsageError where these are no pairs, or a name is none or not its own."""
+    own = "Each release has a policy and a name of its own."
+    if len(policies) != len(releases):
+        raise UsageError(f"{len(policies)} --policy for {len(releases)} --release", hint=own)
+    for name in releases:
+        require_name(name)
+    if twice := sorted({name for name in releases if releases.count(name) > 1}):
+        raise UsageError(f"--release {twice[0]} is given more than once", hint=own)
+    return [Cut(*read_policy(path), name) for path, name in zip(policies, releases, strict=True)]
 
 
 def require_name(release: str) -> None:
@@ -168,20 +202,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     return job.main(NAME, arguments(), _call, argv, read=_read)
 
 
+def run_all(lake: Lake, cuts: Sequence[Cut], *, wait_s: float = 0.0, progress: Progress) -> Report:
+    """Build each of `cuts`. The first refusal of several, if any, is the report's, and keeps no other from its release."""
+    found: dict[str, Report] = {}
+    with reusing([cut.policy for cut in cuts]):
+        for cut in cuts:
+            try:
+                found[cut.release] = run(
+                    lake,
+                    cut.policy,
+                    cut.policy_text,
+                    release=cut.release,
+                    wait_s=wait_s,
+                    progress=progress,
+                )
+            except (Refused, UsageError) as error:
+                if len(cuts) == 1:
+                    raise
+                progress.say(str(error))
+                found[cut.release] = Report(NAME, "refused", refusal=error)
+    first, *others = found
+    if not others:
+        return found[first]
+    nothing = all(report.outcome == "nothing to do" for report in found.values())
+    counts = {release: report.counts for release, report in found.items()}
+    following = command("diff-releases", "--lake", lake.root, first, others[0])
+    refusal = next((report.refusal for report in found.values() if report.refusal is not None), None)
+    return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
+
+
 def _read(parsed: argparse.Namespace) -> None:
-    require_name(parsed.release)
-    parsed.policy, parsed.policy_text = read_policy(parsed.policy)
+    parsed.cuts = cuts_of(parsed.policy, parsed.release)
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    return run(
-        job.existing(lake),
-        parsed.policy,
-        parsed.policy_text,
-        release=parsed.release,
-        wait_s=parsed.wait,
-        progress=Progress(),
-    )
+    return run_all(job.existing(lake), parsed.cuts, wait_s=parsed.wait, progress=Progress())
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ from speechlake.jobs import (
     score_transcripts,
     segment_recordings,
 )
+from speechlake.jobs.build_splits import Cut, cuts_of
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.plan import Wanted
-from speechlake.splits.policy import Policy, read_policy
 from speechlake.splits.reuse import reusing
 from speechlake.terminal import console
 
@@ -73,15 +73,6 @@ def arguments() -> argparse.ArgumentParser:
     extract_signals.add_measuring(made)
     job.add_wait(made)
     return made
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A release to build: a policy, the YAML it was read from, and the name."""
-
-    policy: Policy
-    policy_text: str
-    release: str
 
 
 @dataclass(frozen=True)
@@ -233,15 +224,7 @@ def flow_of(parsed: argparse.Namespace) -> Flow:
         raise UsageError(
             "--policy and --release are needed to build splits", hint=f"Or stop earlier: --until {STEPS[-2]}."
         )
-    own = "Each release has a policy and a name of its own."
-    if len(policies) != len(releases):
-        raise UsageError(f"{len(policies)} --policy for {len(releases)} --release", hint=own)
-    for name in releases:
-        build_splits.require_name(name)
-    if twice := sorted({name for name in releases if releases.count(name) > 1}):
-        raise UsageError(f"--release {twice[0]} is given more than once", hint=own)
-    cuts = [Cut(*read_policy(path), name) for path, name in zip(policies, releases, strict=True)]
-    return Flow(corpora, [], cuts, parsed.until, parsed.promote, parsed.wait)
+    return Flow(corpora, [], cuts_of(policies, releases), parsed.until, parsed.promote, parsed.wait)
 
 
 def _read(parsed: argparse.Namespace) -> None:

@@ -167,6 +167,33 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
     assert (done.refusal.exit_code, done.refusal.message) == (3, "leaks")
 
 
+def test_build_splits_cuts_each_policy_whatever_becomes_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(_: Any, policy: Any, text: str, *, release: str, **__: Any) -> Report:
+        if release == "r1":
+            raise LeakFound("leaks")
+        return Report(build_splits.NAME, "done", release, {"train": len(text)})
+
+    monkeypatch.setattr(build_splits, "run", run)
+    policy: Any = "any"
+    lake: Any = SimpleNamespace(root="lake")
+    cuts = [Cut(policy, "a", "r1"), Cut(policy, "bc", "r2"), Cut(policy, "def", "r3")]
+    done = build_splits.run_all(lake, cuts, progress=QUIET)
+    assert done.counts == {"r1": {}, "r2": {"train": 2}, "r3": {"train": 3}}
+    assert done.next_step == cli.command("diff-releases", "--lake", "lake", "r1", "r2")
+    assert done.refusal is not None
+    assert done.refusal.message == "leaks"
+
+
+def test_one_policy_of_build_splits_has_a_report_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Report(build_splits.NAME, "done", "run", {"train": 1}, "next")
+    monkeypatch.setattr(build_splits, "run", lambda *_, **__: told)
+    policy: Any = "any"
+    lake: Any = SimpleNamespace(root="lake")
+    assert build_splits.run_all(lake, [Cut(policy, "a", "r1")], progress=QUIET) is told
+
+
 def test_a_corpus_whose_source_is_gone_keeps_no_other_from_being_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
