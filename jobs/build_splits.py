@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake import job
 from speechlake.checkpoints import checkpointed, freeing
 from speechlake.cli import command
-from speechlake.errors import Refused, UsageError
+from speechlake.errors import Refused, SpeechlakeError, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -203,32 +203,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_all(lake: Lake, cuts: Sequence[Cut], *, wait_s: float = 0.0, progress: Progress) -> Report:
-    """Build each of `cuts`. The first refusal of several, if any, is the report's, and keeps no other from its release."""
+    """Build each of `cuts`. Of several one that is refused keeps no other from its release, and the first refusal is the
+    report's; what is worth another try of all (Busy, NoStore) ends them, and the same command goes on."""
+    if len(cuts) == 1:
+        return _run(lake, cuts[0], wait_s, progress)
     found: dict[str, Report] = {}
+    refused: dict[str, SpeechlakeError] = {}
     with reusing([cut.policy for cut in cuts]):
         for cut in cuts:
             try:
-                found[cut.release] = run(
-                    lake,
-                    cut.policy,
-                    cut.policy_text,
-                    release=cut.release,
-                    wait_s=wait_s,
-                    progress=progress,
-                )
+                found[cut.release] = _run(lake, cut, wait_s, progress)
             except (Refused, UsageError) as error:
-                if len(cuts) == 1:
-                    raise
-                progress.say(str(error))
-                found[cut.release] = Report(NAME, "refused", refusal=error)
-    first, *others = found
-    if not others:
-        return found[first]
-    nothing = all(report.outcome == "nothing to do" for report in found.values())
+                progress.say(f"release {cut.release}: {error}")
+                refused[cut.release] = error
+    done = any(report.outcome == "done" for report in found.values())
     counts = {release: report.counts for release, report in found.items()}
-    following = command("diff-releases", "--lake", lake.root, first, others[0])
-    refusal = next((report.refusal for report in found.values() if report.refusal is not None), None)
-    return Report(NAME, "nothing to do" if nothing else "done", None, counts, following, refusal)
+    following = next((report.next_step for report in found.values()), None)
+    if len(found) > 1:
+        following = command("diff-releases", "--lake", lake.root, *[*found][:2])
+    return Report(
+        NAME,
+        "done" if done else "refused" if refused else "nothing to do",
+        counts=counts,
+        next_step=following,
+        refusal=next(iter(refused.values()), None),
+        more={"refused": [*refused]},
+    )
+
+
+def _run(lake: Lake, cut: Cut, wait_s: float, progress: Progress) -> Report:
+    return run(lake, cut.policy, cut.policy_text, release=cut.release, wait_s=wait_s, progress=progress)
 
 
 def _read(parsed: argparse.Namespace) -> None:

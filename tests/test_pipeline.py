@@ -29,6 +29,7 @@ from speechlake.jobs import (
     segment_recordings,
 )
 from speechlake.jobs.pipeline import Cut, Flow
+from speechlake.splits import reuse
 
 NOWHERE: Any = None
 
@@ -151,6 +152,7 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
 
     def run(_: Any, __: Any, ___: str, *, release: str, **____: Any) -> Report:
         cut.append(release)
+        assert len(reuse._REUSE.get().waiting) == 2  # type: ignore[union-attr]
         if release == "r1":
             raise LeakFound("leaks")
         return Report(build_splits.NAME)
@@ -167,23 +169,31 @@ def test_a_policy_that_is_refused_keeps_no_other_from_its_release(monkeypatch: p
     assert (done.refusal.exit_code, done.refusal.message) == (3, "leaks")
 
 
-def test_build_splits_cuts_each_policy_whatever_becomes_of_the_others(
+def test_build_splits_cuts_each_policy_whatever_is_refused_of_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    waiting: list[int] = []
+
     def run(_: Any, policy: Any, text: str, *, release: str, **__: Any) -> Report:
-        if release == "r1":
+        waiting.append(len(reuse._REUSE.get().waiting))  # type: ignore[union-attr]
+        if "leak" in text:
             raise LeakFound("leaks")
-        return Report(build_splits.NAME, "done", release, {"train": len(text)})
+        return Report(build_splits.NAME, "done", release, {"train": len(text)}, f"report {release}")
 
     monkeypatch.setattr(build_splits, "run", run)
     policy: Any = "any"
     lake: Any = SimpleNamespace(root="lake")
-    cuts = [Cut(policy, "a", "r1"), Cut(policy, "bc", "r2"), Cut(policy, "def", "r3")]
+    cuts = [Cut(policy, "leak", "r1"), Cut(policy, "bc", "r2"), Cut(policy, "def", "r3")]
     done = build_splits.run_all(lake, cuts, progress=QUIET)
-    assert done.counts == {"r1": {}, "r2": {"train": 2}, "r3": {"train": 3}}
-    assert done.next_step == cli.command("diff-releases", "--lake", "lake", "r1", "r2")
+    assert waiting == [3, 3, 3]
+    assert (done.outcome, done.more) == ("done", {"refused": ["r1"]})
+    assert done.counts == {"r2": {"train": 2}, "r3": {"train": 3}}
+    assert done.next_step == cli.command("diff-releases", "--lake", "lake", "r2", "r3")
     assert done.refusal is not None
     assert done.refusal.message == "leaks"
+    assert build_splits.run_all(lake, cuts[:2], progress=QUIET).next_step == "report r2"
+    none = build_splits.run_all(lake, [cuts[0], Cut(policy, "leak", "r4")], progress=QUIET)
+    assert (none.outcome, none.next_step, none.more) == ("refused", None, {"refused": ["r1", "r4"]})
 
 
 def test_one_policy_of_build_splits_has_a_report_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ TABLES_READ = (
     *("attempts", "scores", "key_buckets", "duplicates", "assignments"),
 )
 
-# Remembered keys for each partition that a task may hold in a hash table, which does not spill: 200 MB.
-HASHED = 2_000_000
+# Remembered keys that the tasks of a machine may hold in hash tables, which do not spill: 600 MB.
+HASHED = 4_000_000
 
 
 def profile_of(lake: Lake, policy: Policy) -> Profile:
@@ -232,6 +232,5 @@ def published_assignments(lake: Lake, scheme: str) -> DataFrame:
     counting = rows.join(F.broadcast(builds), on="build_id", how="inner")
     first = counting.groupBy("link_key").agg(F.min(number).alias("first"))
     known = first.select("link_key", side_of(len(RANKS) - F.col("first") % len(RANKS)).alias("side"))
-    parts = int(str(lake.spark.conf.get("spark.sql.shuffle.partitions")))
     # Delta counts from its log.
-    return known.hint("shuffle_hash") if lake.read("assignments").count() <= parts * HASHED else known
+    return known.hint("shuffle_hash") if lake.read("assignments").count() <= HASHED else known

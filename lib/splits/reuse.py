@@ -1,7 +1,8 @@
 """Several policies over one lake in one session: what one joins of all utterances is there for the next.
 
 Joining all that is known of an utterance takes a third of a release, and is the same whatever a limit is. Policies are
-named beforehand, so that the frame of the first has the columns of all that ask for the same of the lake.
+named beforehand, in their order, so that the frame of the first has the columns of those that follow it and ask for the
+same of the lake.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from speechlake.lake import Lake
     from speechlake.splits.policy import Policy
 
-# Sections of a policy that candidates do not depend on. Of rules they have the columns, which are compared by name.
+# Sections of a policy that candidates do not depend on. Of rules they have the columns, which are compared by name: of
+# each extractor that a rule reads, the fingerprint is one.
 NOT_ASKED = ("keep", "overrides", "caps", "weights", "links", "splits")
 # Where sides are remembered: each release writes there, and it is no part of candidates.
 NOT_JOINED = ("assignments",)
@@ -47,6 +50,12 @@ class _Reuse:
         self.waiting = [*policies]
         self.joined: _Joined | None = None
 
+    def begin(self, policy: Policy) -> None:
+        """Neither it nor those before it wait any more: they were there already, or refused."""
+        places = (n for n, each in enumerate(self.waiting) if each is policy)
+        if (place := next(places, None)) is not None:
+            del self.waiting[: place + 1]
+
     def free(self) -> None:
         from py4j.protocol import Py4JError
 
@@ -62,7 +71,7 @@ _REUSE: ContextVar[_Reuse | None] = ContextVar("reuse", default=None)
 
 @contextmanager
 def reusing(policies: Sequence[Policy]) -> Iterator[None]:
-    """Inside, `joined_candidates` of one of `policies` serve the next; what is kept is freed when it is left."""
+    """Inside, `joined_candidates` of one of `policies` serve those that follow it; what is kept is freed at the end."""
     reuse = _Reuse(policies)
     token = _REUSE.set(reuse)
     try:
@@ -81,13 +90,14 @@ def joined_candidates(lake: Lake, policy: Policy) -> DataFrame:
         return candidates(lake, policy, only=only)
     from pyspark.sql import functions as F
 
+    reuse.begin(policy)
     refuse_unknown(lake, policy)
     made_of, joined = _made_of(lake, policy), reuse.joined
-    reuse.waiting = [each for each in reuse.waiting if each is not policy]
     if joined is not None and joined.made_of == made_of and joined.columns >= only:
         return joined.rows
     reuse.free()
-    others = [each for each in reuse.waiting if _asked(each) == _asked(policy) and _is_known(lake, each)]
+    known = (each for each in reuse.waiting if _is_known(lake, each))
+    others = [*takewhile(lambda each: _asked(each) == _asked(policy), known)]
     if not others:
         return candidates(lake, policy, only=only)
     columns = frozenset(only.union(*map(columns_read, others)))
@@ -98,9 +108,10 @@ def joined_candidates(lake: Lake, policy: Policy) -> DataFrame:
         frame = candidates(lake, policy.model_copy(update={"keep": rules}), only=columns).select("*", mark)
         # Planned here: the versions that are read are those of now.
         rows = frame.persist()
+    reuse.joined = _Joined(None, columns, rows)
     # Where a table was written meanwhile, nobody knows whether before it was read or after.
-    same = _made_of(lake, policy) == made_of
-    reuse.joined = _Joined(made_of if same else None, columns, rows)
+    if _made_of(lake, policy) == made_of:
+        reuse.joined = _Joined(made_of, columns, rows)
     return rows
 
 
@@ -110,7 +121,7 @@ def _made_of(lake: Lake, policy: Policy) -> str:
 
 
 def _asked(policy: Policy) -> str:
-    """What candidates depend on of a policy, but for the columns that its rules read."""
+    """At least what candidates depend on of a policy, but for the columns that its rules read."""
     said = {name: each for name, each in policy.meaning().items() if name not in NOT_ASKED}
     # The policy of a release means its lists, and has none of them beside it.
     found = [side for side, fixed in policy.lists.named().items() if isinstance(fixed, FoundSet)]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
-from sample_lake import write_rows
+from sample_lake import content_of, corpus_of, write_rows
 from splits_tables import policy
 
+from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.errors import ConfigError
+from speechlake.jobs import simulate
 from speechlake.lake import Lake
 from speechlake.schemas import TABLES
 from speechlake.splits import reuse
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 TEXT = {"prefer": ["manifest"]}
-SPEAKS = {"rule": "speaks", "signal": "speech.speech_ratio", "at_least": 0.3, "if_missing": "pass"}
+SPEAKS = {"rule": "speaks", "signal": "speech.speech_ratio", "at_least": 0.3}
 LENGTH = {"rule": "length", "signal": "audio.duration_s", "at_least": 2}
 FIRST = policy(text=TEXT, keep=[LENGTH])
 # Another one for each section, named by what it says.
@@ -96,25 +99,74 @@ def test_candidates_ask_for_the_same_whatever_those_sections_say(sample: Lake) -
     assert first == second
 
 
-def test_splits_and_reasons_are_those_of_a_policy_alone(sample: Lake) -> None:
+def test_splits_and_reasons_are_those_of_a_policy_alone(copy: Lake) -> None:
+    """The second reads a signal that the first does not."""
+    met = {
+        "samples": 1,
+        "buckets": b"",
+        "frames": b"",
+        "contexts": b"",
+        "fingerprint": f"k1.{SAMPLING_VERSION}",
+    }
+    rows = [
+        {**met, "corpus": corpus_of(clip), "utterance_id": clip, "content_sha256": content_of(clip)}
+        for clip in ("c1", "c2", "b2", "b3")
+    ]
+    write_rows(copy.spark, Path(copy.root), TABLES["key_buckets"], rows)
     asked = _other("keep")
     assert not columns_read(FIRST) >= columns_read(asked)
 
     def found() -> list[list[str]]:
-        build = evaluated(sample, asked).build
+        build = evaluated(copy, asked).build
         return [_rows(frame) for frame in (build.splits, build.decisions, build.rules)]
 
     alone = found()
+    assert all(alone)
+    own = candidates(copy, FIRST, only=columns_read(FIRST))
     with reusing([FIRST, asked]):
-        first = joined_candidates(sample, FIRST)
-        assert joined_candidates(sample, asked) is first
+        first = joined_candidates(copy, FIRST)
+        assert _rows(first.select(own.columns)) == _rows(own)
+        assert joined_candidates(copy, asked) is first
         assert found() == alone
-    assert all(alone[1:])
 
 
 def test_nothing_is_kept_for_the_last_one(sample: Lake) -> None:
     with reusing([FIRST]):
         assert not _is_kept(joined_candidates(sample, FIRST))
+
+
+def test_nothing_is_kept_for_one_that_was_published_before(sample: Lake) -> None:
+    other = _other("caps")
+    with reusing([FIRST, other]):
+        assert not _is_kept(joined_candidates(sample, other))
+
+
+def test_one_that_asks_for_something_else_in_between_takes_nothing_from_the_next(sample: Lake) -> None:
+    other = _other("text")
+    with reusing([FIRST, other, _other("caps")]):
+        assert not _is_kept(joined_candidates(sample, FIRST))
+
+
+def test_simulate_names_both_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: list[Any] = []
+
+    def evaluated(_: Any, __: Policy) -> str:
+        waiting.append([*reuse._REUSE.get().waiting])  # type: ignore[union-attr]
+        return "end"
+
+    monkeypatch.setattr(simulate, "evaluated", evaluated)
+    monkeypatch.setattr(simulate, "_told", lambda *_: {})
+    monkeypatch.setattr(simulate, "_changed", lambda *_: [])
+    lake: Any = SimpleNamespace(root="lake")
+    simulate.run(lake, {"a": FIRST, "b": _other("caps")})
+    assert waiting == [[FIRST, _other("caps")]] * 2
+
+
+def test_one_policy_may_be_cut_twice(sample: Lake) -> None:
+    with reusing([FIRST, FIRST]):
+        first = joined_candidates(sample, FIRST)
+        assert _is_kept(first)
+        assert joined_candidates(sample, FIRST) is first
 
 
 def test_what_is_kept_is_freed_at_the_end(sample: Lake) -> None:
