@@ -2,7 +2,7 @@
 
 Joining all that is known of an utterance takes a third of a release, and is the same whatever a limit is. Policies are
 named beforehand, in their order, so that the frame of the first has the columns of those that follow it and ask for the
-same of the lake.
+same of the lake. It lies in memory, and where that is short on Spark's local disk.
 """
 
 from __future__ import annotations
