@@ -2,8 +2,8 @@
 
 Needs no model: a new threshold is a new release in seconds. Every utterance ends in a split or is
 excluded with a reason; a build that leaks is refused. Running it again changes nothing. With several pairs
-of --policy and --release each is cut in turn, whatever becomes of the others; what one joins of all utterances
-serves the others.
+of --policy and --release each is cut in turn, whatever is refused of the others; what one joins of all
+utterances serves those that follow.
 
     spark-submit --py-files dist/speechlake.zip jobs/build_splits.py \\
         --lake s3a://corpus/lake --policy policies/asr-train.yaml --release 2026-11
@@ -206,13 +206,13 @@ def run_all(lake: Lake, cuts: Sequence[Cut], *, wait_s: float = 0.0, progress: P
     """Build each of `cuts`. Of several one that is refused keeps no other from its release, and the first refusal is the
     report's; what is worth another try of all (Busy, NoStore) ends them, and the same command goes on."""
     if len(cuts) == 1:
-        return _run(lake, cuts[0], wait_s, progress)
+        return run_cut(lake, cuts[0], wait_s=wait_s, progress=progress)
     found: dict[str, Report] = {}
     refused: dict[str, SpeechlakeError] = {}
     with reusing([cut.policy for cut in cuts]):
         for cut in cuts:
             try:
-                found[cut.release] = _run(lake, cut, wait_s, progress)
+                found[cut.release] = run_cut(lake, cut, wait_s=wait_s, progress=progress)
             except (Refused, UsageError) as error:
                 progress.say(f"release {cut.release}: {error}")
                 refused[cut.release] = error
@@ -231,7 +231,8 @@ def run_all(lake: Lake, cuts: Sequence[Cut], *, wait_s: float = 0.0, progress: P
     )
 
 
-def _run(lake: Lake, cut: Cut, wait_s: float, progress: Progress) -> Report:
+def run_cut(lake: Lake, cut: Cut, *, wait_s: float = 0.0, progress: Progress) -> Report:
+    """`run` of one cut."""
     return run(lake, cut.policy, cut.policy_text, release=cut.release, wait_s=wait_s, progress=progress)
 
 

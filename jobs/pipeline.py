@@ -4,7 +4,7 @@ Ingest, segmentation (where a corpus asks for it) and extraction run corpus by c
 duplicates and the release. A corpus that is refused, whose source is not there, or of which nearly all clips
 fail, is told and left behind; the others go on, but nothing is released without it. Running it again changes
 nothing. With several pairs of --policy and --release each is cut in turn, whatever becomes of the others, and
-compared with the first; what one joins of all utterances serves the others.
+compared with the first; what one joins of all utterances serves those that follow.
 
     spark-submit --py-files dist/speechlake.zip jobs/pipeline.py \\
         --lake s3a://corpus/lake --corpora corpora.yaml --policy policies/asr-train.yaml --release 2026-11
@@ -34,7 +34,7 @@ from speechlake.jobs import (
     score_transcripts,
     segment_recordings,
 )
-from speechlake.jobs.build_splits import Cut, cuts_of
+from speechlake.jobs.build_splits import Cut, cuts_of, run_cut
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.plan import Wanted
@@ -187,7 +187,11 @@ def _calls(
             lambda: find_duplicates.run(lake, wait_s=flow.wait_s, progress=progress),
         )
     for cut in flow.cuts if build_splits.NAME in steps else ():
-        yield build_splits.NAME, None, lambda cut=cut: _built(lake, cut, flow.wait_s, progress)  # type: ignore[misc]
+        yield (
+            build_splits.NAME,
+            None,
+            lambda cut=cut: run_cut(lake, cut, wait_s=flow.wait_s, progress=progress),  # type: ignore[misc]
+        )
 
 
 def _segmented(lake: Lake, corpus: Corpus, wait_s: float, progress: Progress) -> Report:
@@ -199,12 +203,6 @@ def _segmented(lake: Lake, corpus: Corpus, wait_s: float, progress: Progress) ->
         discard_text=corpus.segment.discard_text,
         wait_s=wait_s,
         progress=progress,
-    )
-
-
-def _built(lake: Lake, cut: Cut, wait_s: float, progress: Progress) -> Report:
-    return build_splits.run(
-        lake, cut.policy, cut.policy_text, release=cut.release, wait_s=wait_s, progress=progress
     )
 
 
