@@ -18,7 +18,14 @@ from speechlake import job
 from speechlake.by_hand import changed_by_hand
 from speechlake.checkpoints import freeing
 from speechlake.duplicates.sampling import SAMPLING_VERSION
-from speechlake.duplicates.step import Looked, current_audio, current_duplicates, look_up, remember
+from speechlake.duplicates.step import (
+    Looked,
+    current_audio,
+    current_duplicates,
+    look_up,
+    remember,
+    with_filed,
+)
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
@@ -89,7 +96,7 @@ def _look_up(hold: Hold, this: Run, *, again: bool) -> Looked:
         stages.append(hold.staging.write(f"{digest}-{name}", this.run_id, frame, {"part": name}))
         return hold.staging.read(stages[-1])
 
-    current = written("current", current_audio(hold.lake))
+    current = written("current", with_filed(hold.lake, current_audio(hold.lake)))
     looked, fresh = look_up(hold, current, written, digest, again=again)
     written("duplicates", current_duplicates(hold.lake, current))
     this.rows_out = _commit(hold, stages[-1])

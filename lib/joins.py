@@ -57,18 +57,20 @@ def unpacked(frame: DataFrame, names: Collection[str]) -> DataFrame:
     return whole.select(*(name for name in whole.columns if name in names))
 
 
-def with_matching(frame: DataFrame, rows: DataFrame, same: Sequence[str]) -> DataFrame:
+def with_matching(
+    frame: DataFrame, rows: DataFrame, same: Sequence[str], *, of: str = "utterance_id"
+) -> DataFrame:
     """Add the columns of the one row in `rows` of the same utterance that has the same values in `same`, or nulls.
 
-    Spark sees one key, `utterance_id`: however many tables are joined, the wide frame is shuffled and sorted once.
-    Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
+    Spark sees one key, that which `of` names: however many tables are joined, the wide frame is shuffled and sorted
+    once. Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
     an equality that is not taken for a key.
     """
     from pyspark.sql import functions as F
 
-    theirs = {name: f"their_{name}" for name in ("utterance_id", *same)}
+    theirs = {name: f"their_{name}" for name in (of, *same)}
     renamed = rows.withColumnsRenamed(theirs)
-    matches = F.col("utterance_id") == F.col(theirs["utterance_id"])
+    matches = F.col(of) == F.col(theirs[of])
     for name in same:
         matches &= F.col(name).between(F.col(theirs[name]), F.col(theirs[name]))
     return frame.join(renamed, on=matches, how="left").drop(*theirs.values())

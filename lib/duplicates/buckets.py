@@ -5,14 +5,14 @@ All work here is a few numpy calls per Arrow batch of utterances.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speechlake.duplicates.keys import unpack
 from speechlake.duplicates.pairing import KEY_BITS
-from speechlake.duplicates.sampling import LAGS, sampled, spread
+from speechlake.duplicates.sampling import LAGS, sampled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,12 @@ STORED_DDL = ", ".join(
         *(f"{name} binary" for name in ("buckets", "frames", "contexts")),
     ]
 )
-EXPLODED_DDL = "bucket int, clip bigint, frame int, before bigint, after bigint, fresh boolean"
+SAMPLED = ("utterance_id", "buckets", "frames", "contexts")
+# One sample where buckets meet: 32 bytes.
+SAMPLE = np.dtype([("bucket", "<u4"), ("frame", "<i4"), ("clip", "<i8"), ("context", "<u2", len(LAGS))])
+PACKED_DDL = "lot int, fresh boolean, samples binary"
+# So many are packed at once, 8 MB: a row of one lot holds no more.
+SAMPLES_PACKED = 250_000
 
 
 def clip_number(utterance_id: Column) -> Column:
@@ -76,37 +81,68 @@ def _binaries(values: Any, counts: Any) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(counts), buffers)
 
 
-def exploded(rows: DataFrame, *, fresh: bool, wanted: Any = None) -> DataFrame:
-    """A row per sample of rows of `key_buckets`; `wanted` is a broadcast filter of `bucket_filter`, or null."""
-    batches = _Exploding(fresh, wanted)
-    return rows.select("utterance_id", "buckets", "frames", "contexts").mapInArrow(batches, EXPLODED_DDL)
+def packed(rows: DataFrame, lots: int, *, fresh: bool, wanted: Any = None) -> DataFrame:
+    """Samples of rows of `key_buckets` in PACKED_DDL; `wanted` is a broadcast filter of `bucket_filter`, or null.
+
+    A bucket is in one of `lots` lots. What moves is a row for many samples of a lot: a row for each would cost more
+    than all else that is done with it.
+    """
+    return rows.select(*SAMPLED).mapInArrow(_Packing(lots, fresh, wanted), PACKED_DDL)
 
 
-class _Exploding:
-    """Batches of stored rows -> batches of samples."""
+class _Packing:
+    """Batches of stored rows -> batches of packed samples."""
 
-    def __init__(self, fresh: bool, wanted: Any) -> None:
-        self.fresh, self.wanted = fresh, wanted
+    def __init__(self, lots: int, fresh: bool, wanted: Any) -> None:
+        self.lots, self.fresh, self.wanted = lots, fresh, wanted
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = np.empty(0, SAMPLE)
+        for batch in batches:
+            held = np.concatenate([held, self._samples(batch)])
+            while len(held) >= SAMPLES_PACKED:
+                yield self._packed(held[:SAMPLES_PACKED])
+                held = held[SAMPLES_PACKED:]
+        yield self._packed(held)
+
+    def _samples(self, batch: pa.RecordBatch) -> Any:
+        """The wanted samples of a batch of stored rows, of dtype SAMPLE."""
+        buckets = _joined(batch.column("buckets"), "<u4")
+        there = slice(None) if self.wanted is None else in_filter(self.wanted.value, buckets)
+        sizes = np.diff(_ends(batch.column("buckets"))) // buckets.itemsize
+        samples = np.empty(len(buckets[there]), SAMPLE)
+        samples["bucket"] = buckets[there]
+        samples["frame"] = _joined(batch.column("frames"), "<i4")[there]
+        samples["clip"] = np.repeat(_clip_numbers(batch.column("utterance_id").to_pylist()), sizes)[there]
+        samples["context"] = _joined(batch.column("contexts"), "<u2").reshape(-1, len(LAGS))[there]
+        return samples
+
+    def _packed(self, samples: Any) -> pa.RecordBatch:
         import pyarrow as pa
 
-        for batch in batches:
-            buckets, frames, lanes = (
-                _joined(batch.column(name), kind)
-                for name, kind in (("buckets", "<u4"), ("frames", "<i4"), ("contexts", "<i8"))
-            )
-            sizes = np.diff(_ends(batch.column("buckets"))) // 4
-            clips = np.repeat(_clip_numbers(batch.column("utterance_id").to_pylist()), sizes)
-            lanes = lanes.reshape(-1, len(LAGS) // 4)
-            if self.wanted is not None:
-                there = in_filter(self.wanted.value, buckets)
-                buckets, frames, clips, lanes = buckets[there], frames[there], clips[there], lanes[there]
-            columns = (buckets.view("<i4"), clips, frames, lanes[:, 0].copy(), lanes[:, 1].copy())
-            yield pa.RecordBatch.from_arrays(
-                [*(pa.array(each) for each in columns), pa.array(np.full(len(buckets), self.fresh))],
-                names=[part.split()[0] for part in EXPLODED_DDL.split(", ")],
-            )
+        lot = _mixed(samples["bucket"]).astype(np.uint64) * np.uint64(self.lots) >> np.uint64(32)
+        counts = np.bincount(lot.astype(np.int64), minlength=self.lots)
+        some = np.flatnonzero(counts)
+        # Of numbers of 16 bits and less numpy counts how many there are of each, and needs not compare them.
+        values = taken(samples, np.argsort(lot.astype(np.min_scalar_type(self.lots)), kind="stable"))
+        columns = [pa.array(some.astype(np.int32)), pa.array(np.full(len(some), self.fresh))]
+        names = [part.split()[0] for part in PACKED_DDL.split(", ")]
+        return pa.RecordBatch.from_arrays([*columns, _binaries(values, counts[some])], names=names)
+
+
+def taken(samples: Any, order: Any) -> Any:
+    """Samples in another order. As bytes without fields: numpy else copies field by field, which takes ten times as long."""
+    return samples.view(f"V{SAMPLE.itemsize}").take(order).view(SAMPLE)
+
+
+def unpacked(batches: Sequence[pa.RecordBatch]) -> tuple[Any, Any]:
+    """All samples of packed rows, of dtype SAMPLE, and which of them are fresh."""
+    samples, fresh = [np.empty(0, SAMPLE)], [np.empty(0, bool)]
+    for batch in batches:
+        column, said = batch.column("samples"), batch.column("fresh").to_numpy(zero_copy_only=False)
+        samples.append(_joined(column, SAMPLE))
+        fresh.append(np.repeat(said, np.diff(_ends(column)) // SAMPLE.itemsize))
+    return np.concatenate(samples), np.concatenate(fresh)
 
 
 def _ends(column: pa.Array) -> Any:
@@ -116,7 +152,7 @@ def _ends(column: pa.Array) -> Any:
     return np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
 
 
-def _joined(column: pa.Array, kind: str) -> Any:
+def _joined(column: pa.Array, kind: Any) -> Any:
     """All values of a column of binaries, one after another, without a copy."""
     ends, values = _ends(column), column.buffers()[2]
     # Arrow may leave out the buffer of a column in which all values are empty.
@@ -129,34 +165,25 @@ def _clip_numbers(ids: list[str]) -> Any:
 
 
 def bucket_filter(rows: DataFrame) -> Any:
-    """A broadcast bit set of the buckets of `rows` (of `key_buckets`); the driver holds its 32 MB, and as much while it makes it."""
-    from pyspark.sql import functions as F
-
-    words = rows.select("buckets").mapInArrow(_words_of_batches, "word int, bits bigint")
-    whole = words.groupBy("word").agg(F.bit_or("bits").alias("bits")).toArrow()
-    bits = np.zeros(FILTER_BITS // 64, np.uint64)
-    bits[whole.column("word").to_numpy()] = whole.column("bits").to_numpy().view(np.uint64)
+    """A broadcast bit set of the buckets of `rows` (of `key_buckets`); the driver holds it, and 4 bytes per sample."""
+    bits = np.zeros(FILTER_BITS // 8, np.uint8)
+    for chunk in rows.select("buckets").toArrow().column("buckets").chunks:
+        place = _place(_joined(chunk, "<u4"))
+        np.bitwise_or.at(bits, place >> np.uint32(3), np.uint8(1) << (place & np.uint32(7)).astype(np.uint8))
     return rows.sparkSession.sparkContext.broadcast(bits)
-
-
-def _words_of_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    bits = np.zeros(FILTER_BITS // 64, np.uint64)
-    for batch in batches:
-        place = _place(_joined(batch.column("buckets"), "<u4"))
-        np.bitwise_or.at(bits, place >> np.uint64(6), np.uint64(1) << (place & np.uint64(63)))
-    words = np.flatnonzero(bits)
-    yield pa.RecordBatch.from_arrays(
-        [pa.array(words.astype(np.int32)), pa.array(bits[words].view(np.int64))], names=["word", "bits"]
-    )
 
 
 def in_filter(bits: Any, buckets: Any) -> Any:
     """Which buckets the filter knows; it errs on the side of knowing."""
     place = _place(buckets)
-    return (bits[place >> np.uint64(6)] >> (place & np.uint64(63))) & np.uint64(1) == 1
+    return (bits[place >> np.uint32(3)] >> (place & np.uint32(7)).astype(np.uint8)) & np.uint8(1) == 1
 
 
 def _place(buckets: Any) -> Any:
-    return spread(buckets) % np.uint64(FILTER_BITS)
+    return _mixed(buckets) >> np.uint32(32 - FILTER_BITS.bit_length() + 1)
+
+
+def _mixed(buckets: Any) -> Any:
+    """32 bits whose upper ones are up to all of a bucket's: Knuth's multiplicative hashing, an odd factor near 2**32 over
+    the golden ratio. No two buckets have one result."""
+    return buckets * np.uint32(0x9E3779B1)

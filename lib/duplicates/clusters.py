@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.joins import sent_if_few
 from speechlake.schemas import DUPLICATES
 from speechlake.splits.components import components
 from speechlake.splits.keys import id_of
@@ -29,18 +28,13 @@ def duplicates(
 ) -> DataFrame:
     """Rows of `duplicates` for all utterances that share audio with others.
 
-    `current` has one row per utterance that is there: corpus, utterance_id, recording_id, content_sha256,
-    audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of `audio_pairs` between two of
-    them, `former` rows of `duplicates` as they were.
+    `current` has one row per utterance that is there and shares audio, others do no harm but to be moved: corpus,
+    utterance_id, recording_id, content_sha256, audio_samples_sha256 (null is like nothing), duration_s. `pairs`
+    are rows of `audio_pairs` between two of them, `former` rows of `duplicates` as they were.
     """
     from pyspark.sql import functions as F
 
     exact = staged("exact", same_samples(current))
-    linked = exact.unionByName(pairs.select(*_ends(pairs)))
-    ids = linked.select(F.explode(F.array("low", "high")).alias("utterance_id")).distinct()
-    # Of all utterances mostly a few: no step below is to move the others.
-    sharing = sent_if_few(staged("sharing", ids))
-    current = staged("current", current.join(sharing, on="utterance_id", how="left_semi"))
     near = pairs.where("kind = 'near'").select(*_ends(pairs))
     copies = staged("copies", _labelled(exact.unionByName(near), staged))
     known = current.join(copies, on="utterance_id", how="inner")

@@ -50,10 +50,10 @@ def pairs_in_buckets(bucket: npt.NDArray[np.integer], most: int = HOT) -> Iterat
         yield np.concatenate(ones), np.concatenate(others)
 
 
-def hot_samples(bucket: npt.NDArray[np.integer], most: int = HOT) -> int:
-    """How many samples lie in buckets of more than `most`."""
+def in_hot(bucket: npt.NDArray[np.integer], most: int = HOT) -> Indexes:
+    """Indexes of samples in buckets of more than `most`; `bucket` is sorted."""
     _, sizes = _extents(bucket)
-    return int(sizes[sizes > most].sum())
+    return np.flatnonzero(np.repeat(sizes > most, sizes))
 
 
 def _extents(bucket: npt.NDArray[np.integer]) -> tuple[Indexes, Indexes]:

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speechlake.duplicates.buckets import FILTERED_BELOW, bucket_filter, clip_number, exploded
+from speechlake.duplicates.buckets import (
+    FILTERED_BELOW,
+    bucket_filter,
+    clip_number,
+    packed,
+    taken,
+    unpacked,
+)
 from speechlake.duplicates.keys import FRAME_S, shared, unpack
-from speechlake.duplicates.pairing import HOT, hot_above, hot_samples, pairs_in_buckets
-from speechlake.duplicates.sampling import LAGS, alike, spread
+from speechlake.duplicates.pairing import HOT, hot_above, in_hot, pairs_in_buckets
+from speechlake.duplicates.sampling import alike, spread
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,13 +41,15 @@ def meetings(fresh: DataFrame, known: DataFrame) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    new = fresh.agg(F.coalesce(F.sum("samples"), F.lit(0)).alias("n")).collect()[0].n
-    wanted = bucket_filter(fresh) if new <= FILTERED_BELOW else None
-    old = known.agg(F.coalesce(F.sum("samples"), F.lit(0)).alias("n")).collect()[0].n
+    new, old = (
+        rows.agg(F.coalesce(F.sum("samples"), F.lit(0)).alias("n")).collect()[0].n for rows in (fresh, known)
+    )
+    wanted = bucket_filter(fresh) if old and new <= FILTERED_BELOW else None
     expected = new + (old if wanted is None else min(old, new))
     parts = max(fresh.sparkSession.sparkContext.defaultParallelism, -(-expected // SAMPLES_PER_PARTITION))
-    samples = exploded(fresh, fresh=True).unionByName(exploded(known, fresh=False, wanted=wanted))
-    met = samples.repartition(parts, "bucket").mapInArrow(partial(_meet, most=hot_above(new + old)), MET_DDL)
+    samples = packed(fresh, parts, fresh=True).unionByName(packed(known, parts, fresh=False, wanted=wanted))
+    meet = partial(_meet, most=hot_above(new + old))
+    met = samples.repartitionById(parts, F.col("lot")).mapInArrow(meet, MET_DDL)
     at = met.groupBy("one", "other", "offset").agg(F.sum("votes").alias("votes"), F.sum("hot").alias("hot"))
     best = F.max(F.struct("votes", (-F.abs("offset")).alias("near"), "offset")).alias("best")
     pairs = at.groupBy("one", "other").agg(best, F.sum("hot").alias("hot"))
@@ -49,18 +58,10 @@ def meetings(fresh: DataFrame, known: DataFrame) -> DataFrame:
 
 def _meet(batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
     """Samples of one partition, which holds all of each of its buckets -> the pairs that met there."""
-    import pyarrow as pa
-
-    received = list(batches)
-    if not received:
-        return
-    table = pa.Table.from_batches(received)
-    bucket, clip, frame, fresh = (table[name].to_numpy() for name in ("bucket", "clip", "frame", "fresh"))
-    context = np.stack([table["before"].to_numpy(), table["after"].to_numpy()], axis=1)
-    # Inside a bucket in an order that has nothing to do with when a clip came.
-    order = np.lexsort((frame, spread(clip.view(np.uint64)), bucket))
-    bucket, clip, frame, fresh = bucket[order], clip[order], frame[order], fresh[order]
-    lanes = np.ascontiguousarray(context[order]).view(np.uint16).reshape(-1, len(LAGS))
+    samples, fresh = _by_bucket(*unpacked(list(batches)), most)
+    bucket, frame, clip, lanes = (
+        np.ascontiguousarray(samples[name]) for name in ("bucket", "frame", "clip", "context")
+    )
     # Fuller buckets make more pairs of a sample.
     for begin, end in _blocks(bucket, BLOCK_SAMPLES * HOT // most):
         for one, other in pairs_in_buckets(bucket[begin:end].astype(np.int64), most):
@@ -69,8 +70,20 @@ def _meet(batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBat
             one, other = one[wanted], other[wanted]
             met = alike(lanes[one], lanes[other])
             yield _counted(clip, frame, one[met], other[met])
-    if hot := hot_samples(bucket.astype(np.int64), most):
+    if hot := len(in_hot(bucket, most)):
         yield _met([None], [None], [0], [0], [hot])
+
+
+def _by_bucket(samples: np.ndarray, fresh: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and whether they are fresh, sorted by bucket; those of a hot one, the first of which are its hubs, in an
+    order that has nothing to do with when a clip came."""
+    order = np.argsort(samples["bucket"])
+    samples, fresh = taken(samples, order), fresh[order]
+    hot = in_hot(samples["bucket"], most)
+    inside = samples[hot]
+    order = np.lexsort((inside["frame"], spread(inside["clip"].view(np.uint64)), inside["bucket"]))
+    samples[hot], fresh[hot] = inside[order], fresh[hot][order]
+    return samples, fresh
 
 
 def _blocks(bucket: np.ndarray, samples: int) -> Iterator[tuple[int, int]]:

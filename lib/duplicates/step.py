@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
 from speechlake.duplicates.buckets import bucket_rows
-from speechlake.duplicates.clusters import duplicates
+from speechlake.duplicates.clusters import duplicates, same_samples
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.joins import sent_if_few, with_matching
@@ -65,11 +65,18 @@ def _version(fingerprint: Column) -> Column:
     return F.concat(fingerprint, F.lit(f".{SAMPLING_VERSION}"))
 
 
+def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
+    """Add `is_filed`, null or true: a look-up has met these keys."""
+    from pyspark.sql import functions as F
+
+    filed = lake.read("key_buckets").select(*FILED, F.lit(True).alias("is_filed"))
+    return with_matching(current, filed, ("content_sha256", "fingerprint"))
+
+
 def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
     """The rows that have keys, with `keys` and `active`.
 
-    Of a few rows that lie in a stage Spark knows that they are few, and sends them to the keys: a clip's are a
-    kilobyte, and those of all clips are not to be shuffled for the sake of some.
+    A clip's keys are a kilobyte. Where rows are few and marked to be sent, those of all clips are not shuffled for them.
     """
     from pyspark.sql import functions as F
 
@@ -85,40 +92,38 @@ def look_up(
 ) -> tuple[Looked, DataFrame]:
     """Let all keys that were not looked up yet, or all (`again`), meet all others, and commit the pairs.
 
-    The frame holds the buckets of what was looked up, to be remembered once `duplicates` tells of the pairs.
+    `current` is of `current_audio` and `with_filed`. The frame holds the buckets of what was looked up, to be
+    remembered once `duplicates` tells of the pairs.
     """
     from pyspark.sql import functions as F
 
     lake = hold.lake
-    new = keyed = current.where("fingerprint IS NOT NULL").select("corpus", *FILED)
-    if lake.exists("key_buckets"):
-        apart = written("apart", _apart(keyed, lake.read("key_buckets")))
-        hold.merge("key_buckets", apart.where("is_gone"), corpus=None, digest=digest, delete=True)
-        new = keyed if again else apart.where("NOT is_gone").drop("is_gone")
+    _forget(hold, current, digest)
+    new = current.where(
+        "fingerprint IS NOT NULL" if again else "fingerprint IS NOT NULL AND is_filed IS NULL"
+    )
     there = lake.read("key_buckets")
-    fresh = written("fresh", bucket_rows(with_keys(lake, new)))
+    fresh = written("fresh", bucket_rows(with_keys(lake, sent_if_few(new.select("corpus", *FILED)))))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
         same = F.col("fingerprint") == row.fingerprint
         known = there.where(same).limit(0) if again else there.where(same)
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
-        clips = written(f"clips.{row.fingerprint}", who_met(met, current.where(same)))
-        found = written(f"pairs.{row.fingerprint}", verified(met, with_keys(lake, clips)))
-        pairs += hold.append_missing("audio_pairs", found, digest=digest)
+        clips = sent_if_few(checkpointed("clips", who_met(met, current.where(same))))
+        found = verified(met, written(f"clips.{row.fingerprint}", with_keys(lake, clips)))
+        pairs += hold.append_missing("audio_pairs", written(f"pairs.{row.fingerprint}", found), digest=digest)
         looked += row.n
     return Looked(looked, pairs, hot), fresh
 
 
-def _apart(keyed: DataFrame, filed: DataFrame) -> DataFrame:
-    """(corpus, FILED, is_gone): rows of `keyed` that no look-up has met, and rows of `filed` that are current no more."""
-    from pyspark.sql import functions as F
-
-    here = keyed.select("corpus", *FILED, F.lit(True).alias("is_keyed"))
-    there = filed.select(*FILED, F.lit(True).alias("is_filed"))
-    both = here.join(there, on=[*FILED], how="full")
-    one_sided = both.where("is_keyed IS NULL OR is_filed IS NULL")
-    return one_sided.select("corpus", *FILED, F.col("is_keyed").isNull().alias("is_gone"))
+def _forget(hold: Hold, current: DataFrame, digest: str) -> None:
+    """Delete the buckets of what is current no more; mostly there are none, and two counts say so."""
+    there = hold.lake.read("key_buckets")
+    filed = current.where("is_filed")
+    if there.count() > filed.count():
+        gone = there.join(filed.select(*FILED), on=[*FILED], how="left_anti").select("corpus", *FILED)
+        hold.merge("key_buckets", gone, corpus=None, digest=digest, delete=True)
 
 
 def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bool) -> None:
@@ -223,12 +228,13 @@ def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     pairs = lake.read("audio_pairs")
-    turned = pairs.select(*(F.col(name).alias(own) for own, name in OTHER.items()), "fingerprint")
-    met = checkpointed("met", pairs.select(*FILED).unionByName(turned).distinct())
-    # Of all utterances mostly a few have ever met another one.
-    here = checkpointed("here", current.select(*FILED).join(sent_if_few(met), on=[*FILED], how="left_semi"))
-    other = here.withColumnsRenamed(OTHER)
-    both = pairs.join(here, on=[*FILED], how="left_semi").join(
-        other, on=[*OTHER.values(), "fingerprint"], how="left_semi"
+    met = pairs.select(F.explode(F.array("utterance_id", "other_id")).alias("utterance_id"))
+    exact = same_samples(current).select(F.explode(F.array("low", "high")).alias("utterance_id"))
+    # Of all utterances mostly a few: no step below is to move the others.
+    sharing = sent_if_few(checkpointed("sharing", met.unionByName(exact).distinct()))
+    here = checkpointed("here", current.join(sharing, on="utterance_id", how="left_semi"))
+    ends = here.select(*FILED)
+    both = pairs.join(ends, on=[*FILED], how="left_semi").join(
+        ends.withColumnsRenamed(OTHER), on=[*OTHER.values(), "fingerprint"], how="left_semi"
     )
-    return duplicates(current, checkpointed("pairs", both), lake.read("duplicates"))
+    return duplicates(here, checkpointed("pairs", both), lake.read("duplicates"))

@@ -103,10 +103,10 @@ def with_content(recordings: DataFrame, content_hashes: DataFrame) -> DataFrame:
     from pyspark.sql import functions as F
 
     # On object stores two jobs that read a file at once append its hash twice.
-    same = ["recording_id", "listing_key"]
     lowest = F.min("content_sha256").alias("content_sha256")
-    known = lying_together(content_hashes, *same).groupBy(*same).agg(lowest)
-    joined = recordings.join(known, on=same, how="left")
+    of = "recording_id"
+    known = lying_together(content_hashes, of).groupBy(of, "listing_key").agg(lowest)
+    joined = with_matching(recordings, known, ["listing_key"], of=of)
     unknown = F.concat(F.lit("listing:"), F.col("listing_key"))
     return joined.withColumn("content_sha256", F.coalesce("content_sha256", unknown))
 

@@ -13,7 +13,7 @@ from speechlake.duplicates.pairing import (
     PAIRS_AT_ONCE,
     Indexes,
     hot_above,
-    hot_samples,
+    in_hot,
     pairs_in_buckets,
 )
 from speechlake.duplicates.sampling import ALL_BELOW, LAGS, alike, sampled
@@ -72,7 +72,7 @@ def test_all_samples_of_a_bucket_meet_once() -> None:
     bucket = np.array([1, 2, 2, 3, 5, 5, 5])
     one, other = compared(bucket)
     assert sorted(zip(one.tolist(), other.tolist(), strict=True)) == [(1, 2), (4, 5), (4, 6), (5, 6)]
-    assert hot_samples(bucket) == 0
+    assert len(in_hot(bucket)) == 0
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_in_a_hot_bucket_all_meet_the_hubs_only(size: int, pairs: int) -> None:
     one, other = compared(np.full(size, 9))
     assert len(one) == len({*zip(one.tolist(), other.tolist(), strict=True)}) == pairs
     assert (one < other).all()
-    assert hot_samples(np.full(size, 9)) == (size if size > HOT else 0)
+    assert len(in_hot(np.full(size, 9))) == (size if size > HOT else 0)
     assert {*other.tolist()} == {*range(1, size)}
 
 
@@ -108,9 +108,9 @@ def test_a_bucket_is_hot_that_stands_out_from_those_that_strangers_fill(samples:
 
 def test_where_most_buckets_are_full_a_full_one_is_compared_whole() -> None:
     bucket = np.full(390, 9)
-    assert (len(compared(bucket, 3120)[0]), hot_samples(bucket, 3120)) == (390 * 389 // 2, 0)
+    assert (len(compared(bucket, 3120)[0]), len(in_hot(bucket, 3120))) == (390 * 389 // 2, 0)
 
 
 def test_nothing_meets_nothing() -> None:
     nothing = np.zeros(0, np.int64)
-    assert (len(compared(nothing)[0]), hot_samples(nothing)) == (0, 0)
+    assert (len(compared(nothing)[0]), len(in_hot(nothing))) == (0, 0)
