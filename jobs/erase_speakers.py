@@ -30,11 +30,12 @@ from speechlake.erasure.tombstones import hash_of, salt_of
 from speechlake.errors import Refused, SpeechlakeError, UsageError
 from speechlake.hold import Hold
 from speechlake.job import Report
-from speechlake.jobs import build_splits
+from speechlake.jobs.build_splits import Cut, run_cut
 from speechlake.lake import Lake
 from speechlake.ledger import Run
 from speechlake.progress import Progress
 from speechlake.questions import is_published, release_named
+from speechlake.splits.reuse import reusing
 from speechlake.staging import Stage
 
 NAME = "erase-speakers"
@@ -124,13 +125,18 @@ def _carried_out(
 def _followed(
     hold: Hold, stages: Sequence[Stage], wait_s: float, progress: Progress, told: Told
 ) -> list[SpeechlakeError]:
-    """Cut the successors of releases that held what went, then forget the stages; why there is none, of each without.
+    """Cut the successors of releases that held what went, unless an interrupted run did, then forget the stages; why
+    there is none, of each without.
 
     What may pass (a conflict, a full disk) is raised, and the stages stay: the same command goes on from here.
     """
     told("successors")
+    lake = hold.lake
     held = [each for stage in stages for each in releases_of(stage.note) if each.newest]
-    problems = [_successor(hold.lake, each, wait_s, progress) for each in held]
+    left = [each for each in held if not is_published(lake, each.successor)]
+    cuts = [(each.release, _cut_of(lake, each)) for each in left]
+    with reusing([cut.policy for _, cut in cuts if cut]):
+        problems = [_no_successor(lake, name, cut, wait_s, progress) for name, cut in cuts]
     # The builds noted runs of their own.
     logs.note_run(hold.job, hold.scope, hold.run_id)
     told("stage")
@@ -192,22 +198,24 @@ def _unknown(lake: Lake, request: Request, stages: Sequence[Stage]) -> reports.A
     return reports.account_of_note(lake, request, mine[0].note) if mine else None
 
 
-def _successor(lake: Lake, held: Held, wait_s: float, progress: Progress) -> SpeechlakeError | None:
-    """Publish what the release's policy yields now, everyone else on their side, unless an interrupted run did; why
-    not, or None."""
-    if is_published(lake, held.successor):
-        return None
+def _cut_of(lake: Lake, held: Held) -> Cut | None:
+    """The successor of a release, of the same policy; None where that is not to be had from the release."""
     release = release_named(lake, held.release) or {}
     policy = policy_of(release)
-    by_hand = f"release {held.release} has no successor; build one by `speechlake build-splits`"
-    if policy is None or held.successor is None:
+    return Cut(policy, str(release["policy"]), held.successor) if policy and held.successor else None
+
+
+def _no_successor(
+    lake: Lake, release: str, cut: Cut | None, wait_s: float, progress: Progress
+) -> SpeechlakeError | None:
+    """Publish what the release's policy yields now, everyone else on their side: None, or why that is not to be."""
+    by_hand = f"release {release} has no successor; build one by `speechlake build-splits`"
+    if cut is None:
         return UsageError(
             f"{by_hand}: its policy reads lists of files, or is not understood by this version."
         )
     try:
-        build_splits.run(
-            lake, policy, str(release["policy"]), release=held.successor, wait_s=wait_s, progress=progress
-        )
+        run_cut(lake, cut, wait_s=wait_s, progress=progress)
     except (UsageError, Refused) as error:
         return type(error)(f"{by_hand}: {error.message}", hint=error.hint)
     return None

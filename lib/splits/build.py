@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed, planned_at_once
 from speechlake.schemas import DECISIONS, SPLITS
-from speechlake.splits import benchmarks, outcome
+from speechlake.splits import evaluation_corpora, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
 from speechlake.splits.forms import formed, with_forms, without_unsaid
@@ -82,7 +82,7 @@ def build(
     (`speechlake.splits.pins`).
     """
     marked = candidates.transform(lambda frame: judged(frame, policy, english_only)).transform(
-        lambda frame: benchmarks.with_marks(frame, policy)
+        lambda frame: evaluation_corpora.with_marks(frame, policy)
     )
     marked = marked.transform(_off_other_sides)
     with planned_at_once(candidates.sparkSession):
@@ -94,8 +94,8 @@ def build(
     tally = staged("tally", outcome.tallied(decided))
     waiting, forgotten = not_compared(tally)
     told = (
-        *(outcome.warnings(tally, policy), benchmarks.told(rows, policy), placed.warnings),
-        *(benchmarks.shared_speakers(tally), waiting),
+        *(outcome.warnings(tally, policy), evaluation_corpora.told(rows, policy), placed.warnings),
+        *(evaluation_corpora.shared_speakers(tally), waiting),
     )
     return Build(
         splits=outcome.splits(decided, policy),
@@ -112,7 +112,7 @@ def build(
 
 def columns_read(policy: Policy) -> set[str]:
     """Names of the columns of candidates that `build` reads, among names of what it makes of them."""
-    return read_by_judging(policy) | _of_judged(policy) | {*benchmarks.READ}
+    return read_by_judging(policy) | _of_judged(policy) | {*evaluation_corpora.READ}
 
 
 def _of_judged(policy: Policy) -> set[str]:

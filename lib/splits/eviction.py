@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged
 from speechlake.joins import sent_if_few
-from speechlake.splits.benchmarks import is_boilerplate
+from speechlake.splits.evaluation_corpora import is_boilerplate
 from speechlake.splits.forms import normalised
 from speechlake.splits.policy_links import Links
 from speechlake.splits.policy_values import EVALUATION

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged
 from speechlake.joins import sent_if_few
-from speechlake.splits import benchmarks
+from speechlake.splits import evaluation_corpora
 from speechlake.splits.assignment import group_table, with_side
 from speechlake.splits.eviction import evicted, evicting_columns
 from speechlake.splits.groups import link_value, with_link_group, with_linked_speaker, with_own_links
@@ -70,7 +70,7 @@ def place(
     """
     has_benchmarks = not rows.filter("decontaminates").isEmpty()
     linked, links = _linked(rows, policy, staged)
-    audio = benchmarks.audio(rows) if has_benchmarks else None
+    audio = evaluation_corpora.audio(rows) if has_benchmarks else None
     settled = with_memory_of_keys(linked, assignments, staged).transform(
         lambda frame: with_settled(frame, audio, policy)
     )

@@ -18,6 +18,7 @@ from speechlake.erasure.releases import Held
 from speechlake.errors import Busy, ConfigError, Conflict, DiskFull, LeakFound, Overtaken
 from speechlake.jobs import erase_speakers
 from speechlake.lake import Lake
+from speechlake.splits import reuse
 
 # Whose lines the log says they are.
 OWN = {"job": "erase-speakers", "scope": "lake", "run_id": "e"}
@@ -28,7 +29,7 @@ def followed(
 ) -> tuple[Any, list[Any]]:
     """What is told of release `first`, whose successor cannot be built because of `error`."""
     monkeypatch.setattr(erase_speakers, "policy_of", Mock())
-    monkeypatch.setattr(erase_speakers.build_splits, "run", Mock(side_effect=error))
+    monkeypatch.setattr(erase_speakers, "run_cut", Mock(side_effect=error))
     hold: Any = Mock(**OWN, lake=lake)
     held = Held("first", "build of first", splits=1, decisions=0, successor=successor, newest=True)
     stage: Any = SimpleNamespace(note={"releases": [asdict(held)]})
@@ -104,6 +105,26 @@ def test_a_successor_that_an_interrupted_run_cut_is_there_and_the_log_is_the_era
     assert told == []
     assert logs._run == OWN
     assert hold.staging.delete.called
+
+
+@pytest.mark.slow
+def test_policies_of_successors_are_named_before_the_first_is_cut(
+    monkeypatch: pytest.MonkeyPatch, sample: Lake
+) -> None:
+    waiting: list[int] = []
+
+    def cut(*_: Any, **__: Any) -> None:
+        waiting.append(len(reuse._REUSE.get().waiting))  # type: ignore[union-attr]
+
+    monkeypatch.setattr(erase_speakers, "policy_of", lambda release: Mock())
+    monkeypatch.setattr(erase_speakers, "run_cut", cut)
+    # The successor of the last one was published by an interrupted run.
+    named = [("first", "first.e1"), ("second", "second.e1"), ("first", "second")]
+    held = [Held(name, "build", splits=1, decisions=0, successor=to, newest=True) for name, to in named]
+    stage: Any = SimpleNamespace(note={"releases": [asdict(each) for each in held]})
+    hold: Any = Mock(**OWN, lake=sample)
+    assert erase_speakers._followed(hold, [stage], 0, QUIET, lambda step: None) == []
+    assert waiting == [2, 2]
 
 
 def test_an_erasure_that_keeps_all_others_out_is_still_the_one_that_speaks() -> None:

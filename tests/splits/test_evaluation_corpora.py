@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from splits_tables import candidate, candidates, policy, unassigned
 
-from speechlake.splits.benchmarks import told
 from speechlake.splits.build import build
+from speechlake.splits.evaluation_corpora import told
 
 pytestmark = pytest.mark.slow
 
