@@ -60,9 +60,10 @@ def unpacked(frame: DataFrame, names: Collection[str]) -> DataFrame:
 def with_matching(
     frame: DataFrame, rows: DataFrame, same: Sequence[str], *, of: str = "utterance_id"
 ) -> DataFrame:
-    """Add the columns of the one row in `rows` of the same utterance that has the same values in `same`, or nulls.
+    """Add the columns of the one row in `rows` of the same utterance (or what else `of` names) that has the same values
+    in `same`, or nulls.
 
-    Spark sees one key, that which `of` names: however many tables are joined, the wide frame is shuffled and sorted
+    Spark sees one key, `of`: however many tables are joined, the wide frame is shuffled and sorted
     once. Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
     an equality that is not taken for a key.
     """

@@ -1,4 +1,4 @@
-"""Samples of keys in tables: a row per utterance as stored, a row per sample where buckets meet.
+"""Samples of keys in tables: a row per utterance as stored, a row of many samples on their way to where buckets meet.
 
 All work here is a few numpy calls per Arrow batch of utterances.
 """
@@ -36,7 +36,8 @@ SAMPLED = ("utterance_id", "buckets", "frames", "contexts")
 # One sample where buckets meet: 32 bytes.
 SAMPLE = np.dtype([("bucket", "<u4"), ("frame", "<i4"), ("clip", "<i8"), ("context", "<u2", len(LAGS))])
 PACKED_DDL = "lot int, fresh boolean, samples binary"
-# So many are packed at once, 8 MB: a row of one lot holds no more.
+# So many are packed at once, 8 MB: a row of one lot holds no more. What a worker holds is up to the batch of stored rows
+# that it was given, of 64 MB at most, and with what is made of it 180.
 SAMPLES_PACKED = 250_000
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
+from speechlake.joins import sent_if_few
 from speechlake.schemas import DUPLICATES
 from speechlake.splits.components import components
 from speechlake.splits.keys import id_of
@@ -28,9 +29,9 @@ def duplicates(
 ) -> DataFrame:
     """Rows of `duplicates` for all utterances that share audio with others.
 
-    `current` has one row per utterance that is there and shares audio, others do no harm but to be moved: corpus,
-    utterance_id, recording_id, content_sha256, audio_samples_sha256 (null is like nothing), duration_s. `pairs`
-    are rows of `audio_pairs` between two of them, `former` rows of `duplicates` as they were.
+    `current` has one row per utterance that is there, of `those_sharing` at least: corpus, utterance_id, recording_id,
+    content_sha256, audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of `audio_pairs`
+    between two of them, `former` rows of `duplicates` as they were.
     """
     from pyspark.sql import functions as F
 
@@ -51,6 +52,17 @@ def duplicates(
         ).select("low", "high")
     overlaps = staged("overlaps", _labelled(linking, staged))
     return _rows(current, pairs, exact, copies, overlaps, everywhere, former)
+
+
+def those_sharing(current: DataFrame, pairs: DataFrame, staged: Staged = checkpointed) -> DataFrame:
+    """Rows of `current` that are named in `pairs`, or have the samples of another: mostly a few, so that no later step
+    moves the others."""
+    from pyspark.sql import functions as F
+
+    edges = same_samples(current).unionByName(pairs.select(*_ends(pairs)))
+    ids = edges.select(F.explode(F.array("low", "high")).alias("utterance_id")).distinct()
+    sharing = sent_if_few(staged("sharing", ids))
+    return staged("here", current.join(sharing, on="utterance_id", how="left_semi"))
 
 
 def same_samples(current: DataFrame) -> DataFrame:

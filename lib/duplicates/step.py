@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
 from speechlake.duplicates.buckets import bucket_rows
-from speechlake.duplicates.clusters import duplicates, same_samples
+from speechlake.duplicates.clusters import duplicates, those_sharing
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified, who_met
-from speechlake.joins import sent_if_few, with_matching
+from speechlake.joins import FEW, sent_if_few, with_matching
 from speechlake.signals.catalogue import current_fingerprint, profile
 from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.views import located_utterances, with_signals
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 FILED = ("utterance_id", "content_sha256", "fingerprint")
 # What a pair calls the same of its other utterance.
 OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
+
+
+# Of these every task may hold fewer than of ids: all that is current of a clip, and its keys beside it, are half a kilobyte.
+SENT = FEW // 4
+# What is current of a clip and is not asked of those who met.
+NOT_OF_PAIRS = ("audio_samples_sha256", "duration_s", "is_filed")
 
 
 @dataclass(frozen=True)
@@ -103,15 +109,16 @@ def look_up(
         "fingerprint IS NOT NULL" if again else "fingerprint IS NOT NULL AND is_filed IS NULL"
     )
     there = lake.read("key_buckets")
-    fresh = written("fresh", bucket_rows(with_keys(lake, sent_if_few(new.select("corpus", *FILED)))))
+    fresh = written("fresh", bucket_rows(with_keys(lake, sent_if_few(new.select("corpus", *FILED), SENT))))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
         same = F.col("fingerprint") == row.fingerprint
         known = there.where(same).limit(0) if again else there.where(same)
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
-        clips = sent_if_few(checkpointed("clips", who_met(met, current.where(same))))
-        found = verified(met, written(f"clips.{row.fingerprint}", with_keys(lake, clips)))
+        clips = checkpointed("clips", who_met(met, current.where(same).drop(*NOT_OF_PAIRS)))
+        keyed = written(f"clips.{row.fingerprint}", with_keys(lake, sent_if_few(clips, SENT)))
+        found = verified(met, keyed)
         pairs += hold.append_missing("audio_pairs", written(f"pairs.{row.fingerprint}", found), digest=digest)
         looked += row.n
     return Looked(looked, pairs, hot), fresh
@@ -225,14 +232,8 @@ def copies_of(lake: Lake, keyed: DataFrame) -> DataFrame:
 
 def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     """Rows of `duplicates` as they should be now."""
-    from pyspark.sql import functions as F
-
     pairs = lake.read("audio_pairs")
-    met = pairs.select(F.explode(F.array("utterance_id", "other_id")).alias("utterance_id"))
-    exact = same_samples(current).select(F.explode(F.array("low", "high")).alias("utterance_id"))
-    # Of all utterances mostly a few: no step below is to move the others.
-    sharing = sent_if_few(checkpointed("sharing", met.unionByName(exact).distinct()))
-    here = checkpointed("here", current.join(sharing, on="utterance_id", how="left_semi"))
+    here = those_sharing(current, pairs)
     ends = here.select(*FILED)
     both = pairs.join(ends, on=[*FILED], how="left_semi").join(
         ends.withColumnsRenamed(OTHER), on=[*OTHER.values(), "fingerprint"], how="left_semi"

@@ -118,8 +118,8 @@ def test_policies_of_successors_are_named_before_the_first_is_cut(
 
     monkeypatch.setattr(erase_speakers, "policy_of", lambda release: Mock())
     monkeypatch.setattr(erase_speakers, "run_cut", cut)
-    # The successor of the last one was published by an interrupted run.
-    named = [("first", "first.e1"), ("second", "second.e1"), ("first", "second")]
+    # The third was begun by an erasure that this one finishes, the last one was published by an interrupted run.
+    named = [("first", "first.e1"), ("second", "second.e1"), ("first", "first.e1"), ("first", "second")]
     held = [Held(name, "build", splits=1, decisions=0, successor=to, newest=True) for name, to in named]
     stage: Any = SimpleNamespace(note={"releases": [asdict(each) for each in held]})
     hold: Any = Mock(**OWN, lake=sample)
