@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 FILED = ("utterance_id", "content_sha256", "fingerprint")
 # What a pair calls the same of its other utterance.
 OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
-
-
-# Of these every task may hold fewer than of ids: all that is current of a clip, and its keys beside it, are half a kilobyte.
-SENT = FEW // 4
+# Of clips with all that is current of them, half a kilobyte each, every task may hold fewer than of ids.
+FEW_CLIPS = FEW // 2
 # What is current of a clip and is not asked of those who met.
 NOT_OF_PAIRS = ("audio_samples_sha256", "duration_s", "is_filed")
 
@@ -109,7 +107,7 @@ def look_up(
         "fingerprint IS NOT NULL" if again else "fingerprint IS NOT NULL AND is_filed IS NULL"
     )
     there = lake.read("key_buckets")
-    fresh = written("fresh", bucket_rows(with_keys(lake, sent_if_few(new.select("corpus", *FILED), SENT))))
+    fresh = written("fresh", bucket_rows(with_keys(lake, sent_if_few(new.select("corpus", *FILED)))))
     looked = pairs = hot = 0
     for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
         same = F.col("fingerprint") == row.fingerprint
@@ -117,7 +115,7 @@ def look_up(
         met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
         clips = checkpointed("clips", who_met(met, current.where(same).drop(*NOT_OF_PAIRS)))
-        keyed = written(f"clips.{row.fingerprint}", with_keys(lake, sent_if_few(clips, SENT)))
+        keyed = written(f"clips.{row.fingerprint}", with_keys(lake, sent_if_few(clips, FEW_CLIPS)))
         found = verified(met, keyed)
         pairs += hold.append_missing("audio_pairs", written(f"pairs.{row.fingerprint}", found), digest=digest)
         looked += row.n
