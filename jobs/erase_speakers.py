@@ -132,8 +132,8 @@ def _followed(
     """
     told("successors")
     lake = hold.lake
-    # Two erasures of which one was interrupted may name one successor.
     held = [each for stage in stages for each in releases_of(stage.note) if each.newest]
+    # Two erasures of which one was interrupted may name one successor.
     once = {(each.release, each.successor): each for each in held}
     left = [each for each in once.values() if not is_published(lake, each.successor)]
     cuts = [(each.release, _cut_of(lake, each)) for each in left]

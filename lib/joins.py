@@ -63,9 +63,9 @@ def with_matching(
     """Add the columns of the one row in `rows` of the same utterance (or what else `of` names) that has the same values
     in `same`, or nulls.
 
-    Spark sees one key, `of`: however many tables are joined, the wide frame is shuffled and sorted
-    once. Were they all keys, it would be for each table anew, as each has others. A comparison from both sides is
-    an equality that is not taken for a key.
+    Spark sees one key, `of`: however many tables are joined, the wide frame is shuffled and sorted once. Were they all
+    keys, it would be for each table anew, as each has others. A comparison from both sides is an equality that is
+    not taken for a key.
     """
     from pyspark.sql import functions as F
 

@@ -73,7 +73,7 @@ def _sample_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatc
 
 
 def _binaries(values: Any, counts: Any) -> pa.Array:
-    """One binary per clip out of the values of all clips."""
+    """One binary per clip, or lot, out of the values of all, one after another."""
     import pyarrow as pa
 
     width = values.itemsize * (values.shape[1] if values.ndim > 1 else 1)
