@@ -5,5 +5,5 @@ check of a table that exists. A new table needs nothing: it is made when it is f
 come a migration in `lib/upgrade/` and, made before the change, a lake of the old one (`tests/frozen_lake.py`).
 """
 
-# 1: lakes from before there was a number. 2: the first that says it.
-CONTRACT = 2
+# 1: lakes from before there was a number. 2: the first that says it. 3: without samples of audio keys.
+CONTRACT = 3

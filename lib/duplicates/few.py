@@ -8,7 +8,7 @@ import numpy as np
 
 from speechlake.duplicates.keys import Keys, Shared, shared
 from speechlake.duplicates.pairing import pairs_in_buckets
-from speechlake.duplicates.sampling import alike, sampled
+from speechlake.duplicates.sampling import alike, joined, sampled
 
 
 def met(clips: Sequence[Keys]) -> dict[tuple[int, int], Shared]:
@@ -16,7 +16,7 @@ def met(clips: Sequence[Keys]) -> dict[tuple[int, int], Shared]:
 
     Pairs that turn out to share nothing are there too, with `kind` null.
     """
-    found = sampled(clips)
+    found = sampled(joined(clips))
     order = np.lexsort((found.clip, found.bucket))
     bucket, clip, frame = found.bucket[order], found.clip[order], found.frame[order]
     context = found.context[order]

@@ -13,7 +13,7 @@ Pure: arrays in, arrays out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,19 @@ Lanes = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
+class Clips:
+    """Keys of many clips, one after another.
+
+    `keys` has an entry per frame, 0 where it is not active; `sizes` and `active` one per clip: how many frames it has,
+    and how many of them are active.
+    """
+
+    keys: U32
+    sizes: npt.NDArray[np.int64]
+    active: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Samples:
     """Samples of many clips: one entry per sample in each array, clips one after another.
 
@@ -53,25 +66,30 @@ class Samples:
     context: Lanes
 
 
-def sampled(clips: Sequence[Keys]) -> Samples:
-    """Samples of all clips, in their order. Time and memory grow with the number of frames."""
-    sizes = np.array([len(keys.bits) for keys in clips], np.int64)
-    keys = np.concatenate([np.where(each.active, each.bits, 0) for each in clips] or [np.zeros(0, np.uint32)])
-    first = np.cumsum(sizes) - sizes
-    at = np.flatnonzero(keys)
-    clip = np.searchsorted(first + sizes, at, side="right")
+def joined(clips: Sequence[Keys]) -> Clips:
+    """The same clips, one after another."""
+    keys = [np.where(each.active, each.bits, 0) for each in clips] or [np.zeros(0, np.uint32)]
+    sizes, active = ([len(each.bits) for each in clips], [int(each.active.sum()) for each in clips])
+    return Clips(np.concatenate(keys), np.array(sizes, np.int64), np.array(active, np.int64))
+
+
+def sampled(clips: Clips, wanted: Callable[[U32], npt.NDArray[np.bool_]] | None = None) -> Samples:
+    """Samples of all clips, in their order, or those of them whose keys are `wanted`. Time and memory grow with the
+    number of frames."""
+    keys, ends = clips.keys, np.cumsum(clips.sizes)
+    first = ends - clips.sizes
+    at = np.flatnonzero(keys if wanted is None else (keys != 0) & wanted(keys))
+    clip = np.repeat(np.arange(len(ends)), clips.sizes)[at]
     # A key that holds on for several frames is looked up once.
-    again = np.zeros(len(at), bool)
-    again[1:] = (np.diff(at) == 1) & (keys[at[1:]] == keys[at[:-1]]) & (clip[1:] == clip[:-1])
-    active = np.array([int(each.active.sum()) for each in clips], np.int64)
-    taken = ~again & ((active[clip] < ALL_BELOW) | (spread(keys[at]) < np.uint64(RATE * 2**64)))
+    again = (at > first[clip]) & (keys[at] == keys[at - 1])
+    taken = ~again & ((clips.active[clip] < ALL_BELOW) | (spread(keys[at]) < np.uint64(RATE * 2**64)))
     at, clip = at[taken], clip[taken]
-    context = np.zeros((len(at), len(LAGS)), np.uint16)
+    low, begin, end = keys.astype(np.uint16), first[clip], ends[clip]
+    context = np.empty((len(at), len(LAGS)), np.uint16)
     for lane, lag in enumerate(LAGS):
         there = at + lag
-        inside = (there >= first[clip]) & (there < (first + sizes)[clip])
-        context[inside, lane] = keys[there[inside]].astype(np.uint16)
-    return Samples(clip, keys[at].astype(np.uint32), (at - first[clip]).astype(np.int32), context)
+        context[:, lane] = low.take(there, mode="clip") * ((begin <= there) & (there < end))
+    return Samples(clip, keys[at], (at - begin).astype(np.int32), context)
 
 
 def spread(values: npt.NDArray[np.unsignedinteger]) -> U64:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechlake.duplicates.buckets import (
-    FILTERED_BELOW,
-    bucket_filter,
-    clip_number,
-    packed,
-    taken,
-    unpacked,
-)
+from speechlake.duplicates.buckets import clip_number, packed, taken, unpacked
 from speechlake.duplicates.keys import FRAME_S, shared, unpack
 from speechlake.duplicates.pairing import HOT, hot_above, in_hot, pairs_in_buckets
 from speechlake.duplicates.sampling import alike, spread
@@ -31,25 +24,21 @@ MET_DDL = "one bigint, other bigint, offset int, votes bigint, hot bigint"
 VERIFIED_DDL = "kind string, bit_error_rate double, offset_s double, start_s double, shared_s double"
 
 
-def meetings(fresh: DataFrame, known: DataFrame) -> DataFrame:
-    """(one, other, offset, votes): pairs of clips that met in a bucket, at least one of them in `fresh`.
+def meetings(keyed: DataFrame, new: int, old: int, wanted: Any = None) -> DataFrame:
+    """(one, other, offset, votes): pairs of clips that met in a bucket, at least one of them fresh.
 
-    Both are rows of `key_buckets` with disjoint keys. `one` and `other` are clip numbers; of several offsets the
+    `keyed` are rows of KEYED, each clip once, that give about `new` fresh samples and `old` others; `wanted`, where it
+    is given, is a `bucket_filter` of those that are fresh. `one` and `other` are clip numbers; of several offsets the
     one with most samples stays. A further row, whose `one` is null, tells in `hot` how many samples lay in
     buckets that were too full to compare all. Cost: O(samples) plus the pairs of strangers, n^2 / 2^26 of n
     samples, which are dropped where they meet.
     """
     from pyspark.sql import functions as F
 
-    new, old = (
-        rows.agg(F.coalesce(F.sum("samples"), F.lit(0)).alias("n")).collect()[0].n for rows in (fresh, known)
-    )
-    wanted = bucket_filter(fresh) if old and new <= FILTERED_BELOW else None
     expected = new + (old if wanted is None else min(old, new))
-    parts = max(fresh.sparkSession.sparkContext.defaultParallelism, -(-expected // SAMPLES_PER_PARTITION))
-    samples = packed(fresh, parts, fresh=True).unionByName(packed(known, parts, fresh=False, wanted=wanted))
+    parts = max(keyed.sparkSession.sparkContext.defaultParallelism, -(-expected // SAMPLES_PER_PARTITION))
     meet = partial(_meet, most=hot_above(new + old))
-    met = samples.repartitionById(parts, F.col("lot")).mapInArrow(meet, MET_DDL)
+    met = packed(keyed, parts, wanted).repartitionById(parts, F.col("lot")).mapInArrow(meet, MET_DDL)
     at = met.groupBy("one", "other", "offset").agg(F.sum("votes").alias("votes"), F.sum("hot").alias("hot"))
     best = F.max(F.struct("votes", (-F.abs("offset")).alias("near"), "offset")).alias("best")
     pairs = at.groupBy("one", "other").agg(best, F.sum("hot").alias("hot"))

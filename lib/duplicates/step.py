@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.duplicates.buckets import bucket_rows
+from speechlake.duplicates.buckets import FILTERED_BELOW, bucket_filter, samples_expected
 from speechlake.duplicates.clusters import duplicates, those_sharing
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified, who_met
@@ -22,7 +22,7 @@ from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
     from speechlake.hold import Hold
     from speechlake.lake import Lake
@@ -33,7 +33,7 @@ OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
 # Of clips with all that is current of them, half a kilobyte each, every task may hold fewer than of ids.
 FEW_CLIPS = FEW // 2
 # What is current of a clip and is not asked of those who met.
-NOT_OF_PAIRS = ("audio_samples_sha256", "duration_s", "is_filed")
+NOT_OF_PAIRS = ("audio_samples_sha256", "duration_s", "samples", "is_filed", "is_fresh")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Looked:
 def current_audio(lake: Lake) -> DataFrame:
     """One row per utterance that is not retired: identity, place, content, hash of samples, length.
 
-    `fingerprint` says what made its keys and how they are sampled; null where there are none.
+    `fingerprint` says what made its keys and how they are sampled, null where there are none; `samples` about how many
+    samples these give.
     """
     from pyspark.sql import functions as F
 
@@ -60,6 +61,7 @@ def current_audio(lake: Lake) -> DataFrame:
         *("corpus", "utterance_id", "recording_id", "channel", "start_ms", "end_ms", "content_sha256"),
         *("audio_samples_sha256", F.col("audio_duration_s").alias("duration_s")),
         F.when(usable, _version(F.col("audio_keys_fingerprint"))).alias("fingerprint"),
+        samples_expected("audio_keys_frames").alias("samples"),
     )
 
 
@@ -77,18 +79,36 @@ def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
     return with_matching(current, filed, ("content_sha256", "fingerprint"))
 
 
-def with_keys(lake: Lake, current: DataFrame) -> DataFrame:
-    """The rows that have keys, with `keys` and `active`.
+def keys_of(lake: Lake, clips: DataFrame) -> DataFrame:
+    """FILED, `keys` and `active` of those `clips` (FILED) that have keys. A clip's keys are a kilobyte: where clips are
+    few and marked to be sent, those of all others are not shuffled for them."""
+    return _keys(lake).join(clips.select(*FILED), on=[*FILED], how="left_semi")
 
-    A clip's keys are a kilobyte. Where rows are few and marked to be sent, those of all clips are not shuffled for them.
+
+def keys_of_most(lake: Lake, clips: DataFrame, fingerprint: str, count: int) -> DataFrame:
+    """The same of `clips`, which are the `count` of this fingerprint that there are.
+
+    Others that have keys of it were retired, or have other audio since. Mostly these are few, as two counts say, and
+    the keys of all clips stay where they are.
     """
     from pyspark.sql import functions as F
 
-    keys = lake.read("signals_audio_keys").select(
-        *("utterance_id", "content_sha256", "keys", "active"),
-        _version(F.col("fingerprint")).alias("fingerprint"),
-    )
-    return current.join(keys, on=[*FILED], how="inner")
+    keys = _keys(lake).where(F.col("fingerprint") == fingerprint)
+    gone = keys.count() - count
+    if gone == 0:
+        return keys
+    if gone > FEW:
+        return keys_of(lake, clips)
+    others = keys.select(*FILED).join(clips.select(*FILED), on=[*FILED], how="left_anti")
+    return keys.join(F.broadcast(others), on=[*FILED], how="left_anti")
+
+
+def _keys(lake: Lake) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    keys = lake.read("signals_audio_keys").where("frames > 0")
+    made_by = _version(F.col("fingerprint")).alias("fingerprint")
+    return keys.select("utterance_id", "content_sha256", made_by, "keys", "active")
 
 
 def look_up(
@@ -96,30 +116,58 @@ def look_up(
 ) -> tuple[Looked, DataFrame]:
     """Let all keys that were not looked up yet, or all (`again`), meet all others, and commit the pairs.
 
-    `current` is of `current_audio` and `with_filed`. The frame holds the buckets of what was looked up, to be
-    remembered once `duplicates` tells of the pairs.
+    `current` is of `current_audio` and `with_filed`. The frame holds the rows of `key_buckets` of what was looked up,
+    to be remembered once `duplicates` tells of the pairs.
     """
     from pyspark.sql import functions as F
 
     lake = hold.lake
     _forget(hold, current, digest)
-    new = current.where(
-        "fingerprint IS NOT NULL" if again else "fingerprint IS NOT NULL AND is_filed IS NULL"
-    )
-    there = lake.read("key_buckets")
-    fresh = written("fresh", bucket_rows(with_keys(lake, sent_if_few(new.select("corpus", *FILED)))))
+    is_fresh = F.lit(True) if again else F.col("is_filed").isNull()
+    keyed = current.where("fingerprint IS NOT NULL").withColumn("is_fresh", is_fresh)
     looked = pairs = hot = 0
-    for row in fresh.groupBy("fingerprint").agg(F.count("*").alias("n")).orderBy("fingerprint").collect():
-        same = F.col("fingerprint") == row.fingerprint
-        known = there.where(same).limit(0) if again else there.where(same)
-        met = written(f"met.{row.fingerprint}", meetings(fresh.where(same), known))
+    for row in _counted(keyed):
+        mine = keyed.where(F.col("fingerprint") == row.fingerprint)
+        met = written(f"met.{row.fingerprint}", _met(lake, mine, row))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
-        clips = checkpointed("clips", who_met(met, current.where(same).drop(*NOT_OF_PAIRS)))
-        keyed = written(f"clips.{row.fingerprint}", with_keys(lake, sent_if_few(clips, FEW_CLIPS)))
-        found = verified(met, keyed)
+        clips = checkpointed("clips", who_met(met, mine.drop(*NOT_OF_PAIRS)))
+        sent = sent_if_few(clips, FEW_CLIPS)
+        found = verified(
+            met, written(f"clips.{row.fingerprint}", keys_of(lake, sent).join(sent, on=[*FILED]))
+        )
         pairs += hold.append_missing("audio_pairs", written(f"pairs.{row.fingerprint}", found), digest=digest)
-        looked += row.n
-    return Looked(looked, pairs, hot), fresh
+        looked += row.fresh
+    return Looked(looked, pairs, hot), keyed.where("is_fresh").select("corpus", *FILED)
+
+
+def _counted(keyed: DataFrame) -> list[Row]:
+    """Of each fingerprint that something new has: how many clips, how many are fresh, samples of these and of all."""
+    from pyspark.sql import functions as F
+
+    fresh = F.when(F.col("is_fresh"), F.col("samples"))
+    counts = {
+        "clips": F.count("*"),
+        "fresh": F.count(fresh),
+        "new_samples": F.coalesce(F.sum(fresh), F.lit(0)),
+        "samples": F.sum("samples"),
+    }
+    found = keyed.groupBy("fingerprint").agg(*(each.alias(name) for name, each in counts.items()))
+    return found.where("fresh > 0").orderBy("fingerprint").collect()
+
+
+def _met(lake: Lake, clips: DataFrame, counts: Row) -> DataFrame:
+    """Who met whom among `clips`, which are all of one fingerprint, with their `counts`."""
+    from pyspark.sql import functions as F
+
+    keys, wanted = keys_of_most(lake, clips, counts.fingerprint, counts.clips), None
+    if counts.fresh == counts.clips:
+        marked = keys.withColumn("is_fresh", F.lit(True))
+    else:
+        fresh = sent_if_few(clips.where("is_fresh").select(*FILED, "is_fresh"))
+        marked = keys.join(fresh, on=[*FILED], how="left").fillna(False, ["is_fresh"])
+        if counts.new_samples <= FILTERED_BELOW:
+            wanted = bucket_filter(keys_of(lake, fresh))
+    return meetings(marked, counts.new_samples, counts.samples - counts.new_samples, wanted)
 
 
 def _forget(hold: Hold, current: DataFrame, digest: str) -> None:
@@ -132,7 +180,7 @@ def _forget(hold: Hold, current: DataFrame, digest: str) -> None:
 
 
 def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bool) -> None:
-    """Commit the `count` rows of buckets of `look_up`, which say that all is known that was found with them."""
+    """Commit the `count` rows of `key_buckets` of `look_up`, which say that all is known that was found with them."""
     if count:
         hold.append_missing("key_buckets", fresh, digest=digest, fresh=not again, expected=count)
 

@@ -8,10 +8,10 @@ what is left. What it wrote stays right whatever later contracts say: it speaks 
 from collections.abc import Callable, Iterator
 
 from speechlake.lake import Lake
-from speechlake.upgrade import to_2
+from speechlake.upgrade import to_2, to_3
 from speechlake.upgrade.change import Change
 
 Migration = Callable[[Lake], Iterator[Change]]
 
 # The version that is reached -> what a lake of the one before lacks. In order, without a gap.
-MIGRATIONS: dict[int, Migration] = {2: to_2.changes}
+MIGRATIONS: dict[int, Migration] = {2: to_2.changes, 3: to_3.changes}

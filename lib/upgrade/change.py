@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ def filled_column(
     if lacks(lake, name, column) or not stored(lake, name).where(f"`{column}` IS NULL").isEmpty():
         yield Change(name, f"{column} of all rows: {what}", partial(_filled, name=name, fill=fill))
     if lacks(lake, name, column) or stored(lake, name).schema[column].nullable:
-        yield Change(name, f"{column} is never null", partial(forbid_null, name=name, column=column))
+        yield Change(name, f"{column} is never null", partial(forbid_null, name=name, columns=(column,)))
 
 
 def _filled(hold: Hold, name: str, fill: Callable[[Hold], None]) -> None:
@@ -65,8 +65,8 @@ def _filled(hold: Hold, name: str, fill: Callable[[Hold], None]) -> None:
         fill(hold)
 
 
-def forbid_null(hold: Hold, name: str, column: str) -> None:
-    """Let Delta refuse nulls in a column that holds none. SQL can say so of new tables only; the log can of any."""
+def forbid_null(hold: Hold, name: str, columns: Sequence[str]) -> None:
+    """Let Delta refuse nulls in columns that hold none. SQL can say so of new tables only; the log can of any."""
     jvm: Any = hold.lake.spark._jvm
     none = jvm.scala.Option.empty()
     with hold.changing(name):
@@ -74,13 +74,27 @@ def forbid_null(hold: Hold, name: str, column: str) -> None:
         known = transaction.metadata()
         schema = json.loads(known.schemaString())
         for field in schema["fields"]:
-            field["nullable"] = field["nullable"] and field["name"] != column
+            field["nullable"] = field["nullable"] and field["name"] not in columns
         same = (known.id(), known.name(), known.description(), known.format())
         more = (known.partitionColumns(), known.configuration(), known.createdTime())
         transaction.updateMetadata(known.copy(*same, json.dumps(schema), *more), False)
         operation = getattr(jvm.org.apache.spark.sql.delta, "DeltaOperations$ManualUpdate$")
         no_files = jvm.scala.jdk.javaapi.CollectionConverters.asScala(jvm.java.util.ArrayList()).toSeq()
         transaction.commit(no_files, getattr(operation, "MODULE$"))
+
+
+def drop_columns(hold: Hold, name: str, columns: Sequence[str]) -> None:
+    """Write the table anew without some columns, in one commit; then it takes nulls in all others.
+
+    Without a mapping of columns, which other readers do not know, Delta drops none from stored files.
+    """
+    from delta.tables import DeltaTable
+
+    kept, path = stored(hold.lake, name).drop(*columns), hold.lake.path(name)
+    parts = DeltaTable.forPath(hold.lake.spark, path).detail().collect()[0]["partitionColumns"]
+    with hold.changing(name):
+        writer = kept.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer.partitionBy(*parts).save(path)
 
 
 def set_property(hold: Hold, name: str, key: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""Samples of keys on their way into `key_buckets` and out of it."""
+"""Keys of clips on their way to where buckets meet."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from speechlake.duplicates import buckets
 from speechlake.duplicates.buckets import (
     SAMPLE,
     bucket_filter,
-    bucket_rows,
     clip_number,
     in_filter,
     packed,
+    samples_expected,
     unpacked,
 )
 from speechlake.duplicates.keys import pack
-from speechlake.duplicates.sampling import sampled
+from speechlake.duplicates.sampling import ALL_BELOW, joined, sampled
 
 # The second has no frame that anybody could look up.
 CLIPS = {"1" * 32: drawn(40, seed=1), "2" * 32: keys(5, 6, active=[0, 0]), "f" * 32: drawn(300, seed=2)}
+WHOLE = sampled(joined(list(CLIPS.values())))
 
 
-def stored(spark, clips=CLIPS):
-    packed = [
-        ("c", name, "hash", "k", *(bytearray(each) for each in pack(clip))) for name, clip in clips.items()
-    ]
-    ddl = "corpus string, utterance_id string, content_sha256 string, fingerprint string, keys binary, active binary"
-    return bucket_rows(spark.createDataFrame(packed, ddl)).coalesce(1)
+def stored(spark, clips=CLIPS, fresh=()):
+    """Rows of clips; `fresh` are names of those that are."""
+    rows = [(name, *(bytearray(each) for each in pack(clip)), name in fresh) for name, clip in clips.items()]
+    ddl = "utterance_id string, keys binary, active binary, is_fresh boolean"
+    return spark.createDataFrame(rows, ddl).coalesce(1)
 
 
 def samples_of(frame):
@@ -35,23 +35,34 @@ def samples_of(frame):
     return unpacked(frame.toArrow().combine_chunks().to_batches())
 
 
-def test_what_is_stored_comes_out_as_it_was_sampled(spark):
-    rows = stored(spark).orderBy("utterance_id").collect()
-    whole = sampled(list(CLIPS.values()))
-    assert [row.samples for row in rows] == [(whole.clip == n).sum() for n in range(3)]
-    out, fresh = samples_of(packed(stored(spark), 1, fresh=True))
+def test_samples_come_out_as_they_were_taken_of_a_clip(spark):
+    out, fresh = samples_of(packed(stored(spark), 1))
     numbers = [row.n for row in stored(spark).select(clip_number("utterance_id").alias("n")).collect()]
     for name in ("bucket", "frame", "context"):
-        assert (out[name] == getattr(whole, name)).all()
-    assert out["clip"].tolist() == [numbers[n] for n in whole.clip]
-    assert (len(out), fresh.all()) == (len(whole.bucket), True)
+        assert (out[name] == getattr(WHOLE, name)).all()
+    assert out["clip"].tolist() == [numbers[n] for n in WHOLE.clip]
+    assert (len(out), fresh.any()) == (len(WHOLE.bucket), False)
+
+
+def test_a_flag_says_of_each_frame_whether_it_is_active_however_many_frames_a_clip_has(spark):
+    # One to seven bits of a clip's last byte of flags are none of its frames.
+    clips = {
+        f"{n:016x}{0:016x}": keys(*range(1, n + 1), active=[frame % 3 != 1 for frame in range(n)])
+        for n in range(19)
+    }
+    whole = sampled(joined(list(clips.values())))
+    out, _ = samples_of(packed(stored(spark, clips), 1))
+    assert (out["bucket"] == whole.bucket).all()
+    assert (out["context"] == whole.context).all()
+    assert (out["clip"] == whole.clip).all()
+    assert len(out) == sum(frame % 3 != 1 for n in range(19) for frame in range(n))
 
 
 def test_all_samples_of_a_bucket_lie_in_one_lot_and_none_is_lost(spark, monkeypatch):
     monkeypatch.setattr(buckets, "SAMPLES_PACKED", 100)
     clips = {f"{n:032x}": drawn(60, seed=n % 3) for n in range(6)}
-    batches = stored(spark, clips).toArrow().to_batches(max_chunksize=2)
-    rows = [row for batch in buckets._Packing(7, False, None)(iter(batches)) for row in batch.to_pylist()]
+    batches = stored(spark, clips, fresh=[*clips]).toArrow().to_batches(max_chunksize=2)
+    rows = [row for batch in buckets._Packing(7, None)(iter(batches)) for row in batch.to_pylist()]
     # 360 samples: three times 100 and the rest, of seven lots each.
     assert (len(rows), {row["lot"] for row in rows}) == (28, {*range(7)})
     lots = {}
@@ -59,20 +70,35 @@ def test_all_samples_of_a_bucket_lie_in_one_lot_and_none_is_lost(spark, monkeypa
         for bucket in np.frombuffer(row["samples"], SAMPLE)["bucket"].tolist():
             lots.setdefault(bucket, []).append(row["lot"])
     assert {len({*each}) for each in lots.values()} == {1}
-    assert sum(map(len, lots.values())) == len(sampled(list(clips.values())).bucket)
+    assert sum(map(len, lots.values())) == len(sampled(joined(list(clips.values()))).bucket)
 
 
-def test_of_what_was_there_only_samples_that_may_meet_come_out(spark):
-    new = stored(spark, {"3" * 32: CLIPS["1" * 32]})
-    wanted = bucket_filter(new)
-    there, fresh = samples_of(packed(stored(spark), 1, fresh=False, wanted=wanted))
-    whole = sampled(list(CLIPS.values()))
-    assert len(there) == in_filter(wanted.value, whole.bucket).sum()
-    assert {*there["bucket"].tolist()} >= set(whole.bucket[whole.clip == 0].tolist())
-    assert len(there) < len(whole.bucket) / 2
-    assert not fresh.any()
+def test_of_what_was_there_only_samples_that_may_meet_come_out_and_all_of_what_is_fresh(spark):
+    clips = {"3" * 32: CLIPS["1" * 32], **CLIPS}
+    rows = stored(spark, clips, fresh=["3" * 32])
+    wanted = bucket_filter(rows.where("is_fresh"))
+    samples, fresh = samples_of(packed(rows, 1, wanted))
+    first = WHOLE.bucket[WHOLE.clip == 0]
+    assert samples["bucket"][fresh].tolist() == first.tolist()
+    there = samples[~fresh]
+    assert len(there) == in_filter(wanted.value, WHOLE.bucket).sum() < len(WHOLE.bucket) / 2
+    assert {*there["bucket"].tolist()} >= {*first.tolist()}
+    # What lies around a sample is there, wanted or not.
+    at = np.isin(WHOLE.bucket, there["bucket"])
+    assert (there["context"] == WHOLE.context[at]).all()
 
 
-def test_a_table_without_samples_has_none(spark):
-    assert packed(stored(spark, {"2" * 32: CLIPS["2" * 32]}), 3, fresh=True).collect() == []
-    assert packed(stored(spark).limit(0), 3, fresh=True).collect() == []
+def test_clips_without_samples_have_none(spark):
+    assert packed(stored(spark, {"2" * 32: CLIPS["2" * 32]}), 3).collect() == []
+    assert packed(stored(spark).limit(0), 3).collect() == []
+
+
+def test_about_as_many_samples_are_expected_as_come(spark):
+    clips = [drawn(frames, seed=frames) for frames in (50, ALL_BELOW - 1, ALL_BELOW, 1000)]
+    expected = spark.createDataFrame([(len(clip.bits),) for clip in clips], "frames int").select(
+        samples_expected("frames").alias("n")
+    )
+    taken = [len(sampled(joined([clip])).bucket) for clip in clips]
+    for count, row in zip(taken, expected.collect(), strict=True):
+        assert count <= 1.1 * row.n
+    assert [row.n for row in expected.collect()] == [50, ALL_BELOW - 1, ALL_BELOW, 500]

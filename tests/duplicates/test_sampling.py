@@ -16,11 +16,15 @@ from speechlake.duplicates.pairing import (
     in_hot,
     pairs_in_buckets,
 )
-from speechlake.duplicates.sampling import ALL_BELOW, LAGS, alike, sampled
+from speechlake.duplicates.sampling import ALL_BELOW, LAGS, Samples, alike, joined, sampled
+
+
+def samples_of(clips: list[Keys]) -> Samples:
+    return sampled(joined(clips))
 
 
 def test_active_frames_of_a_short_clip_are_sampled_and_a_key_that_holds_on_is_sampled_once() -> None:
-    found = sampled([keys(7, 7, 7, 8, 7, 9, active=[1, 1, 1, 1, 1, 0]), keys(), keys(7, 0)])
+    found = samples_of([keys(7, 7, 7, 8, 7, 9, active=[1, 1, 1, 1, 1, 0]), keys(), keys(7, 0)])
     assert found.clip.tolist() == [0, 0, 0, 2]
     assert found.bucket.tolist() == [7, 8, 7, 7]
     assert found.frame.tolist() == [0, 3, 4, 0]
@@ -29,7 +33,7 @@ def test_active_frames_of_a_short_clip_are_sampled_and_a_key_that_holds_on_is_sa
 def test_of_a_long_clip_about_half_of_the_keys_are_taken_and_a_cut_takes_the_same() -> None:
     whole = drawn(4000, seed=1)
     cut = Keys(whole.bits[1000:3000], whole.active[1000:3000])
-    found = sampled([whole, cut])
+    found = samples_of([whole, cut])
     first, second = (set(found.frame[found.clip == n].tolist()) for n in (0, 1))
     assert 1850 < len(first) < 2150
     assert {frame + 1000 for frame in second} == {frame for frame in first if 1000 <= frame < 3000}
@@ -38,7 +42,7 @@ def test_of_a_long_clip_about_half_of_the_keys_are_taken_and_a_cut_takes_the_sam
 
 def test_the_context_holds_the_low_bits_of_the_frames_around_and_nothing_of_another_clip() -> None:
     clip = keys(*range(0x10001, 0x10001 + 60))
-    found = sampled([clip, clip])
+    found = samples_of([clip, clip])
     middle = found.context[(found.clip == 1) & (found.frame == 30)][0]
     assert middle.tolist() == [31 + lag for lag in LAGS]
     first = found.context[(found.clip == 1) & (found.frame == 0)][0]
@@ -48,7 +52,7 @@ def test_the_context_holds_the_low_bits_of_the_frames_around_and_nothing_of_anot
 def test_contexts_of_a_copy_are_alike_and_those_of_strangers_are_not() -> None:
     one, other = drawn(400, seed=2), drawn(400, seed=3)
     copy = noisy(one, 0.1, seed=4)
-    a, b, c = (sampled([each]) for each in (one, copy, other))
+    a, b, c = (samples_of([each]) for each in (one, copy, other))
     frames = np.intersect1d(a.frame, b.frame)[20:]
     inside = [each.context[np.isin(each.frame, frames)] for each in (a, b)]
     assert alike(inside[0], inside[1]).mean() > 0.99

@@ -101,13 +101,7 @@ def test_candidates_ask_for_the_same_whatever_those_sections_say(sample: Lake) -
 
 def test_splits_and_reasons_are_those_of_a_policy_alone(copy: Lake) -> None:
     """The second reads a signal that the first does not."""
-    met = {
-        "samples": 1,
-        "buckets": b"",
-        "frames": b"",
-        "contexts": b"",
-        "fingerprint": f"k1.{SAMPLING_VERSION}",
-    }
+    met = {"fingerprint": f"k1.{SAMPLING_VERSION}"}
     rows = [
         {**met, "corpus": corpus_of(clip), "utterance_id": clip, "content_sha256": content_of(clip)}
         for clip in ("c1", "c2", "b2", "b3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from lake_tools import QUIET, ingest, says, tables, wav, write_lines
 
 from speechlake.config import loads
 from speechlake.contracts import struct_of
+from speechlake.duplicates.step import current_audio, with_filed
 from speechlake.errors import Busy, LakeMismatch, TableMismatch
 from speechlake.jobs import build_splits, extract_signals, find_duplicates, upgrade_lake, verify_release
 from speechlake.lake import Lake
@@ -105,6 +107,27 @@ def test_a_lake_from_before_versions_keeps_its_rows_and_its_release_and_jobs_go_
     assert said.refusal is None, out.getvalue()
     assert upgraded(old(any_version=True)).outcome == "nothing to do"
     _go_on(lake, tmp_path)
+
+
+@pytest.mark.slow
+def test_what_was_looked_up_before_version_3_stays_so_without_samples(spark, tmp_path):
+    make_frozen_lake(spark, tmp_path / "lake", 2)
+    mark(Lake(spark, tmp_path / "lake", any_version=True), 2)
+    done = upgraded(Lake(spark, tmp_path / "lake", any_version=True))
+    assert done.counts == {"from": 2, "to": CONTRACT, "changes": 2}
+    lake = Lake(spark, tmp_path / "lake")
+    rows = [json.loads(row) for row in frozen(2)["key_buckets"]["rows"]]
+    kept = [{name: row[name] for name in TABLES["key_buckets"].column_names} for row in rows]
+    assert tables(lake, ["key_buckets"])["key_buckets"] == sorted(kept, key=str)
+    field = lake.spark.read.format("delta").load(lake.path("key_buckets")).schema["utterance_id"]
+    assert (field.nullable, field.metadata) == (False, {"comment": "Key of the utterance."})
+    detail = lake.spark.sql(f"DESCRIBE DETAIL delta.`{lake.path('key_buckets')}`").first()
+    assert (detail.partitionColumns, detail.properties) == (
+        ["corpus"],
+        frozen(2)["key_buckets"]["properties"],
+    )
+    keyed = with_filed(lake, current_audio(lake)).where("fingerprint IS NOT NULL")
+    assert [row.is_filed for row in keyed.collect()] == [True] * len(rows)
 
 
 def _go_on(lake: Lake, folder: Path) -> None:

@@ -1,0 +1,58 @@
+"""Keys of what is current: others lie in the same table, and meet nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from speechlake.duplicates import step
+from speechlake.schemas import SIGNALS_AUDIO_KEYS
+
+if TYPE_CHECKING:
+    from speechlake.lake import Lake
+
+# Keys of what is current, a former content of one of them, what was retired, and what other code has made.
+STORED = [("u1", "c1", "k"), ("u2", "c2", "k"), ("u1", "c0", "k"), ("u0", "c3", "k"), ("u2", "c2", "j")]
+
+
+def with_stored_keys(lake: Lake, rows: Any, stored: list[tuple[str, str, str]]) -> Lake:
+    measured = [
+        (u, {"content_sha256": c, "fingerprint": k, "inputs_hash": "", "frames": 1, "keys": b"1111", "active": b"1",
+             "key_version": 1})
+        for u, c, k in stored
+    ]  # fmt: skip
+    with lake.hold("fill", "c", "r") as hold:
+        hold.append_missing("signals_audio_keys", rows(SIGNALS_AUDIO_KEYS, *measured))
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("stored", "few"),
+    [(STORED, 2), (STORED, 1), (STORED[:2], 0)],
+    ids=["a few others", "many others", "no others"],
+)
+def test_keys_of_most_are_those_of_what_is_current(lake, rows, monkeypatch, stored, few):
+    monkeypatch.setattr(step, "FEW", few)
+    clips = lake.spark.createDataFrame(
+        [("u1", "c1", "k.1"), ("u2", "c2", "k.1")], ", ".join(f"{c} string" for c in step.FILED)
+    )
+    found = step.keys_of_most(with_stored_keys(lake, rows, stored), clips, "k.1", 2).collect()
+    assert sorted((row.utterance_id, row.content_sha256) for row in found) == [("u1", "c1"), ("u2", "c2")]
+
+
+def test_clips_without_a_frame_have_no_keys(lake, rows):
+    with_stored_keys(lake, rows, STORED[:1])
+    with lake.hold("fill", "c", "r2") as hold:
+        silent = {
+            "content_sha256": "c2",
+            "fingerprint": "k",
+            "inputs_hash": "",
+            "frames": 0,
+            "keys": b"",
+            "active": b"",
+        }
+        failed = {"content_sha256": "c3", "fingerprint": "k", "inputs_hash": "", "error": "decode:broken"}
+        hold.append_missing("signals_audio_keys", rows(SIGNALS_AUDIO_KEYS, ("u2", silent), ("u3", failed)))
+    clips = lake.spark.createDataFrame([("u1", "c1", "k.1")], ", ".join(f"{c} string" for c in step.FILED))
+    assert [row.utterance_id for row in step.keys_of_most(lake, clips, "k.1", 1).collect()] == ["u1"]
