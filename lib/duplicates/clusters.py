@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BOILERPLATE_RECORDINGS = 20
 # A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
 BEYOND_S = 1.0
+# What has a name of its own: copies of one another, and all that share audio.
+KINDS = ("cluster", "overlap")
 
 
 def duplicates(
@@ -140,26 +142,24 @@ def _rows(
         "label", F.col("utterance_id")
     )
     members = copies.unionByName(alone)
-    cluster = named(
-        members, current, former.select("utterance_id", F.col("cluster_id").alias("id")), "cluster"
-    )
-    overlap = named(
-        overlaps, current, former.select("utterance_id", F.col("overlap_id").alias("id")), "overlap"
-    )
-    twins = exact.select(F.explode(F.array("low", "high")).alias("utterance_id")).distinct()
-    flags = {
-        "exact": twins,
-        "boilerplate": everywhere,
+    names = named(_of_both_kinds(members, overlaps, "label"), current, _former_names(former))
+    twins = exact.select(F.explode(F.array("low", "high")).alias("utterance_id"))
+    # Gathered, not joined: each of these would be moved and sorted for a join of its own.
+    facts = {
+        **{
+            f"{kind}_id": names.where(F.col("kind") == kind).withColumnRenamed("id", f"{kind}_id")
+            for kind in KINDS
+        },
+        "is_exact": twins.withColumn("is_exact", F.lit(True)),
+        "is_boilerplate": everywhere.withColumn("is_boilerplate", F.lit(True)),
     }
-    rows = (
-        members.select("utterance_id")
-        .join(current, on="utterance_id", how="inner")
-        .join(cluster.withColumnRenamed("id", "cluster_id"), on="utterance_id", how="inner")
-        .join(overlap.withColumnRenamed("id", "overlap_id"), on="utterance_id", how="left")
-        .join(closest(pairs), on="utterance_id", how="left")
+    said = closeness(pairs)
+    for name, frame in facts.items():
+        said = said.unionByName(frame.select("utterance_id", name), allowMissingColumns=True)
+    told = said.groupBy("utterance_id").agg(
+        *(F.max(name).alias(name) for name in said.columns if name != "utterance_id")
     )
-    for name, frame in flags.items():
-        rows = rows.join(frame.withColumn(f"is_{name}", F.lit(True)), on="utterance_id", how="left")
+    rows = told.where("cluster_id IS NOT NULL").join(current, on="utterance_id", how="inner")
     kind = (
         F.when(F.col("is_boilerplate"), "boilerplate")
         .when(F.col("is_exact"), "exact")
@@ -176,46 +176,60 @@ def _rows(
     )
 
 
-def closest(pairs: DataFrame) -> DataFrame:
-    """(utterance_id, near, shared_s): 1 minus the lowest bit error rate of a copy; the longest common part."""
+def closeness(pairs: DataFrame) -> DataFrame:
+    """(utterance_id, near, shared_s) of both ends of each pair: 1 minus the bit error rate of a copy; the common part."""
     from pyspark.sql import functions as F
 
-    values = ("kind", "bit_error_rate", "shared_s")
-    both = pairs.select("utterance_id", *values).unionByName(
-        pairs.select(F.col("other_id").alias("utterance_id"), *values)
+    near = F.when(F.col("kind") == "near", 1 - F.col("bit_error_rate")).alias("near")
+    ends = F.explode(F.array("utterance_id", "other_id")).alias("utterance_id")
+    return pairs.select(ends, near, "shared_s")
+
+
+def _former_names(former: DataFrame) -> DataFrame:
+    ids = {kind: former.withColumnRenamed(f"{kind}_id", "id") for kind in KINDS}
+    return _of_both_kinds(ids["cluster"], ids["overlap"], "id")
+
+
+def _of_both_kinds(cluster: DataFrame, overlap: DataFrame, column: str) -> DataFrame:
+    """(utterance_id, column, kind) of clusters and of overlaps."""
+    from pyspark.sql import functions as F
+
+    one, other = (
+        rows.select("utterance_id", column, F.lit(kind).alias("kind"))
+        for kind, rows in zip(KINDS, (cluster, overlap), strict=True)
     )
-    near = F.max(F.when(F.col("kind") == "near", 1 - F.col("bit_error_rate")))
-    return both.groupBy("utterance_id").agg(near.alias("near"), F.max("shared_s").alias("shared_s"))
+    return one.unionByName(other)
 
 
-def named(labels: DataFrame, current: DataFrame, former: DataFrame, kind: str) -> DataFrame:
-    """(utterance_id, id): the name of each label's cluster, inherited where its members had one.
+def named(labels: DataFrame, current: DataFrame, former: DataFrame) -> DataFrame:
+    """(utterance_id, kind, id): the name of each label's cluster or overlap, inherited where its members had one.
 
+    `labels` are (utterance_id, label, kind), `former` (utterance_id, id, kind), of each `kind` an utterance once.
     Of several names of clusters that grew together the lowest stays. Where a cluster fell apart, the part with
     its lowest member keeps the name. A new name is made of the lowest member and its content, and of
     its last one too where that is somebody else's name.
     """
     from pyspark.sql import functions as F
 
-    remembered = labels.join(former, on="utterance_id", how="inner")
+    remembered = labels.join(former, on=["utterance_id", "kind"], how="inner")
     owner = (
-        remembered.groupBy("id")
+        remembered.groupBy("id", "kind")
         .agg(F.min(F.struct("utterance_id", "label")).alias("m"))
-        .select("id", "m.label")
+        .select("id", "kind", "m.label")
     )
-    inherited = owner.groupBy("label").agg(F.min("id").alias("inherited"))
+    inherited = owner.groupBy("label", "kind").agg(F.min("id").alias("inherited"))
     lowest = current.select(F.col("utterance_id").alias("label"), "content_sha256")
-    fresh = id_of(F.lit(kind), F.col("label"), F.col("content_sha256"))
+    fresh = id_of(F.col("kind"), F.col("label"), F.col("content_sha256"))
     # The lowest member may have left a cluster that goes on under the name that it had given.
-    taken = owner.select(F.col("id").alias("fresh"), F.lit(True).alias("is_taken"))
-    another = F.when(F.col("is_taken"), id_of(F.lit(kind), F.col("fresh"), F.col("last")))
+    taken = owner.select(F.col("id").alias("fresh"), "kind", F.lit(True).alias("is_taken"))
+    another = F.when(F.col("is_taken"), id_of(F.col("kind"), F.col("fresh"), F.col("last")))
     names = (
-        labels.groupBy("label")
+        labels.groupBy("label", "kind")
         .agg(F.max("utterance_id").alias("last"))
         .join(lowest, on="label", how="left")
-        .join(inherited, on="label", how="left")
+        .join(inherited, on=["label", "kind"], how="left")
         .withColumn("fresh", fresh)
-        .join(taken, on="fresh", how="left")
-        .select("label", F.coalesce("inherited", another, "fresh").alias("id"))
+        .join(taken, on=["fresh", "kind"], how="left")
+        .select("label", "kind", F.coalesce("inherited", another, "fresh").alias("id"))
     )
-    return labels.join(names, on="label", how="inner").select("utterance_id", "id")
+    return labels.join(names, on=["label", "kind"], how="inner").select("utterance_id", "kind", "id")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from speechlake.duplicates.clusters import BOILERPLATE_RECORDINGS, duplicates, named, without_common_parts
+from speechlake.duplicates.clusters import (
+    BOILERPLATE_RECORDINGS,
+    KINDS,
+    duplicates,
+    named,
+    without_common_parts,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -101,6 +108,21 @@ def test_a_part_that_lies_in_more_than_twenty_recordings_is_left_out_and_what_go
     }  # fmt: skip
 
 
+def names_of(
+    spark: SparkSession, there: str, labels: dict[str, str], former: dict[str, str]
+) -> dict[str, str]:
+    """Names of clusters; overlaps of the same members, labels and former names lie beside them."""
+    frame, before = (
+        spark.createDataFrame(
+            [(u, name, kind) for u, name in said.items() for kind in KINDS],
+            f"utterance_id string, {column} string, kind string",
+        )
+        for said, column in ((labels, "label"), (former, "id"))
+    )
+    found = named(frame, current(spark, dict.fromkeys(there)), before).where("kind = 'cluster'")
+    return {row.utterance_id: row.id for row in found.collect()}
+
+
 @pytest.mark.parametrize(
     ("labels", "former", "names"),
     [
@@ -115,12 +137,7 @@ def test_a_part_that_lies_in_more_than_twenty_recordings_is_left_out_and_what_go
     ],
 )
 def test_clusters_inherit_their_names(spark, labels, former, names):
-    frame = spark.createDataFrame([*labels.items()], "utterance_id string, label string")
-    before = spark.createDataFrame([*former.items()], "utterance_id string, id string")
-    found = {
-        row.utterance_id: row.id
-        for row in named(frame, current(spark, dict.fromkeys("abcd")), before, "x").collect()
-    }
+    found = names_of(spark, "abcd", labels, former)
     asked = names.split("," if "," in names else " ")
     said = [found[name] if found[name].startswith("old") else "new" for name in sorted(found)]
     assert said == asked
@@ -129,12 +146,7 @@ def test_clusters_inherit_their_names(spark, labels, former, names):
 
 
 def test_a_name_that_a_member_left_behind_is_not_given_again(spark):
-    def names(labels: dict[str, str], former: dict[str, str]) -> dict[str, str]:
-        frame = spark.createDataFrame([*labels.items()], "utterance_id string, label string")
-        before = spark.createDataFrame([*former.items()], "utterance_id string, id string")
-        found = named(frame, current(spark, dict.fromkeys("uvwz")), before, "x").collect()
-        return {row.utterance_id: row.id for row in found}
-
+    names = partial(names_of, spark, "uvwz")
     first = names(dict.fromkeys("uvw", "u"), {})
     left = names(dict.fromkeys("vw", "v"), first)
     assert left == {"v": first["u"], "w": first["u"]}
