@@ -28,9 +28,11 @@ KEYED = ("utterance_id", "keys", "active", "is_fresh")
 # One sample where buckets meet: 32 bytes.
 SAMPLE = np.dtype([("bucket", "<u4"), ("frame", "<i4"), ("clip", "<i8"), ("context", "<u2", len(LAGS))])
 PACKED_DDL = "lot int, is_fresh boolean, samples binary"
-# So many are packed at once, 8 MB: a row of one lot holds no more. What a worker holds is up to the batch of keys that it
-# was given, of 64 MB at most, and with what is made of it 250.
+# Once there are so many, 8 MB, they are packed: a row of one lot holds about as many at most.
 SAMPLES_PACKED = 250_000
+# So many are sampled at once: some 50 bytes per frame, 100 MB for clips of 50 s. Four times as many take longer, because
+# nothing of them stays in the processor's cache.
+CLIPS_AT_ONCE = 1024
 
 
 def clip_number(utterance_id: Column) -> Column:
@@ -77,16 +79,17 @@ class _Packing:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow.compute as pc
 
-        held = {True: np.empty(0, SAMPLE), False: np.empty(0, SAMPLE)}
+        held: dict[bool, list[Any]] = {True: [], False: []}
         for batch in batches:
             said = batch.column("is_fresh")
             for fresh, where in ((True, said), (False, pc.invert(said))):
-                held[fresh] = np.concatenate([held[fresh], self._samples(batch.filter(where), fresh)])
-                while len(held[fresh]) >= SAMPLES_PACKED:
-                    yield self._packed(held[fresh][:SAMPLES_PACKED], fresh)
-                    held[fresh] = held[fresh][SAMPLES_PACKED:]
-        for fresh, samples in held.items():
-            yield self._packed(samples, fresh)
+                for clips in _few_at_once(batch.filter(where)):
+                    held[fresh].append(self._samples(clips, fresh))
+                    if sum(map(len, held[fresh])) >= SAMPLES_PACKED:
+                        yield self._packed(held[fresh], fresh)
+                        held[fresh] = []
+        for fresh, rest in held.items():
+            yield self._packed(rest, fresh)
 
     def _samples(self, batch: pa.RecordBatch, fresh: bool) -> Any:
         """The wanted samples of a batch of keys, of dtype SAMPLE."""
@@ -97,9 +100,10 @@ class _Packing:
         samples["clip"] = _clip_numbers(batch.column("utterance_id").to_pylist())[found.clip]
         return samples
 
-    def _packed(self, samples: Any, fresh: bool) -> pa.RecordBatch:
+    def _packed(self, held: list[Any], fresh: bool) -> pa.RecordBatch:
         import pyarrow as pa
 
+        samples = np.concatenate([np.empty(0, SAMPLE), *held])
         lot = _mixed(samples["bucket"]).astype(np.uint64) * np.uint64(self.lots) >> np.uint64(32)
         counts = np.bincount(lot.astype(np.int64), minlength=self.lots)
         some = np.flatnonzero(counts)
@@ -113,6 +117,11 @@ class _Packing:
 def taken(samples: Any, order: Any) -> Any:
     """Samples in another order. As bytes without fields: numpy else copies field by field, which takes ten times as long."""
     return samples.view(f"V{SAMPLE.itemsize}").take(order).view(SAMPLE)
+
+
+def _few_at_once(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    for first in range(0, batch.num_rows, CLIPS_AT_ONCE):
+        yield batch.slice(first, CLIPS_AT_ONCE)
 
 
 def _clips(batch: pa.RecordBatch) -> Clips:
@@ -168,8 +177,8 @@ def bucket_filter(keyed: DataFrame) -> Any:
 def _buckets(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    for batch in batches:
-        found = sampled(_clips(batch)).bucket
+    for clips in (few for batch in batches for few in _few_at_once(batch)):
+        found = sampled(_clips(clips)).bucket
         yield pa.RecordBatch.from_arrays([_binaries(found, np.array([len(found)]))], names=["buckets"])
 
 

@@ -58,13 +58,20 @@ def test_a_flag_says_of_each_frame_whether_it_is_active_however_many_frames_a_cl
     assert len(out) == sum(frame % 3 != 1 for n in range(19) for frame in range(n))
 
 
+def test_clips_that_are_sampled_a_few_at_once_give_the_same(spark, monkeypatch):
+    monkeypatch.setattr(buckets, "CLIPS_AT_ONCE", 1)
+    (batch,) = stored(spark).toArrow().to_batches()
+    out, _ = unpacked([*buckets._Packing(1, None)(iter([batch]))])
+    assert all((out[name] == getattr(WHOLE, name)).all() for name in ("bucket", "frame", "context"))
+
+
 def test_all_samples_of_a_bucket_lie_in_one_lot_and_none_is_lost(spark, monkeypatch):
     monkeypatch.setattr(buckets, "SAMPLES_PACKED", 100)
     clips = {f"{n:032x}": drawn(60, seed=n % 3) for n in range(6)}
     batches = stored(spark, clips, fresh=[*clips]).toArrow().to_batches(max_chunksize=2)
     rows = [row for batch in buckets._Packing(7, None)(iter(batches)) for row in batch.to_pylist()]
-    # 360 samples: three times 100 and the rest, of seven lots each.
-    assert (len(rows), {row["lot"] for row in rows}) == (28, {*range(7)})
+    # 360 samples: three times the 120 of two clips, of seven lots each.
+    assert (len(rows), {row["lot"] for row in rows}) == (21, {*range(7)})
     lots = {}
     for row in rows:
         for bucket in np.frombuffer(row["samples"], SAMPLE)["bucket"].tolist():
