@@ -67,7 +67,7 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
         hold.adopt(lambda stage: _commit(hold, stage))
         if hold.versions_written or not nothing_to_do(lake, this):
             this.reads(lake, READS)
-            # Buckets say what was looked up; where pairs may be lacking, that is not to be trusted.
+            # key_buckets says what was looked up; where pairs may be lacking, that is not to be trusted.
             by_hand = changed_by_hand(lake, this, ("audio_pairs",))
             progress.say(
                 "duplicates: looking up all audio again" if by_hand else "duplicates: looking up new audio"

@@ -144,18 +144,15 @@ def _rows(
     members = copies.unionByName(alone)
     names = named(_of_both_kinds(members, overlaps, "label"), current, _former_names(former))
     twins = exact.select(F.explode(F.array("low", "high")).alias("utterance_id"))
+    ids = [F.when(F.col("kind") == kind, F.col("id")).alias(f"{kind}_id") for kind in KINDS]
     # Gathered, not joined: each of these would be moved and sorted for a join of its own.
-    facts = {
-        **{
-            f"{kind}_id": names.where(F.col("kind") == kind).withColumnRenamed("id", f"{kind}_id")
-            for kind in KINDS
-        },
-        "is_exact": twins.withColumn("is_exact", F.lit(True)),
-        "is_boilerplate": everywhere.withColumn("is_boilerplate", F.lit(True)),
-    }
     said = closeness(pairs)
-    for name, frame in facts.items():
-        said = said.unionByName(frame.select("utterance_id", name), allowMissingColumns=True)
+    for fact in (
+        names.select("utterance_id", *ids),
+        twins.withColumn("is_exact", F.lit(True)),
+        everywhere.withColumn("is_boilerplate", F.lit(True)),
+    ):
+        said = said.unionByName(fact, allowMissingColumns=True)
     told = said.groupBy("utterance_id").agg(
         *(F.max(name).alias(name) for name in said.columns if name != "utterance_id")
     )

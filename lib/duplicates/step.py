@@ -1,9 +1,9 @@
 """The step of `find-duplicates`: look up what is new, remember it, and say who shares audio now.
 
-Pairs are committed first, then `duplicates`, then the buckets that led to them: of an utterance whose buckets are
+Pairs are committed first, then `duplicates`, then, in `key_buckets`, whose keys led to them: of an utterance that is
 there, the tables hold all that was found. Killed in between, the next run looks it up again, and finds the same
-pairs, which are there by key. Buckets of what was retired or replaced are deleted before all else: nothing meets
-them, so what comes back must be looked up anew.
+pairs, which are there by key. What was retired or replaced is forgotten before all else: its keys meet nobody
+(`keys_of_most`), so what comes back must be looked up anew.
 """
 
 from __future__ import annotations
@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING
 from speechlake.checkpoints import Staged, checkpointed
 from speechlake.duplicates.buckets import FILTERED_BELOW, bucket_filter, samples_expected
 from speechlake.duplicates.clusters import duplicates, those_sharing
+from speechlake.duplicates.known import FILED, as_sampled, within
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.search import meetings, verified, who_met
+from speechlake.errors import Conflict
 from speechlake.joins import FEW, sent_if_few, with_matching
-from speechlake.signals.catalogue import current_fingerprint, profile
-from speechlake.signals.plan import MAX_ATTEMPTS
+from speechlake.signals.catalogue import profile
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, Row
+    from pyspark.sql import DataFrame, Row
 
     from speechlake.hold import Hold
     from speechlake.lake import Lake
 
-FILED = ("utterance_id", "content_sha256", "fingerprint")
-# What a pair calls the same of its other utterance.
-OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
 # Of clips with all that is current of them, half a kilobyte each, every task may hold fewer than of ids.
 FEW_CLIPS = FEW // 2
 # What is current of a clip and is not asked of those who met.
@@ -60,15 +58,9 @@ def current_audio(lake: Lake) -> DataFrame:
     return frame.select(
         *("corpus", "utterance_id", "recording_id", "channel", "start_ms", "end_ms", "content_sha256"),
         *("audio_samples_sha256", F.col("audio_duration_s").alias("duration_s")),
-        F.when(usable, _version(F.col("audio_keys_fingerprint"))).alias("fingerprint"),
+        F.when(usable, as_sampled(F.col("audio_keys_fingerprint"))).alias("fingerprint"),
         samples_expected("audio_keys_frames").alias("samples"),
     )
-
-
-def _version(fingerprint: Column) -> Column:
-    from pyspark.sql import functions as F
-
-    return F.concat(fingerprint, F.lit(f".{SAMPLING_VERSION}"))
 
 
 def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
@@ -79,36 +71,35 @@ def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
     return with_matching(current, filed, ("content_sha256", "fingerprint"))
 
 
-def keys_of(lake: Lake, clips: DataFrame) -> DataFrame:
-    """FILED, `keys` and `active` of those `clips` (FILED) that have keys. A clip's keys are a kilobyte: where clips are
-    few and marked to be sent, those of all others are not shuffled for them."""
-    return _keys(lake).join(clips.select(*FILED), on=[*FILED], how="left_semi")
-
-
 def keys_of_most(lake: Lake, clips: DataFrame, fingerprint: str, count: int) -> DataFrame:
-    """The same of `clips`, which are the `count` of this fingerprint that there are.
+    """FILED, `keys` and `active` of `clips` (FILED), which are the `count` of this fingerprint that there are.
 
     Others that have keys of it were retired, or have other audio since. Mostly these are few, as two counts say, and
-    the keys of all clips stay where they are.
+    the keys of all clips, a kilobyte each, stay where they are. Conflict where keys went since clips were joined.
     """
     from pyspark.sql import functions as F
 
-    keys = _keys(lake).where(F.col("fingerprint") == fingerprint)
+    keys = _keys(lake, fingerprint)
     gone = keys.count() - count
+    if gone < 0:
+        raise Conflict(f"{-gone} keys left 'signals_audio_keys' while they were looked up", hint="Run again.")
     if gone == 0:
         return keys
     if gone > FEW:
-        return keys_of(lake, clips)
+        return keys.join(clips.select(*FILED), on=[*FILED], how="left_semi")
     others = keys.select(*FILED).join(clips.select(*FILED), on=[*FILED], how="left_anti")
     return keys.join(F.broadcast(others), on=[*FILED], how="left_anti")
 
 
-def _keys(lake: Lake) -> DataFrame:
+def _keys(lake: Lake, fingerprint: str) -> DataFrame:
+    """FILED, `keys` and `active` of all that has a frame, by what made and samples them."""
     from pyspark.sql import functions as F
 
-    keys = lake.read("signals_audio_keys").where("frames > 0")
-    made_by = _version(F.col("fingerprint")).alias("fingerprint")
-    return keys.select("utterance_id", "content_sha256", made_by, "keys", "active")
+    made_by = fingerprint.removesuffix(f".{SAMPLING_VERSION}")
+    keys = lake.read("signals_audio_keys").where((F.col("fingerprint") == made_by) & (F.col("frames") > 0))
+    return keys.select(
+        "utterance_id", "content_sha256", F.lit(fingerprint).alias("fingerprint"), "keys", "active"
+    )
 
 
 def look_up(
@@ -131,10 +122,9 @@ def look_up(
         met = written(f"met.{row.fingerprint}", _met(lake, mine, row))
         hot += met.agg(F.coalesce(F.sum("hot"), F.lit(0)).alias("n")).collect()[0].n
         clips = checkpointed("clips", who_met(met, mine.drop(*NOT_OF_PAIRS)))
-        sent = sent_if_few(clips, FEW_CLIPS)
-        found = verified(
-            met, written(f"clips.{row.fingerprint}", keys_of(lake, sent).join(sent, on=[*FILED]))
-        )
+        # Sent, so that the keys of all clips are not moved for them.
+        keys = _keys(lake, row.fingerprint).join(sent_if_few(clips, FEW_CLIPS), on=[*FILED], how="inner")
+        found = verified(met, written(f"clips.{row.fingerprint}", keys))
         pairs += hold.append_missing("audio_pairs", written(f"pairs.{row.fingerprint}", found), digest=digest)
         looked += row.fresh
     return Looked(looked, pairs, hot), keyed.where("is_fresh").select("corpus", *FILED)
@@ -163,15 +153,16 @@ def _met(lake: Lake, clips: DataFrame, counts: Row) -> DataFrame:
     if counts.fresh == counts.clips:
         marked = keys.withColumn("is_fresh", F.lit(True))
     else:
-        fresh = sent_if_few(clips.where("is_fresh").select(*FILED, "is_fresh"))
+        fresh = clips.where("is_fresh").select(*FILED, "is_fresh")
+        fresh = F.broadcast(fresh) if counts.fresh <= FEW else fresh
         marked = keys.join(fresh, on=[*FILED], how="left").fillna(False, ["is_fresh"])
         if counts.new_samples <= FILTERED_BELOW:
-            wanted = bucket_filter(keys_of(lake, fresh))
+            wanted = bucket_filter(_keys(lake, counts.fingerprint).join(fresh, on=[*FILED], how="left_semi"))
     return meetings(marked, counts.new_samples, counts.samples - counts.new_samples, wanted)
 
 
 def _forget(hold: Hold, current: DataFrame, digest: str) -> None:
-    """Delete the buckets of what is current no more; mostly there are none, and two counts say so."""
+    """Delete what was looked up and is current no more; mostly there is none, and two counts say so."""
     there = hold.lake.read("key_buckets")
     filed = current.where("is_filed")
     if there.count() > filed.count():
@@ -185,103 +176,9 @@ def remember(hold: Hold, fresh: DataFrame, count: int, digest: str, *, again: bo
         hold.append_missing("key_buckets", fresh, digest=digest, fresh=not again, expected=count)
 
 
-def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:
-    """FILED of those `rows` (utterance_id, content_sha256, language) that have keys by the lake's profile."""
-    return _named(lake, rows).join(_keyed(lake).where("samples"), on=[*FILED], how="left_semi")
-
-
-def keyless(lake: Lake, rows: DataFrame) -> DataFrame:
-    """FILED of those `rows` (as for `keyed_now`, and `at_hand`) that were decoded and lack keys that the profile names.
-
-    Only what `extract-signals` would measure: not audio that is gone, nor what failed for the last time.
-    """
-    heard = lake.read("signals_audio").where("error IS NULL").select("utterance_id", "content_sha256")
-    asked = _named(lake, rows.where("at_hand")).where("fingerprint IS NOT NULL")
-    decoded = asked.join(heard, on=["utterance_id", "content_sha256"], how="left_semi")
-    lacking = decoded.join(_keyed(lake), on=[*FILED], how="left_anti")
-    return lacking.join(_spent(lake), on=["utterance_id", "fingerprint"], how="left_anti").select(*FILED)
-
-
-def _spent(lake: Lake) -> DataFrame:
-    """(utterance_id, fingerprint) of what failed for the last time. A file that was replaced since is tried again."""
-    from pyspark.sql import functions as F
-
-    tried = lake.read("attempts").where(F.col("n") >= MAX_ATTEMPTS)
-    place = lake.read("utterances").select("utterance_id", "recording_id")
-    now = lake.read("recordings").select("recording_id", "listing_key")
-    still = tried.join(place, on="utterance_id", how="inner").join(
-        now, on=["recording_id", "listing_key"], how="inner"
-    )
-    return still.select("utterance_id", _version(F.col("fingerprint")).alias("fingerprint"))
-
-
-def _named(lake: Lake, rows: DataFrame) -> DataFrame:
-    return rows.select("utterance_id", "content_sha256", _made_by(lake).alias("fingerprint"))
-
-
-def _made_by(lake: Lake) -> Column:
-    """The fingerprint that the keys of a row of this `language` have by the lake's profile; null where it has none."""
-    from pyspark.sql import functions as F
-
-    return _version(current_fingerprint(profile(lake).get("audio_keys", ()), F.col("language")))
-
-
-def _keyed(lake: Lake) -> DataFrame:
-    """(FILED, samples) of all keys that the lake's profile names for some language: those of former ones nobody looks up.
-
-    `samples` is false where there is nothing to look up: silence, or audio that failed.
-    """
-    from pyspark.sql import functions as F
-
-    named = sorted({fingerprint for _, fingerprint in profile(lake).get("audio_keys", ())})
-    keys = lake.read("signals_audio_keys").where(F.col("fingerprint").isin(named))
-    has = F.coalesce(F.col("frames") > 0, F.lit(False)).alias("samples")
-    return keys.select(
-        "utterance_id", "content_sha256", _version(F.col("fingerprint")).alias("fingerprint"), has
-    )
-
-
-def not_looked_up(lake: Lake, keyed: DataFrame) -> DataFrame:
-    """Those of `keyed` (FILED) that no look-up has met yet: whose copies nobody knows."""
-    return keyed.join(lake.read("key_buckets").select(*FILED), on=[*FILED], how="left_anti")
-
-
-def with_not_compared(rows: DataFrame, lake: Lake) -> DataFrame:
-    """Add `not_compared`: the row's audio was decoded, and by the lake's profile its keys are lacking, or no look-up
-    has met them yet."""
-    from pyspark.sql import functions as F
-
-    if not profile(lake).get("audio_keys"):
-        return rows.withColumn("not_compared", F.lit(False))
-    keyed, met = _keyed(lake), lake.read("key_buckets").select(*FILED)
-    known = (
-        keyed.where("samples").join(met, on=[*FILED], how="left_semi").unionByName(keyed.where("NOT samples"))
-    )
-    named = rows.withColumn("fingerprint", _made_by(lake))
-    joined = with_matching(
-        named, known.withColumnRenamed("samples", "known"), ("content_sha256", "fingerprint")
-    )
-    lacking = F.col("fingerprint").isNotNull() & F.col("known").isNull()
-    decoded = F.col("audio_fingerprint").isNotNull() & F.col("audio_error").isNull()
-    return joined.withColumn("not_compared", lacking & decoded).drop("fingerprint", "known")
-
-
-def copies_of(lake: Lake, keyed: DataFrame) -> DataFrame:
-    """(utterance_id, other_id) of pairs of copies by their keys, both of which are among `keyed` (FILED)."""
-    others = keyed.withColumnsRenamed(OTHER)
-    near = lake.read("audio_pairs").where("kind = 'near'").select(*FILED, *OTHER.values())
-    met = near.join(keyed, on=[*FILED], how="left_semi").join(
-        others, on=[*OTHER.values(), "fingerprint"], how="left_semi"
-    )
-    return met.select("utterance_id", "other_id").distinct()
-
-
 def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     """Rows of `duplicates` as they should be now."""
     pairs = lake.read("audio_pairs")
     here = those_sharing(current, pairs)
     ends = here.select(*FILED)
-    both = pairs.join(ends, on=[*FILED], how="left_semi").join(
-        ends.withColumnsRenamed(OTHER), on=[*OTHER.values(), "fingerprint"], how="left_semi"
-    )
-    return duplicates(here, checkpointed("pairs", both), lake.read("duplicates"))
+    return duplicates(here, checkpointed("pairs", within(pairs, ends)), lake.read("duplicates"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.config import near
-from speechlake.duplicates.step import with_not_compared
+from speechlake.duplicates.known import with_not_compared
 from speechlake.errors import ConfigError
 from speechlake.feedback.current import refuse_unknown, with_imported, without_unasked
 from speechlake.joins import packed, unpacked

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import checkpointed
-from speechlake.duplicates.step import keyed_now, keyless, not_looked_up
+from speechlake.duplicates.known import keyed_now, keyless, not_looked_up
 from speechlake.signals.catalogue import profile
 from speechlake.splits.candidates import evaluation_corpora
 from speechlake.splits.policy import NOT_COMPARED

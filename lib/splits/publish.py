@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from speechlake.duplicates.step import copies_of
+from speechlake.duplicates.known import copies_of
 from speechlake.errors import BuildRefused, Conflict, LeakFound, Refused, UsageError
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table

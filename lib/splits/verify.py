@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from speechlake.config import loads
-from speechlake.duplicates.step import copies_of
+from speechlake.duplicates.known import copies_of
 from speechlake.errors import ConfigError
 from speechlake.splits.candidates import heard_samples, links, published_assignments
 from speechlake.splits.compared import asked_audio, keyed_audio

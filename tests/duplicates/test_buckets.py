@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from key_tools import drawn, keys
 
 from speechlake.duplicates import buckets
@@ -58,9 +59,14 @@ def test_a_flag_says_of_each_frame_whether_it_is_active_however_many_frames_a_cl
     assert len(out) == sum(frame % 3 != 1 for n in range(19) for frame in range(n))
 
 
-def test_clips_that_are_sampled_a_few_at_once_give_the_same(spark, monkeypatch):
-    monkeypatch.setattr(buckets, "CLIPS_AT_ONCE", 1)
+@pytest.mark.parametrize(
+    ("at_once", "pieces"), [(1, [40, 2, 300]), (42, [42, 300]), (341, [42, 300]), (342, [342])]
+)
+def test_clips_that_are_sampled_a_few_at_once_give_the_same(spark, monkeypatch, at_once, pieces):
+    monkeypatch.setattr(buckets, "FRAMES_AT_ONCE", at_once)
     (batch,) = stored(spark).toArrow().to_batches()
+    few = [sum(map(len, each.column("keys").to_pylist())) // 4 for each in buckets._few_at_once(batch)]
+    assert few == pieces
     out, _ = unpacked([*buckets._Packing(1, None)(iter([batch]))])
     assert all((out[name] == getattr(WHOLE, name)).all() for name in ("bucket", "frame", "context"))
 

@@ -111,16 +111,21 @@ def test_a_part_that_lies_in_more_than_twenty_recordings_is_left_out_and_what_go
 def names_of(
     spark: SparkSession, there: str, labels: dict[str, str], former: dict[str, str]
 ) -> dict[str, str]:
-    """Names of clusters; overlaps of the same members, labels and former names lie beside them."""
+    """Names of clusters, beside an overlap of all that are there, whose name is as old as theirs."""
+    overlap = (dict.fromkeys(there, min(there)), dict.fromkeys(former, "0 overlap"))
     frame, before = (
         spark.createDataFrame(
-            [(u, name, kind) for u, name in said.items() for kind in KINDS],
+            [(u, name, kind) for kind, said in zip(KINDS, each, strict=True) for u, name in said.items()],
             f"utterance_id string, {column} string, kind string",
         )
-        for said, column in ((labels, "label"), (former, "id"))
+        for each, column in (((labels, overlap[0]), "label"), ((former, overlap[1]), "id"))
     )
-    found = named(frame, current(spark, dict.fromkeys(there)), before).where("kind = 'cluster'")
-    return {row.utterance_id: row.id for row in found.collect()}
+    found = named(frame, current(spark, dict.fromkeys(there)), before).collect()
+    one, other = ([row for row in found if row.kind == kind] for kind in KINDS)
+    assert len(one) == len(labels)
+    assert (len(other), len({row.id for row in other})) == (len(there), 1)
+    assert other[0].id == "0 overlap" or not former
+    return {row.utterance_id: row.id for row in one}
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ def test_what_was_looked_up_is_remembered_last_and_killed_before_it_nothing_is_f
         find_duplicates.run(lake, progress=QUIET)
     monkeypatch.undo()
     assert lake.read("audio_pairs").count() == 1
-    # Whoever finds the buckets may trust that the table tells of all copies.
+    # Whoever finds that keys were looked up may trust that the table tells of all copies.
     assert lake.read("duplicates").count() == 2
     assert not lake.exists("key_buckets")
     find_duplicates.run(lake, progress=QUIET)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from speechlake.duplicates.known import with_not_compared
 from speechlake.duplicates.sampling import SAMPLING_VERSION
-from speechlake.duplicates.step import with_not_compared
 from speechlake.lake import Lake
 from speechlake.schemas import (
     ATTEMPTS,
