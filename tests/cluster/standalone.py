@@ -164,10 +164,18 @@ def ended(process: subprocess.Popen[str]) -> tuple[dict[str, object], str]:
 def _descendants(pid: int) -> list[int]:
     found = []
     for child in Path(f"/proc/{pid}/task").glob("*/children"):
-        for number in map(int, child.read_text().split()):
+        for number in map(int, _told(child).split()):
             found += [number, *_descendants(number)]
     return found
 
 
 def _command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return _told(Path(f"/proc/{pid}/cmdline"))
+
+
+def _told(file: Path) -> bytes:
+    """What a file of a process says; nothing where the process ends meanwhile, as decode children do all the time."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
