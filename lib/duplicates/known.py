@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 FILED = ("utterance_id", "content_sha256", "fingerprint")
 # What a pair calls the same of its other utterance.
 OTHER = {"utterance_id": "other_id", "content_sha256": "other_content_sha256"}
+# Ends the fingerprints of keys that are sampled so.
+SAMPLED = f".{SAMPLING_VERSION}"
 
 
 def as_sampled(fingerprint: Column) -> Column:
     """The fingerprint of what made keys, and how they are sampled: what `key_buckets` and `audio_pairs` call it."""
     from pyspark.sql import functions as F
 
-    return F.concat(fingerprint, F.lit(f".{SAMPLING_VERSION}"))
+    return F.concat(fingerprint, F.lit(SAMPLED))
+
+
+def as_made(fingerprint: str) -> str:
+    """What made the keys of such a fingerprint, as `signals_audio_keys` calls it."""
+    return fingerprint.removesuffix(SAMPLED)
 
 
 def keyed_now(lake: Lake, rows: DataFrame) -> DataFrame:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from speechlake.checkpoints import Staged, checkpointed
 from speechlake.duplicates.buckets import FILTERED_BELOW, bucket_filter, samples_expected
 from speechlake.duplicates.clusters import duplicates, those_sharing
-from speechlake.duplicates.known import FILED, as_sampled, within
-from speechlake.duplicates.sampling import SAMPLING_VERSION
+from speechlake.duplicates.known import FILED, as_made, as_sampled, within
 from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.errors import Conflict
 from speechlake.joins import FEW, sent_if_few, with_matching
@@ -95,8 +94,8 @@ def _keys(lake: Lake, fingerprint: str) -> DataFrame:
     """FILED, `keys` and `active` of all that has a frame, by what made and samples them."""
     from pyspark.sql import functions as F
 
-    made_by = fingerprint.removesuffix(f".{SAMPLING_VERSION}")
-    keys = lake.read("signals_audio_keys").where((F.col("fingerprint") == made_by) & (F.col("frames") > 0))
+    same = F.col("fingerprint") == as_made(fingerprint)
+    keys = lake.read("signals_audio_keys").where(same & (F.col("frames") > 0))
     return keys.select(
         "utterance_id", "content_sha256", F.lit(fingerprint).alias("fingerprint"), "keys", "active"
     )
@@ -180,5 +179,5 @@ def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     """Rows of `duplicates` as they should be now."""
     pairs = lake.read("audio_pairs")
     here = those_sharing(current, pairs)
-    ends = here.select(*FILED)
-    return duplicates(here, checkpointed("pairs", within(pairs, ends)), lake.read("duplicates"))
+    among = checkpointed("pairs", within(pairs, here.select(*FILED)))
+    return duplicates(here, among, lake.read("duplicates"))

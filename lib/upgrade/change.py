@@ -1,4 +1,5 @@
-"""One change of a stored table, and the ways to make one: a column that is null, a column that never is, a property."""
+"""One change of a stored table, and the ways to make one: a column that is null, one that never is, columns that go, a
+property."""
 
 from __future__ import annotations
 
