@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
+from speechlake.by_hand import changed_by_hand
 from speechlake.checkpoints import checkpointed, freeing
 from speechlake.cli import command
 from speechlake.errors import Refused, SpeechlakeError, UsageError
@@ -35,10 +36,12 @@ from speechlake.splits.evaluate import evaluated
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
 from speechlake.splits.policy import Policy, read_policy
-from speechlake.splits.publish import commit_build, staged_build
+from speechlake.splits.publish import commit_build, refuse_used_name, staged_build
+from speechlake.splits.recall import put_back
 from speechlake.splits.reuse import reusing
 from speechlake.splits.voices import alike_voices
 from speechlake.staging import Stage
+from speechlake.terminal import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -111,15 +114,14 @@ def run(
     this = Run(NAME, policy.splits.scheme, {"policy": policy.digest(), "release": release}, lasting=True)
     following = command("report", "--lake", lake.root, "--release", release)
     with freeing(), lake.hold(NAME, this.scope, this.run_id, wait_s=wait_s) as hold:
-        note = _adopted(hold, progress).get(release)
-        if note is not None and note["policy_sha256"] == policy.digest():
+        note = _adopted(hold, release, policy, progress)
+        if note is not None:
             # What the earlier run read; its own rows and sides stand only now.
             this.reads(lake, ("assignments", *ITS_OWN))
             this.versions_read = {**note["versions_read"], **this.versions_read}
-        elif nothing_to_do(lake, this):
-            # What was adopted is another's: a row of this one would say that it read nothing.
-            note = None
-        else:
+        elif not nothing_to_do(lake, this):
+            refuse_used_name(lake, release, policy)
+            _mend_memory(hold, this, progress)
             this.reads(lake, (*TABLES_READ, *ITS_OWN))
             note = _publish(hold, this, policy, text, release, progress)
         if note is not None and this.is_news(hold):
@@ -129,26 +131,52 @@ def run(
     done = bool(hold.versions_written)
     told = ", ".join(f"{n} {name}" for name, n in this.counts.items())
     progress.say(f"release {release}: {told or 'nothing to do'}")
-    return Report(NAME, "done" if done else "nothing to do", this.run_id, this.counts, following)
+    warnings = [] if note is None else note["warnings"]
+    for warning in warnings:
+        progress.say(f"release {release}: note: {shown(warning)}")
+    return Report(
+        NAME,
+        "done" if done else "nothing to do",
+        this.run_id,
+        this.counts,
+        following,
+        more={"warnings": warnings},
+    )
 
 
-def _adopted(hold: Hold, progress: Progress) -> dict[str, Mapping[str, Any]]:
-    """Publish the builds that earlier runs staged; notes by release.
+def _adopted(hold: Hold, release: str, policy: Policy, progress: Progress) -> Mapping[str, Any] | None:
+    """Publish the build that an earlier run of this policy and release staged; its note, or None.
 
-    What can no longer be published is dropped and told: this run's own build may do better.
+    Others are dropped, and told: whoever interrupted a build because its policy was wrong does not want it published by
+    the next command. What can no longer be published is dropped too: this run's own build may do better.
     """
-    published: dict[str, Mapping[str, Any]] = {}
+    published: list[Mapping[str, Any]] = []
 
     def commit(stage: Stage) -> None:
-        release = str(stage.note["release"])
+        theirs = str(stage.note["release"])
+        left = f"a build of release {theirs} that an earlier run left is dropped"
+        if theirs != release or stage.note["policy_sha256"] != policy.digest():
+            progress.say(f"{left}: the command that began it makes it anew")
+            return
+        progress.say(f"release {release}: an earlier run left it ready, of what was known then")
         try:
             if commit_build(hold, stage) is not None:
-                published[release] = stage.note
+                published.append(stage.note)
         except (UsageError, Refused) as error:
-            progress.say(f"a build of release {release} that an earlier run left is dropped: {error.message}")
+            progress.say(f"{left}: {error.message}")
 
     hold.adopt(commit)
-    return published
+    return next(iter(published), None)
+
+
+def _mend_memory(hold: Hold, this: Run, progress: Progress) -> None:
+    """Put back the sides that somebody took out of `assignments` by hand: they would be given anew."""
+    lake = hold.lake
+    if lake.exists("assignments") and not changed_by_hand(lake, this, ("assignments",)):
+        return
+    lost = put_back(hold, this.scope, this.digest[:16])
+    if lost:
+        progress.say(f"{lost} sides were lost from assignments, and are put back from published releases")
 
 
 def _publish(

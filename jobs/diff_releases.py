@@ -52,7 +52,8 @@ def run(lake: Lake, before: str, after: str, *, out: Console | None = None) -> R
     refusal = _refusal(totals[MOVED], examples, str(new["scheme"])) if same_scheme else None
     counts = {change.replace(" ", "_"): n for change, n in totals.items()}
     following = f"speechlake report --lake {lake.root} --release {after}"
-    return Report(NAME, counts=counts, next_step=following, refusal=refusal)
+    outcome = "refused" if refusal else "done"
+    return Report(NAME, outcome, counts=counts, next_step=following, refusal=refusal)
 
 
 _CHANGES = (ADDED, REMOVED, MOVED, NEW_TEXT, SAME)

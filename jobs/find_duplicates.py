@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from speechlake import job
 from speechlake.by_hand import changed_by_hand
 from speechlake.checkpoints import freeing
+from speechlake.duplicates.clusters import CLUSTERING_VERSION
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.step import (
     Looked,
@@ -60,7 +61,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     """Look up what is new, bring `duplicates` to what is known now, and count who shares audio."""
-    this = Run(NAME, "lake", {"sampling": SAMPLING_VERSION})
+    this = Run(NAME, "lake", {"sampling": SAMPLING_VERSION, "clustering": CLUSTERING_VERSION})
     following = f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME"
     looked = Looked()
     with freeing(), lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:

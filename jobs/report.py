@@ -29,6 +29,7 @@ from speechlake.page.render import page_path, write_page
 from speechlake.prices import add_price, price_of
 from speechlake.progress import Progress
 from speechlake.questions import groups
+from speechlake.questions.hours import whole_ms
 from speechlake.terminal import console, percent, show, show_frame, shown
 from speechlake.views import utterances_now
 
@@ -131,12 +132,16 @@ def _hours(out: Console, lake: Lake, now: Any, build: str | None) -> None:
     }
     rates = dict.fromkeys(("error_rate", "substitutions", "deletions", "insertions", "unjudged"), percent)
     show_frame(out, title, questions.by_corpus_and_language(now, kept), {**same, **rates})
+    if build:
+        came, went = questions.changed_since(lake, build, now)
+        if came or went:
+            out.print(
+                f"  note: this table is of the lake as it is now: {came} clips came after the release, {went} that it keeps are listed no more"
+            )
 
 
 def _duplicates(out: Console, now: Any) -> None:
-    from pyspark.sql import functions as F
-
-    measured = now.withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
+    measured = now.withColumn("ms", whole_ms("audio_duration_s"))
     show_frame(out, "Duplicates, by kind", groups.duplicates_by_kind(measured))
 
 
@@ -151,6 +156,7 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
         ([rule[name] for name in names] for rule in row["rules"]),
     )
     show_frame(out, "Excluded, by first reason", questions.reasons_of(lake, build))
+    show_frame(out, "Groups that no split parts, by what links them", questions.groups_of(lake, build))
     show_frame(
         out, f"Release {row['release']}, build {build}", questions.by_split(questions.splits_of(lake, build))
     )

@@ -23,13 +23,19 @@ from speechlake.lake import Lake
 from speechlake.questions import release_named
 from speechlake.splits.lists import lists_now
 from speechlake.splits.publish import told_leaks
-from speechlake.splits.verify import digest_now, files_read, leaks_now
+from speechlake.splits.verify import digest_now, files_read, leaks_now, policy_now
 from speechlake.terminal import console, show
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 NAME = "verify-release"
+# What to do where rows, sides or files differ.
+HINTS = {
+    "rows": "Restore the rows that are missing or changed.",
+    "sides": "What was learned since (a copy, a corrected speaker) may part what was published: build, and publish under a new name.",
+    "files": "Were files moved? `speechlake ingest-manifests --audio-root` says where they lie now.",
+}
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -50,16 +56,21 @@ def run(lake: Lake, name: str, *, sample: int = 100, out: Console | None = None)
     """Print what was checked; whatever differs is a refusal."""
     out = out or console()
     release = release_named(lake, name) or {}
-    differing = [*_rows(out, lake, release), *_sides(out, lake, release), *_files(out, lake, release, sample)]
+    _policy(out, release)
+    differing = {
+        "rows": _rows(out, lake, release),
+        "sides": _sides(out, lake, release),
+        "files": _files(out, lake, release, sample),
+    }
+    told = [line for lines in differing.values() for line in lines]
     refusal = None
-    if differing:
-        told = "; ".join(differing)
+    if told:
+        hints = (HINTS[what] for what, lines in differing.items() if lines)
         refusal = ReleaseDiffers(
-            f"release {name!r} is not what was published: {told}",
-            hint="Restore what is missing, or build and publish under a new name.",
+            f"release {name!r} is not what was published: {'; '.join(told)}", hint=" ".join(hints)
         )
-    counts = {"release": name, "build_id": release["build_id"], "problems": len(differing)}
-    return Report(NAME, counts=counts, refusal=refusal)
+    counts = {"release": name, "build_id": release["build_id"], "problems": len(told)}
+    return Report(NAME, "refused" if refusal else "done", counts=counts, refusal=refusal)
 
 
 def _rows(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:
@@ -69,6 +80,17 @@ def _rows(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:
     told = "as recorded" if found == recorded else erased or f"recorded was {recorded[:16]}"
     out.print(f"rows: digest {found[:16]}, {told}")
     return [] if same else [f"its rows have digest {found}, {recorded} was recorded"]
+
+
+def _policy(out: Console, release: dict[str, Any]) -> None:
+    """Tell whether the policy that stands beside the release is the one that its digest was taken of."""
+    found, recorded = policy_now(release), release["policy_sha256"]
+    told = (
+        "as recorded" if found == recorded else f"{found or 'not understood here'}, recorded was {recorded}"
+    )
+    out.print(f"policy: {told}")
+    if found != recorded:
+        out.print("  note: it was changed by hand, or is read otherwise by this version of speechlake")
 
 
 def _sides(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:

@@ -45,10 +45,12 @@ def nearest(name: object, valid: Iterable[str]) -> str | None:
 
 
 def near(name: object, valid: Iterable[str]) -> str:
-    """A hint: the nearest valid name, or all of them when none is near."""
+    """A hint: the nearest valid name, or all of them when none is near, or that there is none."""
     names = list(valid)
     close = nearest(name, names)
-    return f"did you mean {close!r}?" if close else f"valid are {', '.join(names)}"
+    return (
+        f"did you mean {close!r}?" if close else f"valid are {', '.join(names)}" if names else "there is none"
+    )
 
 
 def like(pattern: str, what: str) -> AfterValidator:

@@ -126,7 +126,13 @@ def spark_session(
     spark.sparkContext.setLogLevel("ERROR")
     # PySpark tells every refused query once more as a JSON object with Java's whole stack.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_no_interrupt)
     return spark
+
+
+def _no_interrupt(record: logging.LogRecord) -> bool:
+    """False for py4j's own word of an interrupt, with its whole stack: the job says it in a line."""
+    return not (record.module == "java_gateway" and str(record.msg).startswith("KeyboardInterrupt"))
 
 
 def on_this_machine(spark: SparkSession) -> bool:

@@ -60,17 +60,17 @@ def _binaries(values: Any, counts: Any) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(counts), buffers)
 
 
-def packed(keyed: DataFrame, lots: int, wanted: Any = None) -> DataFrame:
+def in_lots(keyed: DataFrame, lots: int, wanted: Any = None) -> DataFrame:
     """Samples of rows of KEYED in PACKED_DDL: all of what `is_fresh`, and of the rest what is in `wanted`, a broadcast
     filter of `bucket_filter`, or null for all.
 
     A bucket is in one of `lots` lots. What moves is a row for many samples of a lot: a row for each would cost more
     than all else that is done with it.
     """
-    return keyed.select(*KEYED).mapInArrow(_Packing(lots, wanted), PACKED_DDL)
+    return keyed.select(*KEYED).mapInArrow(_Lots(lots, wanted), PACKED_DDL)
 
 
-class _Packing:
+class _Lots:
     """Batches of keys -> batches of packed samples."""
 
     def __init__(self, lots: int, wanted: Any) -> None:
@@ -139,7 +139,7 @@ def _clips(batch: pa.RecordBatch) -> Clips:
     return Clips(keys * active, sizes.astype(np.int64), ones[ends] - ones[ends - lengths])
 
 
-def unpacked(batches: Sequence[pa.RecordBatch]) -> tuple[Any, Any]:
+def out_of_lots(batches: Sequence[pa.RecordBatch]) -> tuple[Any, Any]:
     """All samples of packed rows, of dtype SAMPLE, and which of them are fresh."""
     samples, fresh = [np.empty(0, SAMPLE)], [np.empty(0, bool)]
     for batch in batches:

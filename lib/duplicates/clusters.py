@@ -18,10 +18,14 @@ from speechlake.splits.keys import id_of
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+# How clusters are made of pairs: a lake whose clusters were made otherwise gets new ones by the next run.
+CLUSTERING_VERSION = 2
 # A jingle or prompt that lies in more recordings than this says nothing of who belongs together.
 BOILERPLATE_RECORDINGS = 20
 # A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
 BEYOND_S = 1.0
+# Places of a part are told apart in steps: both ends of a part may lie so much apart in two pairs, which is BEYOND_S.
+PLACE_S = 0.5
 # What has a name of its own: copies of one another, and all that share audio.
 KINDS = ("cluster", "overlap")
 
@@ -43,10 +47,11 @@ def duplicates(
     known = current.join(copies, on="utterance_id", how="inner")
     many = known.groupBy("label").agg(F.countDistinct("recording_id").alias("recordings"))
     boilerplate = many.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("label")
-    everywhere = staged(
-        "boilerplate", copies.join(boilerplate, on="label", how="left_semi").select("utterance_id")
-    )
-    parts = without_common_parts(pairs.where("kind = 'contained'"), current)
+    parts = pairs.where("kind = 'contained'")
+    common = staged("common places", common_places(parts, current))
+    jingles = copies.join(boilerplate, on="label", how="left_semi").select("utterance_id")
+    everywhere = staged("boilerplate", jingles.union(all_common(common, current)).distinct())
+    parts = without_common_parts(parts, common)
     linking = exact.unionByName(near).unionByName(parts.select(*_ends(parts)))
     for end in ("low", "high"):
         linking = linking.join(
@@ -81,38 +86,70 @@ def same_samples(current: DataFrame) -> DataFrame:
     )
 
 
-def without_common_parts(parts: DataFrame, current: DataFrame) -> DataFrame:
-    """Pairs with a common part that is theirs: not one that lies in more than BOILERPLATE_RECORDINGS recordings.
+def common_places(parts: DataFrame, current: DataFrame) -> DataFrame:
+    """(utterance_id, place): steps of PLACE_S of an utterance that lie in more than BOILERPLATE_RECORDINGS other
+    recordings each: the jingle at the start of an episode, not a talk of which every minute lies in another clip.
 
-    Per utterance, the length that it shares with that many other recordings is common to all (a jingle at the
-    start of each episode); a pair that shares no more than that, and BEYOND_S, is left out.
+    `parts` are pairs with a common part, `current` rows with utterance_id and recording_id.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     where = current.select(F.col("utterance_id").alias("partner"), "recording_id")
-    one = parts.select("utterance_id", F.col("other_id").alias("partner"), "shared_s")
-    other = parts.select(
-        F.col("other_id").alias("utterance_id"), F.col("utterance_id").alias("partner"), "shared_s"
+    met = _both_ends(parts).join(where, on="partner", how="inner")
+    # Mostly nobody has so many partners: places are looked at for those alone.
+    many = met.groupBy("utterance_id").agg(F.countDistinct("recording_id").alias("recordings"))
+    many = many.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id")
+    places = met.join(many, on="utterance_id", how="left_semi").select(
+        "utterance_id", "recording_id", F.explode("places").alias("place")
     )
-    by_recording = (
-        one.unionByName(other)
-        .join(where, on="partner", how="inner")
-        .groupBy("utterance_id", "recording_id")
-        .agg(F.max("shared_s").alias("shared_s"))
+    by_place = places.distinct().groupBy("utterance_id", "place").agg(F.count("*").alias("recordings"))
+    return by_place.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id", "place")
+
+
+def without_common_parts(parts: DataFrame, common: DataFrame) -> DataFrame:
+    """Pairs of which more than BEYOND_S is theirs on both ends, and no `common_places`."""
+    from pyspark.sql import functions as F
+
+    ends = _both_ends(parts).join(
+        common.select("utterance_id").distinct(), on="utterance_id", how="left_semi"
     )
-    longest = Window.partitionBy("utterance_id").orderBy(F.col("shared_s").desc(), "recording_id")
-    common = (
-        by_recording.withColumn("n", F.row_number().over(longest))
-        .where(F.col("n") == BOILERPLATE_RECORDINGS + 1)
-        .select("utterance_id", F.col("shared_s").alias("common_s"))
+    placed = ends.select("low", "high", "utterance_id", F.explode("places").alias("place"))
+    told = placed.join(common.withColumn("is_common", F.lit(True)), on=["utterance_id", "place"], how="left")
+    own = told.groupBy("low", "high", "utterance_id").agg(
+        F.count_if(F.col("is_common").isNull()).alias("own")
     )
-    kept = parts
-    for end in ("utterance_id", "other_id"):
-        limit = common.select(F.col("utterance_id").alias(end), "common_s")
-        beyond = F.col("common_s").isNull() | (F.col("shared_s") > F.col("common_s") + BEYOND_S)
-        kept = kept.join(limit, on=end, how="left").where(beyond).select(*parts.columns)
-    return kept
+    out = own.where(F.col("own") * PLACE_S <= BEYOND_S).select(
+        F.col("low").alias("utterance_id"), F.col("high").alias("other_id")
+    )
+    return parts.join(out, on=["utterance_id", "other_id"], how="left_anti")
+
+
+def all_common(common: DataFrame, current: DataFrame) -> DataFrame:
+    """(utterance_id) of the utterances that are `common_places`, but for BEYOND_S: the jingle by itself."""
+    from pyspark.sql import functions as F
+
+    lengths = common.groupBy("utterance_id").agg((F.count("*") * PLACE_S).alias("common_s"))
+    whole = F.col("duration_s") - F.col("common_s") <= BEYOND_S
+    return lengths.join(current, on="utterance_id", how="inner").where(whole).select("utterance_id")
+
+
+def _both_ends(parts: DataFrame) -> DataFrame:
+    """(low, high, utterance_id, partner, places) of each end of each pair: the steps of PLACE_S of the utterance in
+    which the common part lies."""
+    from pyspark.sql import functions as F
+
+    begins = {"utterance_id": F.col("start_s"), "other_id": F.col("start_s") + F.col("offset_s")}
+    ends = []
+    for name, partner in (("utterance_id", "other_id"), ("other_id", "utterance_id")):
+        first = F.floor(begins[name] / PLACE_S)
+        last = F.ceil((begins[name] + F.col("shared_s")) / PLACE_S) - 1
+        places = F.sequence(first, F.greatest(first, last)).alias("places")
+        ends.append(
+            parts.select(
+                *_ends(parts), F.col(name).alias("utterance_id"), F.col(partner).alias("partner"), places
+            )
+        )
+    return ends[0].unionByName(ends[1])
 
 
 def _ends(pairs: DataFrame) -> list[Column]:
@@ -137,10 +174,9 @@ def _rows(
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
-    # What shares a part alone is a cluster of its own.
-    alone = overlaps.join(copies, on="utterance_id", how="left_anti").withColumn(
-        "label", F.col("utterance_id")
-    )
+    # What shares a part alone is a cluster of its own, and so is a jingle that has no copy.
+    parts = overlaps.select("utterance_id").union(everywhere).distinct()
+    alone = parts.join(copies, on="utterance_id", how="left_anti").withColumn("label", F.col("utterance_id"))
     members = copies.unionByName(alone)
     names = named(_of_both_kinds(members, overlaps, "label"), current, _former_names(former))
     twins = exact.select(F.explode(F.array("low", "high")).alias("utterance_id"))

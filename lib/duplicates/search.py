@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechlake.duplicates.buckets import clip_number, packed, taken, unpacked
+from speechlake.duplicates.buckets import clip_number, in_lots, out_of_lots, taken
 from speechlake.duplicates.keys import FRAME_S, shared, unpack
 from speechlake.duplicates.pairing import HOT, hot_above, in_hot, pairs_in_buckets
 from speechlake.duplicates.sampling import alike, spread
@@ -38,7 +38,7 @@ def meetings(keyed: DataFrame, new: int, old: int, wanted: Any = None) -> DataFr
     expected = new + (old if wanted is None else min(old, new))
     parts = max(keyed.sparkSession.sparkContext.defaultParallelism, -(-expected // SAMPLES_PER_PARTITION))
     meet = partial(_meet, most=hot_above(new + old))
-    met = packed(keyed, parts, wanted).repartitionById(parts, F.col("lot")).mapInArrow(meet, MET_DDL)
+    met = in_lots(keyed, parts, wanted).repartitionById(parts, F.col("lot")).mapInArrow(meet, MET_DDL)
     at = met.groupBy("one", "other", "offset").agg(F.sum("votes").alias("votes"), F.sum("hot").alias("hot"))
     best = F.max(F.struct("votes", (-F.abs("offset")).alias("near"), "offset")).alias("best")
     pairs = at.groupBy("one", "other").agg(best, F.sum("hot").alias("hot"))
@@ -47,7 +47,7 @@ def meetings(keyed: DataFrame, new: int, old: int, wanted: Any = None) -> DataFr
 
 def _meet(batches: Iterator[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
     """Samples of one partition, which holds all of each of its buckets -> the pairs that met there."""
-    samples, fresh = _by_bucket(*unpacked(list(batches)), most)
+    samples, fresh = _by_bucket(*out_of_lots(list(batches)), most)
     bucket, frame, clip, lanes = (
         np.ascontiguousarray(samples[name]) for name in ("bucket", "frame", "clip", "context")
     )

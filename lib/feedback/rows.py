@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, WORD_CHARACTERS, JsonValues
 from speechlake.feedback.source import JSON_LINES, parquet_rows
 from speechlake.feedback.spec import SPARK_TYPES, STORED, Import, Source
-from speechlake.feedback.verdicts import ANSWERS, VERDICTS
+from speechlake.feedback.verdicts import ANSWERS, QUESTION, VERDICTS
 from speechlake.manifests.contract import Source as Lines
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ REASONS: Mapping[str, str] = {
     "UNKNOWN_VERDICT": f"The verdict of a review is none of {', '.join(each.name for each in VERDICTS)}.",
     "BAD_POPULATION": "The population that an answer of a review stands for is not above 0.",
     "ERASED": "The utterance was erased on request; nothing of the row is kept.",
+    "SEVERAL_QUESTIONS": "Answers about the utterance are about several rules, or limits of one: none is taken. Import each rule's answers under a name of their own.",
     "DUPLICATE": "Several rows say different things of the utterance: none is taken.",
 }
 
@@ -73,21 +74,28 @@ def bound(rows: DataFrame, utterances: DataFrame, spec: Import) -> DataFrame:
     found = named.join(_known(utterances, spec), on=_on(spec), how="left")
     reason = _why_refused(spec)
     read = found.withColumn("detail", F.coalesce("detail", _detail(reason))).withColumn("reason", reason)
-    marked = read.withColumns({"values": F.to_json(F.array_sort("said")), "compared": _compared(spec)})
+    marked = read.withColumns(
+        {
+            "values": F.to_json(F.array_sort("said")),
+            "compared": _compared(spec),
+            "asked_of": _told(*QUESTION) if _is_review(spec) else F.lit(""),
+        }
+    )
     # One group per utterance; refused rows are spread, whatever they lack, so that no group is large.
     alone = F.xxhash64("given", "place", "values").cast("string")
     alike = Window.partitionBy(F.when(F.col("reason").isNull(), F.col("utterance_id")).otherwise(alone))
-    differ = F.col("reason").isNull() & (F.min("compared").over(alike) != F.max("compared").over(alike))
+
+    def differ(name: str) -> Column:
+        return F.min(name).over(alike) != F.max(name).over(alike)
+
+    among_others = F.when(differ("asked_of"), "SEVERAL_QUESTIONS").when(differ("compared"), "DUPLICATE")
     first = F.row_number().over(alike.orderBy("values", F.col("place").asc_nulls_last()))
-    numbered = marked.withColumns({"differ": differ, "number": first})
+    numbered = marked.withColumns({"reason": F.coalesce("reason", among_others), "number": first})
     outcome = (
-        F.when(F.col("reason").isNotNull() | F.col("differ"), REFUSED)
-        .when(F.col("number") > 1, REPEAT)
-        .otherwise(ACCEPTED)
+        F.when(F.col("reason").isNotNull(), REFUSED).when(F.col("number") > 1, REPEAT).otherwise(ACCEPTED)
     )
     return (
         numbered.withColumn("outcome", outcome)
-        .withColumn("reason", F.when(F.col("differ"), "DUPLICATE").otherwise(F.col("reason")))
         .withColumn("corpus", F.coalesce("corpus", "corpus_said"))
         .select(*BOUND)
     )
@@ -148,8 +156,14 @@ def _compared(spec: Import) -> Column:
     """What rows of one utterance must agree in: all that they say; of a review the verdict, whoever said it and when."""
     from pyspark.sql import functions as F
 
-    said = F.array_sort("said")
-    return F.to_json(F.filter(said, lambda value: value["field"] == "verdict") if _is_review(spec) else said)
+    return _told("verdict") if _is_review(spec) else F.to_json(F.array_sort("said"))
+
+
+def _told(*fields: str) -> Column:
+    """What a row says in these of its fields, as text."""
+    from pyspark.sql import functions as F
+
+    return F.to_json(F.filter(F.array_sort("said"), lambda value: value["field"].isin(list(fields))))
 
 
 def _is_said(field: str, wrong: Callable[[Column], Column]) -> Column:

@@ -139,5 +139,7 @@ def _strict(flag: str, name: str) -> None:
     if not re.fullmatch(STRICT, name) or len(name) > NAME_CHARACTERS:
         raise UsageError(
             f"{flag} {name!r}: expected at most {NAME_CHARACTERS} small letters and digits, joined by single '_'",
-            hint="A column of the source may be called otherwise: --column NAME=COLUMN.",
+            hint="A column of the source may be called otherwise: --column NAME=COLUMN."
+            if flag == "--column"
+            else None,
         )

@@ -41,5 +41,7 @@ ANSWERS: tuple[ValueColumn, ...] = (
     ValueColumn("population", "population", "number"),
     *(ValueColumn(name, name, "string") for name in ("value", "reviewer", "at")),
 )
+# What makes two answers about one utterance answers to one question. An import holds one of each utterance.
+QUESTION: tuple[str, ...] = ("rule", "asked")
 # Answers of older pages do not name all of the rest.
 MAY_LACK: frozenset[ValueColumn] = frozenset(column for column in ANSWERS if column.name != "verdict")

@@ -60,6 +60,7 @@ def release_page(
         release=release,
         policy_name=policy.name if policy else None,
         understood=policy is not None,
+        changed=questions.tables_changed_since(lake, release),
         asked=_asked(policy),
         lake=lake.root,
         version=__version__,

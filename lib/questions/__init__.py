@@ -13,11 +13,14 @@ from speechlake.questions.manifests import (
 )
 from speechlake.questions.releases import (
     by_split,
+    changed_since,
+    groups_of,
     is_published,
     published,
     reasons_of,
     release_named,
     splits_of,
+    tables_changed_since,
 )
 
 __all__ = [
@@ -25,7 +28,9 @@ __all__ = [
     "audio_errors",
     "by_corpus_and_language",
     "by_split",
+    "changed_since",
     "extraction_cost",
+    "groups_of",
     "is_published",
     "lines_read",
     "price_by_release",
@@ -35,4 +40,5 @@ __all__ = [
     "reasons_of",
     "release_named",
     "splits_of",
+    "tables_changed_since",
 ]

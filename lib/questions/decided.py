@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from speechlake.config import loads
 from speechlake.errors import UsageError
+from speechlake.questions.hours import whole_ms
 from speechlake.questions.releases import splits_of
 from speechlake.splits.candidates import candidates, english_only, require_named
 from speechlake.splits.pins import with_numbers
@@ -70,17 +71,12 @@ def decided(lake: Lake, build: str, policy: Policy | None) -> DataFrame:
                 "kept": F.col("split").isNotNull(),
                 "listed": F.col("reason").isNull() | ~F.col("reason").isin(list(NOT_LISTED)),
                 "measured": F.col("duration_s").isNotNull(),
-                "ms": _ms("duration_s"),
-                "declared_ms": _ms("duration_s", "declared_duration_s"),
+                "ms": whole_ms("duration_s"),
+                "declared_ms": whole_ms("duration_s", "declared_duration_s"),
             }
         )
         .drop("declared_duration_s")
     )
-
-
-def _ms(*seconds: str) -> Column:
-    """The first of these lengths that is known, in whole milliseconds: their sums do not depend on an order."""
-    return F.round(F.coalesce(*seconds, F.lit(0.0)) * 1000).cast("bigint")
 
 
 def _outcomes(lake: Lake, build: str) -> DataFrame:

@@ -51,6 +51,31 @@ def duplicates_by_kind(rows: DataFrame) -> DataFrame:
     )
 
 
+def held_together(rows: DataFrame) -> DataFrame:
+    """Per link: groups of two rows and more that no split parts, rows in them, their hours, rows of the largest group.
+
+    Needs speaker_id, content_sha256, overlap_id and duplicate_kind.
+    """
+    shared = F.when(F.col("duplicate_kind") != "boilerplate", F.col("overlap_id"))
+    links = {"speaker": F.col("speaker_id"), "file": F.col("content_sha256"), "audio in common": shared}
+    said = F.array(
+        *(F.struct(F.lit(link).alias("link"), value.alias("value")) for link, value in links.items())
+    )
+    each = rows.select("ms", F.explode(said).alias("s")).where("s.value IS NOT NULL")
+    groups = each.groupBy("s.link", "s.value").agg(F.count("*").alias("clips"), F.sum("ms").alias("ms"))
+    return (
+        groups.where("clips > 1")
+        .groupBy("link")
+        .agg(
+            F.count("*").alias("groups"),
+            F.sum("clips").alias("clips"),
+            hours_of(F.col("ms")).alias("hours"),
+            F.max("clips").alias("largest"),
+        )
+        .orderBy("link")
+    )
+
+
 def superfluous(rows: DataFrame) -> DataFrame:
     """One row: clips and hours of exact and near copies beyond the longest of each cluster."""
     clusters = (

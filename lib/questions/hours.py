@@ -30,6 +30,13 @@ def hours_of(ms: Column, condition: Column | None = None) -> Column:
     return F.coalesce(F.sum(counted), F.lit(0)) / MS_PER_HOUR
 
 
+def whole_ms(*seconds: str) -> Column:
+    """The first of these lengths that is known, 0 of none, in whole milliseconds: their sums do not depend on an order."""
+    from pyspark.sql import functions as F
+
+    return F.round(F.coalesce(*seconds, F.lit(0.0)) * 1000).cast("bigint")
+
+
 def units_of(unit: Column) -> Column:
     """What rates of a group count: `word`, `char`, or both where a language is not known; null where nothing is scored."""
     from pyspark.sql import functions as F

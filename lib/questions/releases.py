@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from speechlake.errors import UsageError
+from speechlake.ledger import unchanged
+from speechlake.questions.groups import held_together
+from speechlake.questions.hours import whole_ms
+from speechlake.schemas import TABLES
+from speechlake.views import OF_BUILDS, shared_audio
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -74,6 +80,30 @@ def splits_of(lake: Lake, build: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     return lake.read("splits").where(F.col("build_id") == build)
+
+
+def groups_of(lake: Lake, build: str) -> DataFrame:
+    """What belongs together among the rows that a build keeps, by what links them: see `groups.held_together`."""
+    kept = splits_of(lake, build).withColumn("ms", whole_ms("duration_s"))
+    return held_together(kept.join(shared_audio(lake), on="utterance_id", how="left"))
+
+
+def changed_since(lake: Lake, build: str, now: DataFrame) -> tuple[int, int]:
+    """How many utterances of `now` came after the build was decided, and how many that it keeps are not there any more."""
+    from pyspark.sql import functions as F
+
+    here = now.select("utterance_id")
+    kept = splits_of(lake, build).select("utterance_id")
+    out = lake.read("decisions").where(F.col("build_id") == build).select("utterance_id")
+    came = here.join(kept.unionByName(out), on="utterance_id", how="left_anti").count()
+    return came, kept.join(here, on="utterance_id", how="left_anti").count()
+
+
+def tables_changed_since(lake: Lake, release: Mapping[str, Any]) -> list[str]:
+    """Tables that a row of `releases` was decided by and that hold other rows since, sorted."""
+    read: Mapping[str, int] = release["versions_read"] or {}
+    decided_by = sorted(name for name in read if name in TABLES and name not in (*OF_BUILDS, "releases"))
+    return [name for name in decided_by if not unchanged(lake, name, read[name], None)]
 
 
 def published(lake: Lake) -> DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
+from speechlake.config import nearest
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
 from speechlake.ids import canonical_json
@@ -172,12 +173,14 @@ def using(lake: Lake, use: Mapping[str, Entries]) -> Profile:
         own: list[tuple[frozenset[str] | None, str]] = []
         for languages, model in sorted(said, key=lambda entry: entry[0] is None):
             if known.get(model, ("", ()))[0] != extractor:
-                ran = ", ".join(
-                    sorted({r.model_id for r in lake.few("extractors") if r.name == extractor and r.model_id})
+                here = {r.model_id for r in lake.few("extractors") if r.name == extractor and r.model_id}
+                close, ran = nearest(model, sorted(here)), ", ".join(sorted(here)) or "none"
+                measure = (
+                    f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}"
                 )
                 raise UsageError(
-                    f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran or 'none'})",
-                    hint=f"speechlake extract-signals --lake {lake.root} --extractor {extractor} --model {model}",
+                    f"the policy uses model {model!r} for {extractor}, which measured nothing here (models: {ran})",
+                    hint=f"Did you mean {close!r}?" if close else measure,
                 )
             own += restricted(_said_once(lake, model, known[model][1]), languages)
         covered = any(languages is None for languages, _ in own)

@@ -73,6 +73,7 @@ def leaks(
     staged: Staged = checkpointed,
     heard: DataFrame | None = None,
     copies: DataFrame | None = None,
+    before: DataFrame | None = None,
 ) -> DataFrame:
     """(kind, value, sides, utterances) of everything that sits where it must not; no rows: publish.
 
@@ -83,6 +84,7 @@ def leaks(
     `assignments` holds link_key and side of the scheme, one row per key; `listed` (utterance_id, listed) the
     evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, and `copies`
     (utterance_id, other_id) what was found alike, so that copies are found of which `duplicates` does not tell yet.
+    `before` (utterance_id, published) are rows of another release of the scheme, whatever `assignments` says of them.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
@@ -102,7 +104,7 @@ def leaks(
     benchmarks = _benchmarks(links, wanted)
     found = [
         _by_value(rows, values, excluding),
-        _moved(rows, assignments),
+        _moved(rows, assignments, before),
         _speaker_unknown(rows, listed),
         _audio_of_benchmarks(rows, benchmarks),
         *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
@@ -234,16 +236,18 @@ def _off_its_list(rows: DataFrame, listed: DataFrame) -> DataFrame:
     return _found(_each(rows.join(said, "utterance_id", how="inner").filter("split != list_of")), "listed")
 
 
-def _moved(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+def _moved(rows: DataFrame, assignments: DataFrame, before: DataFrame | None) -> DataFrame:
     """Rows whose own published side is another than the one they have now."""
     keyed = rows.withColumn("link_key", id_of(F.lit("utterance"), F.col("utterance_id")))
     published = assignments.select("link_key", F.col("side").alias("published"))
-    moved = keyed.join(published, "link_key", how="inner").filter(F.col("split") != F.col("published"))
-    both = _bit("split").bitwiseOR(_bit("published"))
-    counted = moved.select(
-        F.col("utterance_id").alias("value"), both.alias("seen"), F.lit(1).cast("bigint").alias("utterances")
-    )
-    return _found(counted, "moved")
+    said = [keyed.join(published, "link_key", how="inner")]
+    if before is not None:
+        said.append(rows.join(before, "utterance_id", how="inner"))
+    both = _bit("split").bitwiseOR(_bit("published")).alias("seen")
+    moved = (each.filter(F.col("split") != F.col("published")).select("utterance_id", both) for each in said)
+    counted = reduce(lambda one, other: one.unionByName(other), moved).groupBy("utterance_id")
+    seen = counted.agg(F.bit_or("seen").alias("seen"), F.lit(1).cast("bigint").alias("utterances"))
+    return _found(seen.withColumnRenamed("utterance_id", "value"), "moved")
 
 
 def _each(rows: DataFrame) -> DataFrame:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, invalid
+from speechlake.config import Section, invalid, nearest
 from speechlake.ids import canonical_json
 from speechlake.splits.columns import NAMES, Plain, column_named
 from speechlake.splits.patterns import safe_pattern
@@ -70,9 +70,15 @@ class Check(Section):
     @field_validator("column")
     @classmethod
     def _known_column(cls, name: str | None) -> str | None:
-        if name is not None and column_named(name) is None:
-            raise invalid("column", name, NAMES)
-        return name
+        if name is None or column_named(name) is not None:
+            return name
+        # As `utterances_now` spells it.
+        signal = name if name in SIGNALS else name.replace("_", ".", 1)
+        if signal in SIGNALS:
+            raise PydanticCustomError(
+                "column", f"{name!r} is no column, it is a signal: write `signal: {signal}`"
+            )
+        raise invalid("column", name, NAMES)
 
     @model_validator(mode="after")
     def _one_operator(self) -> Check:
@@ -191,9 +197,16 @@ def _check_type(signal: Signal | Plain, operator: str, asked: Any) -> None:
         )
 
 
+# Rules that say by their name what they read.
+OF_A_KIND = ("same_language", "error_rate")
+
+
 def _kind_of_rule(value: Any) -> str:
     name = value.get("rule") if isinstance(value, dict) else getattr(value, "rule", None)
-    if name in ("same_language", "error_rate"):
+    if isinstance(value, dict) and not {"signal", "column", "any_of"} & {*value}:
+        # What reads nothing was meant for one of these: its error then names it.
+        name = nearest(name, OF_A_KIND) or name
+    if name in OF_A_KIND:
         return f"<{name}>"
     return (
         "<any_of>"

@@ -20,18 +20,21 @@ from speechlake.splits.candidates import heard_samples, links, published_assignm
 from speechlake.splits.compared import MENDED_BY, asked_audio, keyed_audio, never_compared
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
+from speechlake.splits.recall import newest_sides
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from speechlake.lake import Lake
+    from speechlake.splits.policy import Policy
 
 PARTS: Mapping[str, Table] = {"splits": SPLITS, "decisions": DECISIONS, "assignments": ASSIGNMENTS}
 TABLES: Mapping[str, Table] = {**PARTS, "fixed_sets": FIXED_SETS}
 # What the lists of a policy name: staged, so that whoever completes the build needs no list.
 LISTED = "listed"
 LEAKS_TOLD = 5
+NEVER_CHANGES = "A release never changes: publish under a new name."
 
 
 def staged_build(
@@ -59,6 +62,8 @@ def staged_build(
             f"the lake {hold.lake.root} holds no utterance: there is nothing to build",
             hint="Start with `speechlake ingest-manifests`, or look at `speechlake report`.",
         )
+    if not any(count["split"] for count in summary["counts"]):
+        summary["warnings"].append("nothing is kept: every utterance is excluded")
     frames = [_packed(name, getattr(build, name)) for name in (*PARTS, LISTED)]
     everything = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
     return hold.staging.write(digest, hold.run_id, everything, {**note, **summary})
@@ -109,6 +114,20 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
     return build if published else None
 
 
+def refuse_used_name(lake: Lake, release: str, policy: Policy) -> None:
+    """UsageError where the release was cut under another policy, before its build takes its time."""
+    from pyspark.sql import functions as F
+
+    known = (
+        lake.read("releases").where(F.col("release") == release).select("policy_sha256", "build_id").collect()
+    )
+    if known and known[0].policy_sha256 != policy.digest():
+        raise UsageError(
+            f"release {release!r} is build {known[0].build_id}, which was cut under another policy",
+            hint=NEVER_CHANGES,
+        )
+
+
 def _published(lake: Lake, note: Mapping[str, Any], build: str, digest: str) -> str | None:
     """The build that the note's release is, where it is this one; UsageError when it is another.
 
@@ -131,7 +150,7 @@ def _published(lake: Lake, note: Mapping[str, Any], build: str, digest: str) -> 
         return str(known[0].build_id)
     raise UsageError(
         f"release {release!r} is build {known[0].build_id}; this policy over these tables gives build {build}",
-        hint="A release never changes: publish under a new name.",
+        hint=NEVER_CHANGES,
     )
 
 
@@ -152,12 +171,13 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         listed,
         heard=heard_samples(lake),
         copies=copies_of(lake, keyed),
+        before=newest_sides(lake, note["scheme"], but=build),
     )
     told = told_leaks(found)
     if told:
         raise LeakFound(
             f"build {build} is not published: {told}",
-            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Else look at `speechlake explain` of these rows.",
+            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Moved: somebody changed `assignments` by hand; RESTORE it. Else look at `speechlake explain` of these rows.",
         )
 
 

@@ -15,6 +15,7 @@ from speechlake.splits.compared import asked_audio, keyed_audio
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.splits.policy import Policy
+from speechlake.splits.recall import newest_sides
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,14 @@ def digest_now(lake: Lake, build: str) -> str:
     """The digest of a build's rows as they are stored now."""
     mine = F.col("build_id") == build
     return rows_digest(lake.read("splits").where(mine), lake.read("decisions").where(mine))
+
+
+def policy_now(release: Mapping[str, Any]) -> str | None:
+    """The digest of the policy that stands in a row of `releases`; None where this version does not understand it."""
+    try:
+        return loads(release["policy"], f"release {release['release']}", Policy).digest()
+    except ConfigError:
+        return None
 
 
 def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | None]:
@@ -50,7 +59,11 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
     copies = copies_of(lake, keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate)))
-    return leaks(rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies), note
+    before = newest_sides(lake, release["scheme"], but=release["build_id"])
+    found = leaks(
+        rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies, before=before
+    )
+    return found, note
 
 
 def files_read(lake: Lake, build: str, sample: int) -> DataFrame:

@@ -12,9 +12,9 @@ from speechlake.duplicates.buckets import (
     bucket_filter,
     clip_number,
     in_filter,
-    packed,
+    in_lots,
+    out_of_lots,
     samples_expected,
-    unpacked,
 )
 from speechlake.duplicates.keys import pack
 from speechlake.duplicates.sampling import ALL_BELOW, joined, sampled
@@ -33,11 +33,11 @@ def stored(spark, clips=CLIPS, fresh=()):
 
 def samples_of(frame):
     """All samples of packed rows, and which of them are fresh."""
-    return unpacked(frame.toArrow().combine_chunks().to_batches())
+    return out_of_lots(frame.toArrow().combine_chunks().to_batches())
 
 
 def test_samples_come_out_as_they_were_taken_of_a_clip(spark):
-    out, fresh = samples_of(packed(stored(spark), 1))
+    out, fresh = samples_of(in_lots(stored(spark), 1))
     numbers = [row.n for row in stored(spark).select(clip_number("utterance_id").alias("n")).collect()]
     for name in ("bucket", "frame", "context"):
         assert (out[name] == getattr(WHOLE, name)).all()
@@ -52,7 +52,7 @@ def test_a_flag_says_of_each_frame_whether_it_is_active_however_many_frames_a_cl
         for n in range(19)
     }
     whole = sampled(joined(list(clips.values())))
-    out, _ = samples_of(packed(stored(spark, clips), 1))
+    out, _ = samples_of(in_lots(stored(spark, clips), 1))
     assert (out["bucket"] == whole.bucket).all()
     assert (out["context"] == whole.context).all()
     assert (out["clip"] == whole.clip).all()
@@ -67,7 +67,7 @@ def test_clips_that_are_sampled_a_few_at_once_give_the_same(spark, monkeypatch, 
     (batch,) = stored(spark).toArrow().to_batches()
     few = [sum(map(len, each.column("keys").to_pylist())) // 4 for each in buckets._few_at_once(batch)]
     assert few == pieces
-    out, _ = unpacked([*buckets._Packing(1, None)(iter([batch]))])
+    out, _ = out_of_lots([*buckets._Lots(1, None)(iter([batch]))])
     assert all((out[name] == getattr(WHOLE, name)).all() for name in ("bucket", "frame", "context"))
 
 
@@ -75,7 +75,7 @@ def test_all_samples_of_a_bucket_lie_in_one_lot_and_none_is_lost(spark, monkeypa
     monkeypatch.setattr(buckets, "SAMPLES_PACKED", 100)
     clips = {f"{n:032x}": drawn(60, seed=n % 3) for n in range(6)}
     batches = stored(spark, clips, fresh=[*clips]).toArrow().to_batches(max_chunksize=2)
-    rows = [row for batch in buckets._Packing(7, None)(iter(batches)) for row in batch.to_pylist()]
+    rows = [row for batch in buckets._Lots(7, None)(iter(batches)) for row in batch.to_pylist()]
     # 360 samples: three times the 120 of two clips, of seven lots each.
     assert (len(rows), {row["lot"] for row in rows}) == (21, {*range(7)})
     lots = {}
@@ -90,7 +90,7 @@ def test_of_what_was_there_only_samples_that_may_meet_come_out_and_all_of_what_i
     clips = {"3" * 32: CLIPS["1" * 32], **CLIPS}
     rows = stored(spark, clips, fresh=["3" * 32])
     wanted = bucket_filter(rows.where("is_fresh"))
-    samples, fresh = samples_of(packed(rows, 1, wanted))
+    samples, fresh = samples_of(in_lots(rows, 1, wanted))
     first = WHOLE.bucket[WHOLE.clip == 0]
     assert samples["bucket"][fresh].tolist() == first.tolist()
     there = samples[~fresh]
@@ -102,8 +102,8 @@ def test_of_what_was_there_only_samples_that_may_meet_come_out_and_all_of_what_i
 
 
 def test_clips_without_samples_have_none(spark):
-    assert packed(stored(spark, {"2" * 32: CLIPS["2" * 32]}), 3).collect() == []
-    assert packed(stored(spark).limit(0), 3).collect() == []
+    assert in_lots(stored(spark, {"2" * 32: CLIPS["2" * 32]}), 3).collect() == []
+    assert in_lots(stored(spark).limit(0), 3).collect() == []
 
 
 def test_about_as_many_samples_are_expected_as_come(spark):

@@ -10,6 +10,7 @@ import pytest
 from speechlake.duplicates.clusters import (
     BOILERPLATE_RECORDINGS,
     KINDS,
+    common_places,
     duplicates,
     named,
     without_common_parts,
@@ -22,7 +23,10 @@ CURRENT = (
     "corpus string, utterance_id string, recording_id string, content_sha256 string, "
     "audio_samples_sha256 string, duration_s double"
 )
-PAIRS = "utterance_id string, other_id string, kind string, bit_error_rate double, shared_s double"
+PAIRS = (
+    "utterance_id string, other_id string, kind string, bit_error_rate double, shared_s double, "
+    "start_s double, offset_s double"
+)
 FORMER = "utterance_id string, cluster_id string, overlap_id string"
 
 
@@ -32,11 +36,15 @@ def current(spark: SparkSession, samples: dict[str, str | None], **recordings: s
     return spark.createDataFrame(rows, CURRENT)
 
 
-def pairs(spark: SparkSession, *literal: tuple[str, str, str, float]) -> DataFrame:
-    """(one, other, kind, bit error rate of near ones or shared seconds of contained ones)."""
+def pairs(spark: SparkSession, *literal: tuple[Any, ...]) -> DataFrame:
+    """(one, other, kind, bit error rate of near ones or shared seconds of contained ones); of these also where the
+    part begins in the one and in the other, at 0 if nothing is said."""
     rows = [
-        (a, b, kind, value if kind == "near" else 0.1, 10.0 if kind == "near" else value)
-        for a, b, kind, value in literal
+        (a, b, kind, value, 10.0, 0.0, 0.0)
+        if kind == "near"
+        else (a, b, kind, 0.1, value, begins[0], begins[1] - begins[0])
+        for a, b, kind, value, *said in literal
+        for begins in [said or (0.0, 0.0)]
     ]
     return spark.createDataFrame(rows, PAIRS)
 
@@ -96,16 +104,49 @@ def test_a_cluster_over_more_than_twenty_recordings_is_boilerplate_and_links_not
     assert {"x", "y"} & set(found) == set()
 
 
+def ends_of_kept(parts: DataFrame, frame: DataFrame) -> set[tuple[str, str]]:
+    kept = without_common_parts(parts, common_places(parts, frame))
+    return {(row.utterance_id, row.other_id) for row in kept.collect()}
+
+
+EPISODES = [f"e{n:02}" for n in range(BOILERPLATE_RECORDINGS + 2)]
+
+
+def with_a_jingle(seconds: float) -> list[tuple[Any, ...]]:
+    """Pairs of EPISODES, each of which begins with the same seconds."""
+    return [(a, b, "contained", seconds) for i, a in enumerate(EPISODES) for b in EPISODES[i + 1 :]]
+
+
 def test_a_part_that_lies_in_more_than_twenty_recordings_is_left_out_and_what_goes_beyond_it_stays(spark):
-    names = [f"e{n:02}" for n in range(BOILERPLATE_RECORDINGS + 2)]
-    episodes = [(a, b, "contained", 3.0) for i, a in enumerate(names) for b in names[i + 1 :]]
     again = [("e00", "e00 again", "contained", 8.0)]
     few = [("p", "q", "contained", 3.0), ("q", "s", "contained", 3.0)]
-    frame = current(spark, dict.fromkeys([*names, "e00 again", "p", "q", "s"]))
-    kept = without_common_parts(pairs(spark, *episodes, *again, *few), frame)
-    assert {(row.utterance_id, row.other_id) for row in kept.collect()} == {
-        ("e00", "e00 again"), ("p", "q"), ("q", "s")
+    frame = current(spark, dict.fromkeys([*EPISODES, "e00 again", "p", "q", "s"]))
+    parts = pairs(spark, *with_a_jingle(3.0), *again, *few)
+    assert ends_of_kept(parts, frame) == {("e00", "e00 again"), ("p", "q"), ("q", "s")}
+
+
+def test_what_lies_beside_the_jingle_is_theirs_however_short(spark):
+    cut = [("clip", "e00", "contained", 2.5, 0.0, 5.0), ("e01", "other", "contained", 4.5, 3.5, 0.0)]
+    frame = current(spark, dict.fromkeys([*EPISODES, "clip", "other"]))
+    assert ends_of_kept(pairs(spark, *with_a_jingle(4.0), *cut), frame) == {
+        ("clip", "e00"), ("e01", "other")
     }  # fmt: skip
+
+
+def test_a_talk_of_which_every_part_lies_in_another_clip_has_no_common_part(spark):
+    clips = [f"p{n:02}" for n in range(BOILERPLATE_RECORDINGS + 5)]
+    parts = pairs(spark, *((clip, "talk", "contained", 8.0, 0.0, 8.0 * n) for n, clip in enumerate(clips)))
+    frame = current(spark, dict.fromkeys([*clips, "talk"]))
+    assert ends_of_kept(parts, frame) == {(clip, "talk") for clip in clips}
+
+
+@pytest.mark.slow
+def test_the_jingle_by_itself_is_boilerplate(spark):
+    jingles = [("jingle", name, "contained", 9.5) for name in EPISODES]
+    frame = current(spark, dict.fromkeys([*EPISODES, "jingle", "x"]))
+    parts = pairs(spark, *with_a_jingle(4.0), *jingles, ("jingle", "x", "contained", 9.5))
+    found = told(duplicates(frame, parts, spark.createDataFrame([], FORMER)))
+    assert found == {"jingle": ("boilerplate", 0.95, "jingle", "jingle")}
 
 
 def names_of(

@@ -43,7 +43,7 @@ def said(*heard: dict[str, Any]) -> dict[str, Any]:
     reasons = [{**key, "reason": EVIL, "hours": 1.0, "clips": 1}]
     published = {f"hours_{side}": 1.0 for side in ("train", "dev", "test", "excluded")}
     return {
-        "release": release, "policy_name": EVIL, "understood": False, "asked": {EVIL: EVIL}, "lake": EVIL,
+        "release": release, "policy_name": EVIL, "understood": False, "changed": [EVIL], "asked": {EVIL: EVIL}, "lake": EVIL,
         "version": "0", "bins": [EVIL], "corpora": corpora(found(part, reasons=reasons), {EVIL: EVIL}, 9),
         "funnel": funnel([leaves(EVIL, 1, 1.0), leaves(None, 1, 1.0)], []),
         "rules": rules([rule], [{"rule": EVIL, "reason": EVIL, "clips": 1}], [*heard]),

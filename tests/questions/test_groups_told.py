@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decided_rows import frame, row, told
+from pyspark.sql import functions as F
 
 from speechlake.questions.groups import (
     SPEAKER_BINS,
     duplicates_by_kind,
+    held_together,
     largest_clusters,
     speaker_sizes,
     superfluous,
@@ -39,6 +41,14 @@ def test_clusters_are_counted_by_kind(spark):
         ("exact", 1, 2, 0.002),
         ("near", 1, 1, 0.002),
     ]
+
+
+def test_what_no_split_parts_is_counted_by_what_links_it(spark):
+    rows = cluster_rows(spark).withColumn("content_sha256", F.substring("utterance_id", 1, 1))
+    spoken = rows.withColumn("speaker_id", F.when(F.col("utterance_id") != "alone", F.lit("s")))
+    assert told(held_together(spoken), "link", "groups", "clips", "largest") == [
+        ("audio in common", 2, 5, 3), ("file", 2, 6, 4), ("speaker", 1, 6, 6)
+    ]  # fmt: skip
 
 
 def test_copies_beyond_the_longest_are_superfluous(spark):

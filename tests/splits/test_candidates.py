@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.errors import AnalysisException
 from sample_lake import write_rows
 from splits_tables import candidate, candidates, policy, unassigned
 
 from speechlake.checkpoints import planned_at_once
+from speechlake.errors import ConfigError
 from speechlake.schemas import CONTENT_HASHES, PROFILES, RECORDINGS, SIGNALS_SPEAKER, UTTERANCES
 from speechlake.splits.build import build, columns_read
 from speechlake.splits.candidates import candidates as joined
 from speechlake.splits.candidates import heard_voices
 from speechlake.splits.columns import COLUMNS
+from speechlake.splits.extras import refuse_unknown_extras
 from speechlake.splits.judging import judged
 from speechlake.splits.signals import SIGNALS
 
@@ -138,3 +141,17 @@ def test_voices_are_those_of_the_model_that_the_profile_names_and_of_what_is_the
     for table, rows in TABLES:
         write_rows(lake.spark, Path(lake.root), table, rows)
     assert [tuple(row) for row in heard_voices(lake, policy()).collect()] == [("new", [1.0])]
+
+
+def test_a_field_of_manifests_that_no_utterance_has_is_refused_with_the_nearest_name(lake: Any) -> None:
+    utterances = [
+        {"utterance_id": "a", "extras": [("room", "1"), ("licence", "x")]},
+        {"utterance_id": "b", "extras": [("rom", "1")], "retired_in": "r"},
+    ]
+    write_rows(lake.spark, Path(lake.root), UTTERANCES, utterances)
+    rule = {"rule": "nc", "when": {"column": "extras.licenze", "is": None}, "column": "licence", "is": None}
+    refuse_unknown_extras(lake, policy(links={"columns": {"extras.room": "together"}}))
+    with pytest.raises(ConfigError, match=r"'extras\.rom'.*\n.*extras\.room"):
+        refuse_unknown_extras(lake, policy(links={"columns": {"extras.rom": "together"}}))
+    with pytest.raises(ConfigError, match=r"'extras\.licenze'"):
+        refuse_unknown_extras(lake, policy(keep=[rule]))

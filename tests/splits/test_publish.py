@@ -8,18 +8,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lake_tools import Tables, tables
+from lake_tools import QUIET, Tables, tables
+from splits_tables import policy
 
 from speechlake import views
 from speechlake.errors import BuildRefused, Conflict, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
+from speechlake.jobs import build_splits
 from speechlake.lake import Lake
 from speechlake.schemas import ASSIGNMENTS, CORPORA, DECISIONS, RELEASES, SPLITS, UTTERANCES
 from speechlake.splits import publish
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import published_assignments
-from speechlake.splits.publish import commit_build, staged_build
+from speechlake.splits.publish import commit_build, refuse_used_name, staged_build
+from speechlake.splits.recall import put_back
 from speechlake.staging import Stage
 from speechlake.table_files import delete_rows
 
@@ -57,6 +60,7 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
         refused: Sequence[str] = (),
         listed: Mapping[str, str] | None = None,
         fingerprints: Sequence[str] = ("f",),
+        policy_sha256: str = "p",
     ) -> Stage:
         listed = listed or {}
         keys = {make_id("utterance", u): side for u, side in sides.items()}
@@ -77,14 +81,16 @@ def stage(rows: Callable[..., Any], spark: SparkSession) -> Callable[..., Stage]
         rules = "rule string, passed bigint, failed bigint, not_applicable bigint, hours_alone double"
         whole = Build(
             **{name: frame.drop("build_id") for name, frame in frames.items()},
-            counts=spark.createDataFrame([("c", "en", "train", len(sides), 0.1, 1)], counts),
+            counts=spark.createDataFrame(
+                [("c", "en", "train" if sides else None, len(sides), 0.1, 1)], counts
+            ),
             rules=spark.createDataFrame([("decodes", 3, 1, 0, 0.0)], rules),
             warnings=spark.createDataFrame([("short of speakers",)], "message string"),
             known_speakers=spark.createDataFrame([(1.0,)], "ratio double"),
             refusals=spark.createDataFrame([(message,) for message in refused], "message string"),
             listed=spark.createDataFrame([*listed.items()], "utterance_id string, listed string"),
         )
-        note = {"release": release, "policy": "name: p", "policy_sha256": "p", "scheme": scheme}
+        note = {"release": release, "policy": "name: p", "policy_sha256": policy_sha256, "scheme": scheme}
         more: dict[str, Any] = {"fingerprints": [*fingerprints], "versions_read": {"utterances": 1}}
         return staged_build(hold, whole, {**note, **more}, "digest")
 
@@ -279,6 +285,49 @@ def test_sides_of_a_build_that_died_unpublished_bind_nobody(shared, stage):
     with held(shared, "dead", "r2") as hold:
         assert commit_build(hold, stage(hold, {"u3": "train"}, release="alive"))
     assert sides(shared, "dead") == {"u3": "train"}
+
+
+def test_only_the_command_that_staged_a_build_publishes_it(shared, stage):
+    cut = policy()
+    for release, asked in (("left", policy(name="another")), ("other", cut), ("left", cut)):
+        with held(shared, "left") as hold:
+            stage(hold, release="left", policy_sha256=cut.digest())
+        with held(shared, "left") as hold:
+            note = build_splits._adopted(hold, release, asked, QUIET)
+        mine = (release, asked) == ("left", cut)
+        assert (note is not None, len(published(shared, "left"))) == (mine, int(mine))
+        with held(shared, "left") as hold:
+            assert list(hold.staging.complete()) == []
+    with pytest.raises(UsageError, match=r"'left' is build .* another policy"):
+        refuse_used_name(shared, "left", policy(name="another"))
+    refuse_used_name(shared, "left", cut)
+
+
+def test_sides_that_somebody_deleted_are_put_back_from_published_rows(shared, stage):
+    with held(shared, "lost") as hold:
+        commit_build(hold, stage(hold, release="lost"))
+        delete_rows(hold, "assignments", "scheme = 'lost'")
+        assert sides(shared, "lost") == {}
+        assert put_back(hold, "lost", "digest") == len(SIDES)
+        assert put_back(hold, "lost", "digest") == 0
+    assert sides(shared, "lost") == SIDES
+
+
+def test_a_row_that_moves_is_a_leak_whatever_became_of_the_memory_of_sides(shared, stage):
+    with held(shared, "shuffled") as hold:
+        commit_build(hold, stage(hold, release="shuffled"))
+        delete_rows(hold, "assignments", "scheme = 'shuffled'")
+        again = stage(hold, {**SIDES, "u3": "dev"}, release="shuffled again")
+        with pytest.raises(LeakFound, match="moved u3 on dev, train"):
+            commit_build(hold, again)
+    assert published(shared, "shuffled again") == []
+
+
+def test_a_build_that_keeps_nothing_says_so(shared, stage):
+    with held(shared, "nothing") as hold:
+        assert (
+            "nothing is kept: every utterance is excluded" in stage(hold, {}, release="none").note["warnings"]
+        )
 
 
 def test_where_published_builds_differ_the_earliest_is_remembered(lake, rows):

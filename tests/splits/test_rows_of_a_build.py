@@ -35,10 +35,16 @@ class NoTables:
 def test_a_row_that_somebody_deletes_from_a_build_is_missed_whichever_run_wrote_it(
     monkeypatch: pytest.MonkeyPatch, adopted: bool
 ) -> None:
-    note = {"policy_sha256": "p", "versions_read": dict.fromkeys(TABLES_READ, 2), "counts": []}
+    note = {
+        "policy_sha256": "p",
+        "versions_read": dict.fromkeys(TABLES_READ, 2),
+        "counts": [],
+        "warnings": [],
+    }
     ledger: list[Mapping[str, int]] = []
-    monkeypatch.setattr(build_splits, "_adopted", lambda *_: {"r": note} if adopted else {})
-    monkeypatch.setattr(build_splits, "nothing_to_do", lambda *_: False)
+    monkeypatch.setattr(build_splits, "_adopted", lambda *_: note if adopted else None)
+    for name in ("nothing_to_do", "refuse_used_name", "_mend_memory"):
+        monkeypatch.setattr(build_splits, name, lambda *_: None)
     monkeypatch.setattr(build_splits, "_publish", lambda *_: note)
     monkeypatch.setattr(Run, "finish", lambda self, _: ledger.append(self.versions_read))
     lake: Any = NoTables()
