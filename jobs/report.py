@@ -156,7 +156,7 @@ def _release(out: Console, lake: Lake, row: dict[str, Any]) -> None:
         ([rule[name] for name in names] for rule in row["rules"]),
     )
     show_frame(out, "Excluded, by first reason", questions.reasons_of(lake, build))
-    show_frame(out, "Groups that no split parts, by what links them", questions.groups_of(lake, build))
+    show_frame(out, "Groups, by what links them", questions.groups_of(lake, build))
     show_frame(
         out, f"Release {row['release']}, build {build}", questions.by_split(questions.splits_of(lake, build))
     )

@@ -68,7 +68,7 @@ SPOKEN = drawn(120, seed=1)
             Shared("contained", 0.0, -31, 89, 31, 120),
         ),  # more was cut
         (glued(drawn(90, 2), SPOKEN, drawn(90, 3)), 90, Shared("contained", 0.0, 90, 120, 0, 120)),
-        (glued(drawn(90, 2), Keys(SPOKEN.bits[:79], SPOKEN.active[:79])), 90, None),  # less than two seconds
+        (glued(drawn(90, 2), Keys(SPOKEN.bits[:63], SPOKEN.active[:63])), 90, None),  # less than two seconds
         (drawn(120, 4), 0, None),
     ],
 )

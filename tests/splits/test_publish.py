@@ -288,8 +288,8 @@ def test_sides_of_a_build_that_died_unpublished_bind_nobody(shared, stage):
 
 
 def test_only_the_command_that_staged_a_build_publishes_it(shared, stage):
-    cut = policy()
-    for release, asked in (("left", policy(name="another")), ("other", cut), ("left", cut)):
+    cut, another = policy(), policy(splits={"salt": 2})
+    for release, asked in (("left", another), ("other", cut), ("left", cut)):
         with held(shared, "left") as hold:
             stage(hold, release="left", policy_sha256=cut.digest())
         with held(shared, "left") as hold:
@@ -299,7 +299,7 @@ def test_only_the_command_that_staged_a_build_publishes_it(shared, stage):
         with held(shared, "left") as hold:
             assert list(hold.staging.complete()) == []
     with pytest.raises(UsageError, match=r"'left' is build .* another policy"):
-        refuse_used_name(shared, "left", policy(name="another"))
+        refuse_used_name(shared, "left", another)
     refuse_used_name(shared, "left", cut)
 
 
