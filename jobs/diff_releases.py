@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
 from speechlake.errors import LeakFound
 from speechlake.job import Report
 from speechlake.lake import Lake
+from speechlake.outputs import CSV_FILE, require_folder, write_csv
 from speechlake.questions import release_named
 from speechlake.splits.diff import ADDED, MOVED, NEW_TEXT, REMOVED, SAME, changes, counted
 from speechlake.terminal import console, show
@@ -32,10 +34,18 @@ def arguments() -> argparse.ArgumentParser:
     made = job.parser(__doc__)
     made.add_argument("before", metavar="A", help="name of a release")
     made.add_argument("after", metavar="B", help="name of the release that it is compared with")
+    made.add_argument(
+        CSV_FILE,
+        type=Path,
+        metavar="FILE",
+        help="write every utterance that differs, and why, to a file of CSV",
+    )
     return made
 
 
-def run(lake: Lake, before: str, after: str, *, out: Console | None = None) -> Report:
+def run(
+    lake: Lake, before: str, after: str, *, csv_file: Path | None = None, out: Console | None = None
+) -> Report:
     """Print what differs; a row that moved within a scheme is a refusal."""
     out = out or console()
     old, new = (release_named(lake, name) or {} for name in (before, after))
@@ -43,6 +53,8 @@ def run(lake: Lake, before: str, after: str, *, out: Console | None = None) -> R
     try:
         rows = counted(found).collect()
         examples = _examples(found) if any(row.change == MOVED for row in rows) else []
+        if csv_file is not None:
+            write_csv(found.where(f"change != '{SAME}'").orderBy("change", "utterance_id"), csv_file)
     finally:
         found.unpersist()
     totals = {change: sum(row.clips for row in rows if row.change == change) for change in _CHANGES}
@@ -113,11 +125,13 @@ def _refusal(moved: int, examples: Sequence[Any], scheme: str) -> LeakFound | No
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
-    return job.main(NAME, arguments(), _call, argv)
+    return job.main(
+        NAME, arguments(), _call, argv, read=lambda parsed: require_folder(parsed.csv_file, CSV_FILE)
+    )
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    return run(job.existing(lake), parsed.before, parsed.after)
+    return run(job.existing(lake), parsed.before, parsed.after, csv_file=parsed.csv_file)
 
 
 if __name__ == "__main__":

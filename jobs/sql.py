@@ -11,26 +11,24 @@ behind the CSV too, unless that goes to a file.
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speechlake import job, logs
-from speechlake.damage import causes_in_java, damage_of
+from speechlake.damage import damage_of
 from speechlake.errors import UsageError
 from speechlake.job import Report
 from speechlake.lake import Lake
-from speechlake.outputs import whole_file
+from speechlake.outputs import CSV_FILE, require_folder, write_csv
 from speechlake.statements import refusal_of
 from speechlake.terminal import console, show
 from speechlake.views import register_views
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import DataFrame
 
 NAME = "sql"
 ROWS = 100
@@ -77,7 +75,7 @@ def run(
     try:
         frame = lake.spark.sql(query)
         some = frame if most is None else frame.limit(most + 1)
-        there = _write_csv(some, most, file) if as_csv else _show(some, most)
+        there = write_csv(some, file, most) if as_csv else _show(some, most)
     except PySparkException as error:
         found = damage_of(lake, error) or refusal_of(
             error, "Spark refuses the query", hint=f"Views: {', '.join(views)}."
@@ -127,35 +125,6 @@ def _show(frame: DataFrame, most: int | None) -> int:
     return len(rows)
 
 
-def _write_csv(frame: DataFrame, most: int | None, file: Path | None) -> int:
-    """Write up to `most` rows as they come, holding a partition of them at a time; how many there are."""
-    there = 0
-    with whole_file(file, "--csv-file") if file else nullcontext(sys.stdout) as out:
-        writer = csv.writer(out)
-        writer.writerow(frame.columns)
-        for row in _rows(frame):
-            there += 1
-            if most is None or there <= most:
-                writer.writerow(row)
-    return there
-
-
-def _rows(frame: DataFrame) -> Iterator[Row]:
-    """The rows of a frame one by one; what goes wrong is raised as `collect` raises it, not as the thread in Java
-    that serves them."""
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors.exceptions.captured import UnknownException, convert_exception
-
-    try:
-        yield from frame.toLocalIterator()
-    except Py4JJavaError as error:
-        for cause in causes_in_java(error):
-            told = convert_exception(cause)
-            if not isinstance(told, UnknownException):
-                raise told from None
-        raise
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; the exit code."""
     return job.main(
@@ -170,9 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(parsed: argparse.Namespace) -> None:
-    file = parsed.csv_file
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        raise UsageError(f"--csv-file {file}: is a folder, or its folder does not exist")
+    require_folder(parsed.csv_file, CSV_FILE)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import shutil
 from collections.abc import Callable
@@ -120,6 +121,18 @@ def test_a_diff_tells_what_was_added_removed_and_said_otherwise_and_that_nothing
     assert "Moved" not in told
     with pytest.raises(UsageError, match="no release 'r3'"):
         diff_releases.run(kept.lake, "r1", "r3")
+
+
+def test_a_diff_writes_every_row_that_differs_and_why(kept, tmp_path):
+    file = tmp_path / "changes.csv"
+    diff_releases.run(kept.lake, "r1", "r2", csv_file=file, out=console(io.StringIO()))
+    with file.open(newline="") as lines:
+        rows = {row["utterance_id"]: (row["change"], row["reason"]) for row in csv.DictReader(lines)}
+    assert rows == {
+        kept.ids["u0"]: ("removed", "not_in_manifest"),
+        kept.ids["u1"]: ("text changed", ""),
+        kept.ids["u6"]: ("added", "not known to it"),
+    }
 
 
 def test_other_bytes_and_missing_files_are_found_by_the_sample(kept):
