@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
-from speechlake.by_hand import changed_by_hand
+from speechlake.by_hand import changed_since_any_run
 from speechlake.checkpoints import checkpointed, freeing
 from speechlake.cli import command
 from speechlake.errors import Refused, SpeechlakeError, UsageError
@@ -33,10 +33,11 @@ from speechlake.signals.catalogue import fingerprints
 from speechlake.splits.candidates import TABLES_READ, heard_voices, profile_of
 from speechlake.splits.compared import without_keys
 from speechlake.splits.evaluate import evaluated
+from speechlake.splits.extras import refuse_unknown_extras
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
 from speechlake.splits.policy import Policy, read_policy
-from speechlake.splits.publish import commit_build, refuse_used_name, staged_build
+from speechlake.splits.publish import commit_build, refuse_used_name, staged_build, was_cut_by
 from speechlake.splits.recall import put_back
 from speechlake.splits.reuse import reusing
 from speechlake.splits.voices import alike_voices
@@ -120,8 +121,7 @@ def run(
             this.reads(lake, ("assignments", *ITS_OWN))
             this.versions_read = {**note["versions_read"], **this.versions_read}
         elif not nothing_to_do(lake, this):
-            refuse_used_name(lake, release, policy)
-            _mend_memory(hold, this, progress)
+            _prepare(hold, this, policy, release, progress)
             this.reads(lake, (*TABLES_READ, *ITS_OWN))
             note = _publish(hold, this, policy, text, release, progress)
         if note is not None and this.is_news(hold):
@@ -147,32 +147,47 @@ def run(
 def _adopted(hold: Hold, release: str, policy: Policy, progress: Progress) -> Mapping[str, Any] | None:
     """Publish the build that an earlier run of this policy and release staged; its note, or None.
 
-    Others are dropped, and told: whoever interrupted a build because its policy was wrong does not want it published by
-    the next command. What can no longer be published is dropped too: this run's own build may do better.
+    What can no longer be published is dropped and told: this run's own build may do better.
     """
     published: list[Mapping[str, Any]] = []
 
     def commit(stage: Stage) -> None:
-        theirs = str(stage.note["release"])
-        left = f"a build of release {theirs} that an earlier run left is dropped"
-        if theirs != release or stage.note["policy_sha256"] != policy.digest():
-            progress.say(f"{left}: the command that began it makes it anew")
-            return
         progress.say(f"release {release}: an earlier run left it ready, of what was known then")
         try:
             if commit_build(hold, stage) is not None:
                 published.append(stage.note)
         except (UsageError, Refused) as error:
-            progress.say(f"{left}: {error.message}")
+            progress.say(f"release {release}: what an earlier run left is dropped: {error.message}")
 
-    hold.adopt(commit)
+    same = {"release": release, "policy_sha256": policy.digest()}
+    hold.adopt(commit, lambda stage: same.items() <= stage.note.items())
     return next(iter(published), None)
 
 
+def _prepare(hold: Hold, this: Run, policy: Policy, release: str, progress: Progress) -> None:
+    """What is refused, dropped and mended before a build takes its time."""
+    refuse_used_name(hold.lake, release, policy)
+    # What a release was cut by stays good when the last utterance with a field goes.
+    if not was_cut_by(hold.lake, policy):
+        refuse_unknown_extras(hold.lake, policy)
+    _drop_others(hold, progress)
+    _mend_memory(hold, this, progress)
+
+
+def _drop_others(hold: Hold, progress: Progress) -> None:
+    """Builds that other commands left: whoever interrupted one because its policy was wrong wants no release of it."""
+    if hold.fence.raised:
+        # No lock tells who runs: another driver may be publishing them.
+        return
+    for stage in list(hold.staging.complete()):
+        progress.say(f"release {stage.note['release']}: a build that an earlier run left ready is dropped")
+        hold.staging.delete(stage)
+
+
 def _mend_memory(hold: Hold, this: Run, progress: Progress) -> None:
-    """Put back the sides that somebody took out of `assignments` by hand: they would be given anew."""
+    """Put back the sides that `assignments` has lost by somebody's hand: they would be given anew."""
     lake = hold.lake
-    if lake.exists("assignments") and not changed_by_hand(lake, this, ("assignments",)):
+    if lake.exists("assignments") and not changed_since_any_run(lake, this, "assignments"):
         return
     lost = put_back(hold, this.scope, this.digest[:16])
     if lost:

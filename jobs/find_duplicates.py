@@ -18,6 +18,7 @@ from speechlake import job
 from speechlake.by_hand import changed_by_hand
 from speechlake.checkpoints import freeing
 from speechlake.duplicates.clusters import CLUSTERING_VERSION
+from speechlake.duplicates.keys import VERIFYING_VERSION
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.duplicates.step import (
     Looked,
@@ -30,7 +31,7 @@ from speechlake.duplicates.step import (
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
-from speechlake.ledger import Run, nothing_to_do
+from speechlake.ledger import Run, last_arguments, nothing_to_do
 from speechlake.progress import Progress
 from speechlake.schemas import DUPLICATES
 from speechlake.staging import Stage
@@ -46,6 +47,8 @@ KINDS = {
     "contained": "that share a part",
     "boilerplate": "boilerplate",
 }
+# How pairs and clusters are made. What was made by others is made anew.
+RULES = {"sampling": SAMPLING_VERSION, "verifying": VERIFYING_VERSION, "clustering": CLUSTERING_VERSION}
 READS = (
     *("utterances", "recordings", "content_hashes", "signals_audio", "signals_audio_keys", "attempts"),
     *("profiles", "key_buckets", "audio_pairs", "duplicates"),
@@ -61,7 +64,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
     """Look up what is new, bring `duplicates` to what is known now, and count who shares audio."""
-    this = Run(NAME, "lake", {"sampling": SAMPLING_VERSION, "clustering": CLUSTERING_VERSION})
+    this = Run(NAME, "lake", RULES)
     following = f"speechlake build-splits --lake {lake.root} --policy FILE --release NAME"
     looked = Looked()
     with freeing(), lake.hold(NAME, "lake", this.run_id, wait_s=wait_s) as hold:
@@ -69,12 +72,12 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
         if hold.versions_written or not nothing_to_do(lake, this):
             this.reads(lake, READS)
             # key_buckets says what was looked up; where pairs may be lacking, that is not to be trusted.
-            by_hand = changed_by_hand(lake, this, ("audio_pairs",))
-            progress.say(
-                "duplicates: looking up all audio again" if by_hand else "duplicates: looking up new audio"
-            )
-            looked = _look_up(hold, this, again=bool(by_hand))
-            if by_hand or this.is_news(hold):
+            last = last_arguments(lake, NAME, this.scope)
+            told_otherwise = last is not None and last.get("verifying") != VERIFYING_VERSION
+            again = told_otherwise or bool(changed_by_hand(lake, this, ("audio_pairs",)))
+            progress.say(f"duplicates: looking up {'all audio again' if again else 'new audio'}")
+            looked = _look_up(hold, this, again=again)
+            if again or this.is_news(hold):
                 this.counts = {**_counts(lake), **vars(looked)}
                 this.finish(hold)
     if not hold.versions_written:

@@ -23,6 +23,7 @@ from speechlake.lake import Lake
 from speechlake.splits import simulate
 from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
+from speechlake.splits.extras import refuse_unknown_extras
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.reuse import reusing
 from speechlake.terminal import console, show, shown
@@ -51,6 +52,8 @@ def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = Non
     """Evaluate one policy or two, by the names to show, and print what they keep and where they differ."""
     out = console() if out is None else out
     with reusing([*policies.values()]):
+        for policy in policies.values():
+            refuse_unknown_extras(lake, policy)
         ends = {name: evaluated(lake, policy) for name, policy in policies.items()}
     counts = {name: _told(out, lake, name, end) for name, end in ends.items()}
     changed = _changed(out, *ends.items()) if len(ends) == 2 else None

@@ -85,12 +85,13 @@ def _rows(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:
 def _policy(out: Console, release: dict[str, Any]) -> None:
     """Tell whether the policy that stands beside the release is the one that its digest was taken of."""
     found, recorded = policy_now(release), release["policy_sha256"]
-    told = (
-        "as recorded" if found == recorded else f"{found or 'not understood here'}, recorded was {recorded}"
-    )
-    out.print(f"policy: {told}")
-    if found != recorded:
-        out.print("  note: it was changed by hand, or is read otherwise by this version of speechlake")
+    out.print(f"policy: {'as recorded' if found == recorded else found or 'not compared'}")
+    if found is None:
+        out.print("  note: it reads lists of files, or is not understood by this version of speechlake")
+    elif found != recorded:
+        out.print(
+            f"  note: {recorded} was recorded: it was changed by hand, or is read otherwise by this version"
+        )
 
 
 def _sides(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:

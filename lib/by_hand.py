@@ -37,13 +37,18 @@ def changed_by_hand(lake: Lake, run: Run, tables: Sequence[str]) -> list[str]:
     return [name for name in tables if _is_changed(lake, name, last)]
 
 
-def _last_run(lake: Lake, run: Run) -> Row | None:
+def changed_since_any_run(lake: Lake, run: Run, name: str) -> bool:
+    """As `changed_by_hand` of one table, since the last run of this job and scope whatever its arguments."""
+    return _is_changed(lake, name, _last_run(lake, run, of_any_arguments=True))
+
+
+def _last_run(lake: Lake, run: Run, *, of_any_arguments: bool = False) -> Row | None:
     """The row of the last such run, whatever its outcome."""
     from pyspark.sql import functions as F
 
-    same = (
-        (F.col("job") == run.job) & (F.col("scope") == run.scope) & (F.col("arguments_sha256") == run.digest)
-    )
+    same = (F.col("job") == run.job) & (F.col("scope") == run.scope)
+    if not of_any_arguments:
+        same &= F.col("arguments_sha256") == run.digest
     last = lake.read("runs").where(same).orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
     return last[0] if last else None
 

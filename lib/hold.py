@@ -1,8 +1,7 @@
 """The one writer of a (job, scope): stages, and commits that have landed only when the log shows it.
 
 On local disks, whose Delta log store is not safe for several drivers, a file lock per (job, scope) and
-one per table around every commit keep writers apart. On object stores a fence takes their place
-(`speechlake.fence`).
+one per table around every commit keep writers apart. On object stores a fence (`speechlake.fence`) does.
 """
 
 from __future__ import annotations
@@ -65,19 +64,20 @@ class Hold:
     ) -> None:
         self._lock.__exit__(kind, error, tb)
         # What it read or wrote may be gone because another driver went on from it.
-        if self.fence.raised and isinstance(error, Exception) and not isinstance(error, SpeechlakeError):
-            moved = self.fence.moved()
-            if moved is not None:
-                raise self._overtaken(moved) from error
+        theirs = isinstance(error, Exception) and not isinstance(error, SpeechlakeError)
+        if self.fence.raised and theirs and (moved := self.fence.moved()) is not None:
+            raise self._overtaken(moved) from error
 
-    def adopt(self, commit: Callable[[Stage], object]) -> int:
-        """Commit every complete stage that an earlier run left in this scope, and delete it; how many."""
+    def adopt(self, commit: Callable[[Stage], object], mine: Callable[[Stage], bool] = lambda _: True) -> int:
+        """Commit every complete stage that an earlier run left in this scope and that is `mine`, and delete it; how many."""
         left = list(self.staging.complete())
-        for stage in left:
+        own = [*filter(mine, left)]
+        for stage in own:
             commit(stage)
             self.staging.delete(stage)
-        self.staging.clear()
-        return len(left)
+        if own == left:
+            self.staging.clear()
+        return len(own)
 
     def append_missing(
         self,

@@ -177,6 +177,15 @@ def _last_done(lake: Lake, run: Run) -> Row | None:
     return last[0] if last else None
 
 
+def last_arguments(lake: Lake, job: str, scope: str) -> Mapping[str, Any] | None:
+    """Arguments of the last successful run of a job and scope, whatever they were; None where there is none."""
+    from pyspark.sql import functions as F
+
+    same = (F.col("job") == job) & (F.col("scope") == scope) & (F.col("outcome") == "done")
+    last = lake.read("runs").where(same).orderBy(F.col("finished_at").desc(), "run_id").limit(1)
+    return next((json.loads(row.arguments) for row in last.select("arguments").collect()), None)
+
+
 def unchanged(
     lake: Lake, name: str, since: int, corpus: str | None, idle: Sequence[str] = (UPKEEP,), *, own: str = ""
 ) -> bool:

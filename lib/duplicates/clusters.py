@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.joins import sent_if_few
+from speechlake.joins import lying_together, sent_if_few
 from speechlake.schemas import DUPLICATES
 from speechlake.splits.components import components
 from speechlake.splits.keys import id_of
@@ -24,7 +24,7 @@ CLUSTERING_VERSION = 2
 BOILERPLATE_RECORDINGS = 20
 # A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
 BEYOND_S = 1.0
-# Places of a part are told apart in steps: both ends of a part may lie so much apart in two pairs, which is BEYOND_S.
+# Places are told apart in steps, of which a part has all that it touches: up to two more than it is long, BEYOND_S.
 PLACE_S = 0.5
 # What has a name of its own: copies of one another, and all that share audio.
 KINDS = ("cluster", "overlap")
@@ -48,9 +48,10 @@ def duplicates(
     many = known.groupBy("label").agg(F.countDistinct("recording_id").alias("recordings"))
     boilerplate = many.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("label")
     parts = pairs.where("kind = 'contained'")
-    common = staged("common places", common_places(parts, current))
-    jingles = copies.join(boilerplate, on="label", how="left_semi").select("utterance_id")
-    everywhere = staged("boilerplate", jingles.union(all_common(common, current)).distinct())
+    common = staged("common places", common_places(parts, current, staged))
+    everywhere = staged(
+        "boilerplate", copies.join(boilerplate, on="label", how="left_semi").select("utterance_id")
+    )
     parts = without_common_parts(parts, common)
     linking = exact.unionByName(near).unionByName(parts.select(*_ends(parts)))
     for end in ("low", "high"):
@@ -86,7 +87,7 @@ def same_samples(current: DataFrame) -> DataFrame:
     )
 
 
-def common_places(parts: DataFrame, current: DataFrame) -> DataFrame:
+def common_places(parts: DataFrame, current: DataFrame, staged: Staged = checkpointed) -> DataFrame:
     """(utterance_id, place): steps of PLACE_S of an utterance that lie in more than BOILERPLATE_RECORDINGS other
     recordings each: the jingle at the start of an episode, not a talk of which every minute lies in another clip.
 
@@ -94,20 +95,28 @@ def common_places(parts: DataFrame, current: DataFrame) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    where = current.select(F.col("utterance_id").alias("partner"), "recording_id")
-    met = _both_ends(parts).join(where, on="partner", how="inner")
+    own = current.select("utterance_id", F.col("recording_id").alias("own"))
+    others = current.select(F.col("utterance_id").alias("partner"), "recording_id")
+    met = _both_ends(parts).join(others, on="partner", how="inner").join(own, on="utterance_id", how="inner")
+    met = met.where("recording_id != own").select("utterance_id", "recording_id", "places")
+    met = staged("parts", met)
     # Mostly nobody has so many partners: places are looked at for those alone.
     many = met.groupBy("utterance_id").agg(F.countDistinct("recording_id").alias("recordings"))
     many = many.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id")
-    places = met.join(many, on="utterance_id", how="left_semi").select(
-        "utterance_id", "recording_id", F.explode("places").alias("place")
+    few = lying_together(met.join(many, on="utterance_id", how="left_semi"), "utterance_id")
+    # A step counts once for a recording, however many of its clips share it.
+    once = few.groupBy("utterance_id", "recording_id").agg(
+        F.array_distinct(F.flatten(F.collect_list("places"))).alias("places")
     )
-    by_place = places.distinct().groupBy("utterance_id", "place").agg(F.count("*").alias("recordings"))
-    return by_place.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id", "place")
+    by_place = once.select("utterance_id", F.explode("places").alias("place")).groupBy(
+        "utterance_id", "place"
+    )
+    counted = by_place.agg(F.count("*").alias("recordings"))
+    return counted.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id", "place")
 
 
 def without_common_parts(parts: DataFrame, common: DataFrame) -> DataFrame:
-    """Pairs of which more than BEYOND_S is theirs on both ends, and no `common_places`."""
+    """Pairs of which more than BEYOND_S is theirs on both ends; where an end has no `common_places`, all of it is."""
     from pyspark.sql import functions as F
 
     ends = _both_ends(parts).join(
@@ -122,15 +131,6 @@ def without_common_parts(parts: DataFrame, common: DataFrame) -> DataFrame:
         F.col("low").alias("utterance_id"), F.col("high").alias("other_id")
     )
     return parts.join(out, on=["utterance_id", "other_id"], how="left_anti")
-
-
-def all_common(common: DataFrame, current: DataFrame) -> DataFrame:
-    """(utterance_id) of the utterances that are `common_places`, but for BEYOND_S: the jingle by itself."""
-    from pyspark.sql import functions as F
-
-    lengths = common.groupBy("utterance_id").agg((F.count("*") * PLACE_S).alias("common_s"))
-    whole = F.col("duration_s") - F.col("common_s") <= BEYOND_S
-    return lengths.join(current, on="utterance_id", how="inner").where(whole).select("utterance_id")
 
 
 def _both_ends(parts: DataFrame) -> DataFrame:
@@ -174,9 +174,10 @@ def _rows(
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
-    # What shares a part alone is a cluster of its own, and so is a jingle that has no copy.
-    parts = overlaps.select("utterance_id").union(everywhere).distinct()
-    alone = parts.join(copies, on="utterance_id", how="left_anti").withColumn("label", F.col("utterance_id"))
+    # What shares a part alone is a cluster of its own.
+    alone = overlaps.join(copies, on="utterance_id", how="left_anti").withColumn(
+        "label", F.col("utterance_id")
+    )
     members = copies.unionByName(alone)
     names = named(_of_both_kinds(members, overlaps, "label"), current, _former_names(former))
     twins = exact.select(F.explode(F.array("low", "high")).alias("utterance_id"))

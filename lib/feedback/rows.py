@@ -7,6 +7,8 @@ with a reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, WORD_CHARACTERS, JsonValues
@@ -78,7 +80,7 @@ def bound(rows: DataFrame, utterances: DataFrame, spec: Import) -> DataFrame:
         {
             "values": F.to_json(F.array_sort("said")),
             "compared": _compared(spec),
-            "asked_of": _told(*QUESTION) if _is_review(spec) else F.lit(""),
+            **{name: _word(name) if _is_review(spec) else F.lit(None) for name in QUESTION},
         }
     )
     # One group per utterance; refused rows are spread, whatever they lack, so that no group is large.
@@ -88,7 +90,9 @@ def bound(rows: DataFrame, utterances: DataFrame, spec: Import) -> DataFrame:
     def differ(name: str) -> Column:
         return F.min(name).over(alike) != F.max(name).over(alike)
 
-    among_others = F.when(differ("asked_of"), "SEVERAL_QUESTIONS").when(differ("compared"), "DUPLICATE")
+    # Null is like any other: answers of older pages do not tell what was asked.
+    questions = reduce(or_, (F.coalesce(differ(name), F.lit(False)) for name in QUESTION))
+    among_others = F.when(questions, "SEVERAL_QUESTIONS").when(differ("compared"), "DUPLICATE")
     first = F.row_number().over(alike.orderBy("values", F.col("place").asc_nulls_last()))
     numbered = marked.withColumns({"reason": F.coalesce("reason", among_others), "number": first})
     outcome = (
@@ -156,14 +160,14 @@ def _compared(spec: Import) -> Column:
     """What rows of one utterance must agree in: all that they say; of a review the verdict, whoever said it and when."""
     from pyspark.sql import functions as F
 
-    return _told("verdict") if _is_review(spec) else F.to_json(F.array_sort("said"))
+    return _word("verdict") if _is_review(spec) else F.to_json(F.array_sort("said"))
 
 
-def _told(*fields: str) -> Column:
-    """What a row says in these of its fields, as text."""
+def _word(field: str) -> Column:
+    """The word that a row says in a field; null where it says none."""
     from pyspark.sql import functions as F
 
-    return F.to_json(F.filter(F.array_sort("said"), lambda value: value["field"].isin(list(fields))))
+    return F.try_element_at(F.filter("said", lambda value: value["field"] == field), F.lit(1))["word"]
 
 
 def _is_said(field: str, wrong: Callable[[Column], Column]) -> Column:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from speechlake.checkpoints import Staged, checkpointed, planned_at_once
 from speechlake.splits.build import Build, build
 from speechlake.splits.candidates import english_only, published_assignments
-from speechlake.splits.extras import refuse_unknown_extras
 from speechlake.splits.pins import pinned, taken, used, with_numbers
 from speechlake.splits.policy import Policy
 from speechlake.splits.reuse import joined_candidates
@@ -32,7 +31,6 @@ def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Eval
 
     What several steps read goes through `staged`, which so sees how far it is.
     """
-    refuse_unknown_extras(lake, policy)
     rows = joined_candidates(lake, policy)
     with planned_at_once(lake.spark):
         numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from speechlake.config import near
 from speechlake.errors import ConfigError
 from speechlake.splits.policy_links import EXTRAS
+from speechlake.splits.policy_rules import checks_of
 
 if TYPE_CHECKING:
     from speechlake.lake import Lake
     from speechlake.splits.policy import Policy
 
-# Distinct names of fields that a hint is looked for among.
+# Names of fields that a hint is looked for among.
 MOST_NAMES = 10_000
 
 
 def refuse_unknown_extras(lake: Lake, policy: Policy) -> None:
-    """ConfigError where a rule or link names a field that no current utterance has: it would never say anything."""
+    """ConfigError where a rule or link names a field that no utterance ever had: it would never say anything."""
     from pyspark.sql import functions as F
 
-    asked = {name for name in _named(policy.model_dump(mode="json")) if name.startswith(EXTRAS)}
+    named = {check.column for rule in policy.rules() for check in checks_of(rule)} | {*policy.links.columns}
+    asked = sorted(name.removeprefix(EXTRAS) for name in named if name and name.startswith(EXTRAS))
     if not asked:
         return
-    current = lake.read("utterances").where("retired_in IS NULL")
-    names = current.select(F.explode(F.map_keys("extras")).alias("name")).distinct().limit(MOST_NAMES)
-    known = sorted(f"{EXTRAS}{row.name}" for row in names.collect())
-    for name in sorted(asked.difference(known)):
-        raise ConfigError(
-            f"policy {policy.name!r} names {name!r}, which no utterance of {lake.root} has",
-            hint=near(name, known) if known else "No manifest here has fields besides those of speechlake.",
-        )
-
-
-def _named(value: Any) -> Iterator[str]:
-    """Every name and text in a policy, keys of its maps included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _named(str(key))
-            yield from _named(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _named(item)
+    fields = lake.read("utterances").select(F.explode(F.map_keys("extras")).alias("name")).distinct()
+    there = {row.name for row in fields.where(F.col("name").isin(asked)).collect()}
+    for name in asked:
+        if name not in there:
+            known = sorted(f"{EXTRAS}{row.name}" for row in fields.limit(MOST_NAMES).collect())
+            raise ConfigError(
+                f"policy {policy.name!r} names {EXTRAS + name!r}, which no utterance of {lake.root} has",
+                hint=near(EXTRAS + name, known) if known else "Manifests here have no fields of their own.",
+            )

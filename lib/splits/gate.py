@@ -84,7 +84,7 @@ def leaks(
     `assignments` holds link_key and side of the scheme, one row per key; `listed` (utterance_id, listed) the
     evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, and `copies`
     (utterance_id, other_id) what was found alike, so that copies are found of which `duplicates` does not tell yet.
-    `before` (utterance_id, published) are rows of another release of the scheme, whatever `assignments` says of them.
+    `before` (utterance_id, published) are rows of a release of the scheme, whatever `assignments` says of them.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions

@@ -20,7 +20,7 @@ from speechlake.splits.candidates import heard_samples, links, published_assignm
 from speechlake.splits.compared import MENDED_BY, asked_audio, keyed_audio, never_compared
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
-from speechlake.splits.recall import newest_sides
+from speechlake.splits.recall import largest_release
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def staged_build(
             hint="Start with `speechlake ingest-manifests`, or look at `speechlake report`.",
         )
     if not any(count["split"] for count in summary["counts"]):
-        summary["warnings"].append("nothing is kept: every utterance is excluded")
+        summary["warnings"].insert(0, "nothing is kept: every utterance is excluded")
     frames = [_packed(name, getattr(build, name)) for name in (*PARTS, LISTED)]
     everything = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
     return hold.staging.write(digest, hold.run_id, everything, {**note, **summary})
@@ -112,6 +112,13 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
         hold.staging.delete(stage)
         raise
     return build if published else None
+
+
+def was_cut_by(lake: Lake, policy: Policy) -> bool:
+    """Whether some release was cut by this policy, which was taken as it is then."""
+    from pyspark.sql import functions as F
+
+    return not lake.read("releases").where(F.col("policy_sha256") == policy.digest()).isEmpty()
 
 
 def refuse_used_name(lake: Lake, release: str, policy: Policy) -> None:
@@ -171,13 +178,13 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         listed,
         heard=heard_samples(lake),
         copies=copies_of(lake, keyed),
-        before=newest_sides(lake, note["scheme"], but=build),
+        before=largest_release(lake, note["scheme"], but=build),
     )
     told = told_leaks(found)
     if told:
         raise LeakFound(
             f"build {build} is not published: {told}",
-            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Moved: somebody changed `assignments` by hand; RESTORE it. Else look at `speechlake explain` of these rows.",
+            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Moved: `assignments` was changed by hand; RESTORE it, or begin a new `scheme`. Else look at `speechlake explain` of these rows.",
         )
 
 

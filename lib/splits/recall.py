@@ -1,4 +1,4 @@
-"""Published sides, as the rows of releases tell them: what `assignments` must never contradict, and may have lost."""
+"""Published sides, as the rows of releases tell them: what `assignments` is held against, and may have lost."""
 
 from __future__ import annotations
 
@@ -7,41 +7,66 @@ from typing import TYPE_CHECKING
 from speechlake.splits.keys import id_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from speechlake.hold import Hold
     from speechlake.lake import Lake
 
 
-def newest_sides(lake: Lake, scheme: str, *, but: str) -> DataFrame | None:
-    """(utterance_id, published) of the rows of the scheme's newest release that is not build `but`; None without one."""
+def largest_release(lake: Lake, scheme: str, *, but: str) -> DataFrame | None:
+    """(utterance_id, published) of the rows of that release of the scheme which keeps most, the newest of several, and is
+    not build `but`; None without one."""
     from pyspark.sql import functions as F
 
     others = lake.read("releases").where((F.col("scheme") == scheme) & (F.col("build_id") != but))
-    newest = others.orderBy(F.col("published_at").desc(), "build_id").limit(1).collect()
-    if not newest:
+    rows = others.select("build_id", "published_at", "counts").collect()
+    if not rows:
         return None
-    rows = lake.read("splits").where(F.col("build_id") == newest[0].build_id)
-    return rows.select("utterance_id", F.col("split").alias("published"))
+
+    def kept(row: Row) -> int:
+        return sum(int(count.utterances) for count in row.counts if count.split)
+
+    largest = max(rows, key=lambda row: (kept(row), row.published_at, row.build_id))
+    found = lake.read("splits").where(F.col("build_id") == largest.build_id)
+    return found.select("utterance_id", F.col("split").alias("published"))
 
 
 def put_back(hold: Hold, scheme: str, digest: str) -> int:
-    """Remember the sides of published rows that `assignments` does not know any more; how many were lost.
+    """Remember the sides of published rows that `assignments` does not know any more; how many keys were lost.
 
-    The keys of their speakers, recordings and copies follow: a build remembers those of every row that it keeps.
+    Of each row its own key, and those of its speaker, recording and content, where these are on one side. Keys of
+    copies, sessions and columns follow: a build remembers those of every row that it keeps.
     """
     from pyspark.sql import functions as F
 
     lake = hold.lake
     releases = lake.read("releases").where(F.col("scheme") == scheme)
     builds = F.broadcast(releases.select("build_id", "published_at").distinct())
-    rows = lake.read("splits").join(builds, on="build_id", how="inner")
-    first = rows.groupBy("utterance_id").agg(
-        F.min(F.struct("published_at", "build_id", "split")).alias("first")
+    place = lake.read("utterances").select("utterance_id", "recording_id")
+    rows = (
+        lake.read("splits")
+        .join(builds, on="build_id", how="inner")
+        .join(place, on="utterance_id", how="left")
     )
-    sides = first.select(
+    links = {
+        "utterance": "utterance_id",
+        "speaker": "speaker_id",
+        "recording": "recording_id",
+        "content": "content_sha256",
+    }
+    said = F.array(*(F.struct(F.lit(k).alias("kind"), F.col(c).alias("value")) for k, c in links.items()))
+    each = rows.select("published_at", "build_id", "split", F.explode(said).alias("link"))
+    first = (
+        each.where("link.value IS NOT NULL")
+        .groupBy("link.kind", "link.value")
+        .agg(
+            F.min(F.struct("published_at", "build_id", "split")).alias("first"),
+            (F.min("split") == F.max("split")).alias("one_side"),
+        )
+    )
+    sides = first.where("one_side OR kind = 'utterance'").select(
         F.lit(scheme).alias("scheme"),
-        id_of(F.lit("utterance"), F.col("utterance_id")).alias("link_key"),
+        id_of(F.col("kind"), F.col("value")).alias("link_key"),
         F.col("first.split").alias("side"),
         F.col("first.build_id").alias("build_id"),
     )

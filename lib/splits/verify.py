@@ -15,7 +15,7 @@ from speechlake.splits.compared import asked_audio, keyed_audio
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.splits.policy import Policy
-from speechlake.splits.recall import newest_sides
+from speechlake.splits.recall import largest_release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +34,12 @@ def digest_now(lake: Lake, build: str) -> str:
 
 
 def policy_now(release: Mapping[str, Any]) -> str | None:
-    """The digest of the policy that stands in a row of `releases`; None where this version does not understand it."""
+    """The digest of the policy that stands in a row of `releases`; None where that is not to be had from its text."""
     try:
-        return loads(release["policy"], f"release {release['release']}", Policy).digest()
+        policy = loads(release["policy"], f"release {release['release']}", Policy)
     except ConfigError:
         return None
+    return None if policy.lists.named() else policy.digest()
 
 
 def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | None]:
@@ -59,7 +60,7 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
     copies = copies_of(lake, keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate)))
-    before = newest_sides(lake, release["scheme"], but=release["build_id"])
+    before = largest_release(lake, release["scheme"], but=release["build_id"])
     found = leaks(
         rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies, before=before
     )

@@ -140,13 +140,15 @@ def test_a_talk_of_which_every_part_lies_in_another_clip_has_no_common_part(spar
     assert ends_of_kept(parts, frame) == {(clip, "talk") for clip in clips}
 
 
-@pytest.mark.slow
-def test_the_jingle_by_itself_is_boilerplate(spark):
-    jingles = [("jingle", name, "contained", 9.5) for name in EPISODES]
-    frame = current(spark, dict.fromkeys([*EPISODES, "jingle", "x"]))
-    parts = pairs(spark, *with_a_jingle(4.0), *jingles, ("jingle", "x", "contained", 9.5))
-    found = told(duplicates(frame, parts, spark.createDataFrame([], FORMER)))
-    assert found == {"jingle": ("boilerplate", 0.95, "jingle", "jingle")}
+def test_other_clips_of_a_recording_are_no_other_recordings(spark):
+    clips = [f"p{n:02}" for n in range(BOILERPLATE_RECORDINGS + 5)]
+    parts = pairs(spark, *((clip, "talk", "contained", 8.0) for clip in clips))
+    one = dict.fromkeys(clips, "r-of-all")
+    frame = current(spark, dict.fromkeys([*clips, "talk"]), **one)
+    assert ends_of_kept(parts, frame) == {(clip, "talk") for clip in clips}
+    assert common_places(
+        parts, current(spark, dict.fromkeys([*clips, "talk"]), talk="r-p00", **one)
+    ).isEmpty()
 
 
 def names_of(

@@ -171,6 +171,30 @@ def test_what_two_reviewers_say_of_a_clip_counts_once_where_they_agree(spark, ut
     ]  # fmt: skip
 
 
+def test_answers_about_several_rules_are_not_taken_for_one_another(spark, utterances):
+    heard = [
+        ("u1", "error_rate", "at_most 0.3"), ("u1", "is_speech", "at_least 0.5"),
+        ("u2", "error_rate", "at_most 0.3"), ("u2", "error_rate", None),
+        ("u4", "error_rate", "at_most 0.3"), ("u4", "error_rate", "at_most 0.2"),
+    ]  # fmt: skip
+    rows = [
+        (
+            given,
+            None,
+            [("verdict", None, None, "good"), ("rule", None, None, rule)]
+            + [("asked", None, None, asked)] * (asked is not None),
+            *(None,) * 3,
+        )
+        for given, rule, asked in heard
+    ]
+    found = bound(spark.createDataFrame(rows, ROWS_DDL), utterances, Import("r", columns=ANSWERS)).collect()
+    assert sorted((row.given, row.reason or row.outcome) for row in found) == [
+        ("u1", "SEVERAL_QUESTIONS"), ("u1", "SEVERAL_QUESTIONS"),
+        ("u2", "accepted"), ("u2", "repeat"),
+        ("u4", "SEVERAL_QUESTIONS"), ("u4", "SEVERAL_QUESTIONS"),
+    ]  # fmt: skip
+
+
 def test_outcomes_and_reasons_are_counted(spark):
     rows = [
         ("accepted", None, [1]),

@@ -146,11 +146,12 @@ def test_voices_are_those_of_the_model_that_the_profile_names_and_of_what_is_the
 def test_a_field_of_manifests_that_no_utterance_has_is_refused_with_the_nearest_name(lake: Any) -> None:
     utterances = [
         {"utterance_id": "a", "extras": [("room", "1"), ("licence", "x")]},
-        {"utterance_id": "b", "extras": [("rom", "1")], "retired_in": "r"},
+        {"utterance_id": "b", "extras": [("lab", "1")], "retired_in": "r"},
     ]
     write_rows(lake.spark, Path(lake.root), UTTERANCES, utterances)
     rule = {"rule": "nc", "when": {"column": "extras.licenze", "is": None}, "column": "licence", "is": None}
-    refuse_unknown_extras(lake, policy(links={"columns": {"extras.room": "together"}}))
+    said = {"rule": "x", "column": "extras.lab", "equals": "extras.nowhere"}
+    refuse_unknown_extras(lake, policy(links={"columns": {"extras.room": "together"}}, keep=[said]))
     with pytest.raises(ConfigError, match=r"'extras\.rom'.*\n.*extras\.room"):
         refuse_unknown_extras(lake, policy(links={"columns": {"extras.rom": "together"}}))
     with pytest.raises(ConfigError, match=r"'extras\.licenze'"):

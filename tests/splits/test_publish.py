@@ -21,7 +21,7 @@ from speechlake.schemas import ASSIGNMENTS, CORPORA, DECISIONS, RELEASES, SPLITS
 from speechlake.splits import publish
 from speechlake.splits.build import Build
 from speechlake.splits.candidates import published_assignments
-from speechlake.splits.publish import commit_build, refuse_used_name, staged_build
+from speechlake.splits.publish import commit_build, refuse_used_name, staged_build, was_cut_by
 from speechlake.splits.recall import put_back
 from speechlake.staging import Stage
 from speechlake.table_files import delete_rows
@@ -289,18 +289,26 @@ def test_sides_of_a_build_that_died_unpublished_bind_nobody(shared, stage):
 
 def test_only_the_command_that_staged_a_build_publishes_it(shared, stage):
     cut, another = policy(), policy(splits={"salt": 2})
+    with held(shared, "left") as hold:
+        stage(hold, release="left", policy_sha256=cut.digest())
     for release, asked in (("left", another), ("other", cut), ("left", cut)):
-        with held(shared, "left") as hold:
-            stage(hold, release="left", policy_sha256=cut.digest())
         with held(shared, "left") as hold:
             note = build_splits._adopted(hold, release, asked, QUIET)
         mine = (release, asked) == ("left", cut)
         assert (note is not None, len(published(shared, "left"))) == (mine, int(mine))
-        with held(shared, "left") as hold:
-            assert list(hold.staging.complete()) == []
     with pytest.raises(UsageError, match=r"'left' is build .* another policy"):
         refuse_used_name(shared, "left", another)
     refuse_used_name(shared, "left", cut)
+    assert [was_cut_by(shared, each) for each in (cut, another)] == [True, False]
+
+
+def test_another_command_that_builds_drops_what_was_left(shared, stage):
+    with held(shared, "dropped") as hold:
+        stage(hold, release="dropped")
+    with held(shared, "dropped") as hold:
+        build_splits._drop_others(hold, QUIET)
+        assert list(hold.staging.complete()) == []
+    assert published(shared, "dropped") == []
 
 
 def test_sides_that_somebody_deleted_are_put_back_from_published_rows(shared, stage):
@@ -308,7 +316,8 @@ def test_sides_that_somebody_deleted_are_put_back_from_published_rows(shared, st
         commit_build(hold, stage(hold, release="lost"))
         delete_rows(hold, "assignments", "scheme = 'lost'")
         assert sides(shared, "lost") == {}
-        assert put_back(hold, "lost", "digest") == len(SIDES)
+        # Of each row its own key, and those of its recording and content; speakers are not told in these rows.
+        assert put_back(hold, "lost", "digest") == 3 * len(SIDES)
         assert put_back(hold, "lost", "digest") == 0
     assert sides(shared, "lost") == SIDES
 

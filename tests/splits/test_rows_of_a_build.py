@@ -43,7 +43,7 @@ def test_a_row_that_somebody_deletes_from_a_build_is_missed_whichever_run_wrote_
     }
     ledger: list[Mapping[str, int]] = []
     monkeypatch.setattr(build_splits, "_adopted", lambda *_: note if adopted else None)
-    for name in ("nothing_to_do", "refuse_used_name", "_mend_memory"):
+    for name in ("nothing_to_do", "_prepare"):
         monkeypatch.setattr(build_splits, name, lambda *_: None)
     monkeypatch.setattr(build_splits, "_publish", lambda *_: note)
     monkeypatch.setattr(Run, "finish", lambda self, _: ledger.append(self.versions_read))
