@@ -34,6 +34,8 @@ HZ = 16_000
 SHORTEST_S, LONGEST_S = 0.8, 40.0
 SAME_WAVEFORM = 0.9
 LENGTHS = ((0.8, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 40.0))
+# Parts are cut out of so many clips of 6 s and more; astride ones go on with so much of another.
+PARTS_S, PARTS_OF, GOES_ON_S = (1.8, 2.0, 2.2, 2.5, 3.0), 240, 1.5
 
 
 def resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -179,6 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for half in (0, 1):
         _print_half(half, sources, owners, found)
     _print_strangers(sources, found)
+    _print_parts([c for c in sources if c.seconds >= 6 and "silence" not in c.path.parts][:PARTS_OF])
     return 0
 
 
@@ -227,6 +230,30 @@ def _print_strangers(sources: list[Clip], found: Mapping[Any, Shared]) -> None:
     unlike = [said.rate for pair, said in pairs.items() if said.kind is None]
     if unlike:
         print(f"  lowest rate of those that met and share nothing: {min(unlike):.3f}")
+
+
+def _print_parts(sources: list[Clip]) -> None:
+    """Recall of parts cut at random places: as a clip inside of the longer one, and astride, going on with another."""
+    rng, keys, cut = np.random.default_rng(7), [c.keys for c in sources], []
+    for n, source in enumerate(sources):
+        other = sources[(n + 7) % len(sources)].samples[: int(GOES_ON_S * HZ)]
+        for seconds in PARTS_S:
+            begin = int(rng.integers(0, len(source.samples) - int(seconds * HZ)))
+            part = source.samples[begin : begin + int(seconds * HZ)]
+            for how, samples in (("inside", part), ("astride", np.concatenate([part, other]))):
+                cut.append((n, seconds, how))
+                keys.append(keys_of(samples))
+    found = met(keys)
+    print(
+        f"\nparts of {len(sources)} clips of 6 s and more\n  {'recall':10}"
+        + "".join(f"{s:>8} s" for s in PARTS_S)
+    )
+    for how in ("inside", "astride"):
+        shares = []
+        for seconds in PARTS_S:
+            asked = [(n, len(sources) + j) for j, (n, s, h) in enumerate(cut) if (s, h) == (seconds, how)]
+            shares.append(sum(pair in found and found[pair].kind is not None for pair in asked) / len(asked))
+        print(f"  {how:10}" + "".join(f"{share:>10.3f}" for share in shares))
 
 
 if __name__ == "__main__":

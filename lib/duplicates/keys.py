@@ -33,9 +33,8 @@ LOOSE_FRAMES = 30
 # How pairs are told by their keys: a lake whose pairs were told otherwise is looked up anew, once.
 VERIFYING_VERSION = 2
 # A part that two clips share is told from 2 s on, pauses inside included: 65 frames whose windows (0.37 s) hear nothing
-# else, and one less where it begins between two frames. Of 240 cuts of 2 s out of longer clips, taken at random and
-# nothing else beside them, all are found so, and 88 % with 80 frames; among 4 million pairs of different clips 8 more
-# are found, of prompts that were cut together of the same pieces.
+# else, and one less where it begins between two frames. Of 480 parts of 2 s, cut at random, 99 % are found so, and
+# 88 % with 80 frames; among 4 million pairs of different clips 8 more, of prompts cut together of the same pieces.
 PART_FRAMES = 64
 # Moved by half a frame, a clip lies as well on one offset as on the next.
 NEIGHBOURS = (0, -1, 1)
