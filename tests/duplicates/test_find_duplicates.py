@@ -144,7 +144,7 @@ def part(one: Keys, start: int, end: int) -> Keys:
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_new_audio_meets_what_was_there_and_names_last(lake, rows):
+def test_new_audio_meets_what_was_there_and_names_last(lake, rows, monkeypatch):
     base = drawn(200, seed=1)
     keyed(lake, rows, "c", {"a1": base, "a2": drawn(200, seed=2), "a3": drawn(400, seed=3)})
     report = find_duplicates.run(lake, progress=QUIET)
@@ -179,6 +179,13 @@ def test_new_audio_meets_what_was_there_and_names_last(lake, rows):
     find_duplicates.run(lake, progress=QUIET)
     again = {row.utterance_id[:2]: row.cluster_id for row in lake.read("duplicates").collect()}
     assert again["0e"] == again["a1"] == again["d1"] == first["a1"].cluster_id
+
+    # Where pairs are told by other rules, all is looked up anew, once.
+    monkeypatch.setattr(find_duplicates, "VERIFYING_VERSION", 0)
+    monkeypatch.setitem(find_duplicates.RULES, "verifying", 0)
+    report = find_duplicates.run(lake, progress=QUIET)
+    assert (report.counts["looked_up"], report.counts["pairs"]) == (6, 0)
+    assert find_duplicates.run(lake, progress=QUIET).outcome == "nothing to do"
 
 
 @pytest.mark.slow
