@@ -174,23 +174,24 @@ def build(story: Story, release: str, text: str = POLICY, told: io.StringIO | No
     return build_splits.run(story.lake, policy(text), text, release=release, progress=said)
 
 
-def test_a_build_that_an_earlier_run_left_and_that_now_leaks_does_not_stop_another_release(
-    story, monkeypatch
-):
+def test_a_build_that_an_earlier_run_left_and_that_now_leaks_is_dropped_and_told(story, monkeypatch):
     story.left_behind("stale")
-    commit = build_splits.commit_build
 
-    def leaks(hold: Any, stage: Any) -> str | None:
-        if stage.note["release"] == "stale":
-            raise LeakFound("a speaker on two sides")
-        return commit(hold, stage)
+    def leaks(*_: Any) -> None:
+        raise LeakFound("a speaker on two sides")
 
-    monkeypatch.setattr(build_splits, "commit_build", leaks)
+    for name in ("commit_build", "_publish"):
+        monkeypatch.setattr(build_splits, name, leaks)
     told = io.StringIO()
-    assert build(story, "r1", told=told).outcome == "nothing to do"
-    assert "release stale that an earlier run left is dropped: a speaker on two sides" in told.getvalue()
-    assert not list(Path(story.lake.root).glob("_staging/build-splits/*/*/*/_SUCCESS"))
+    with pytest.raises(LeakFound):
+        build(story, "stale", told=told)
+    assert "release stale: what an earlier run left is dropped: a speaker on two sides" in told.getvalue()
+    assert not staged_builds(story)
     assert story.lake.read("releases").where("release = 'stale'").isEmpty()
+
+
+def staged_builds(story: Story) -> list[Path]:
+    return list(Path(story.lake.root).glob("_staging/build-splits/*/*/*/_SUCCESS"))
 
 
 @pytest.mark.long
@@ -253,12 +254,18 @@ def test_a_build_that_was_killed_before_it_stood_in_the_ledger_is_done_again_onc
     assert story.lake.versions() == {**before, "runs": before["runs"] + 1}
 
 
-def test_a_run_that_only_adopts_anothers_build_says_nothing_of_its_own_in_the_ledger(story):
-    story.left_behind("adopted")
+def test_a_build_that_another_command_left_is_left_to_it_until_a_release_is_built(story):
+    story.left_behind("anothers")
     before = story.lake.version("runs")
     build(story, "r1")
-    assert not story.lake.read("releases").where("release = 'adopted'").isEmpty()
     assert story.lake.version("runs") == before
+    assert len(staged_builds(story)) == 1
+    told = io.StringIO()
+    with story.lake.hold("build-splits", story.stage.note["scheme"], "r") as hold:
+        build_splits._drop_others(hold, Progress(stream=told))
+    assert "release anothers: a build that an earlier run left ready is dropped" in told.getvalue()
+    assert not staged_builds(story)
+    assert story.lake.read("releases").where("release = 'anothers'").isEmpty()
 
 
 @pytest.mark.long
