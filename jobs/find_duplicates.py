@@ -10,6 +10,7 @@ what was there before; running it again changes nothing.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from speechlake.duplicates.step import (
 from speechlake.hold import Hold
 from speechlake.job import Report
 from speechlake.lake import Lake
-from speechlake.ledger import Run, last_arguments, nothing_to_do
+from speechlake.ledger import Run, last_run, nothing_to_do
 from speechlake.progress import Progress
 from speechlake.schemas import DUPLICATES
 from speechlake.staging import Stage
@@ -72,8 +73,10 @@ def run(lake: Lake, *, wait_s: float = 0.0, progress: Progress) -> Report:
         if hold.versions_written or not nothing_to_do(lake, this):
             this.reads(lake, READS)
             # key_buckets says what was looked up; where pairs may be lacking, that is not to be trusted.
-            last = last_arguments(lake, NAME, this.scope)
-            told_otherwise = last is not None and last.get("verifying") != VERIFYING_VERSION
+            last = last_run(lake, NAME, this.scope, done=True)
+            told_otherwise = (
+                last is not None and json.loads(last.arguments).get("verifying") != VERIFYING_VERSION
+            )
             again = told_otherwise or bool(changed_by_hand(lake, this, ("audio_pairs",)))
             progress.say(f"duplicates: looking up {'all audio again' if again else 'new audio'}")
             looked = _look_up(hold, this, again=again)

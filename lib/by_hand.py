@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from speechlake.ledger import Run, holds_what_it_saw, run_of
+from speechlake.ledger import Run, holds_what_it_saw, last_run, run_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -33,24 +33,13 @@ def changed_by_hand(lake: Lake, run: Run, tables: Sequence[str]) -> list[str]:
     A table that lacks what that run saw, or is gone, counts. What Delta's log no longer tells (30 days by
     default) does not.
     """
-    last = _last_run(lake, run)
+    last = last_run(lake, run.job, run.scope, digest=run.digest)
     return [name for name in tables if _is_changed(lake, name, last)]
 
 
 def changed_since_any_run(lake: Lake, run: Run, name: str) -> bool:
     """As `changed_by_hand` of one table, since the last run of this job and scope whatever its arguments."""
-    return _is_changed(lake, name, _last_run(lake, run, of_any_arguments=True))
-
-
-def _last_run(lake: Lake, run: Run, *, of_any_arguments: bool = False) -> Row | None:
-    """The row of the last such run, whatever its outcome."""
-    from pyspark.sql import functions as F
-
-    same = (F.col("job") == run.job) & (F.col("scope") == run.scope)
-    if not of_any_arguments:
-        same &= F.col("arguments_sha256") == run.digest
-    last = lake.read("runs").where(same).orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
-    return last[0] if last else None
+    return _is_changed(lake, name, last_run(lake, run.job, run.scope))
 
 
 def _is_changed(lake: Lake, name: str, last: Row | None) -> bool:

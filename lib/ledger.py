@@ -161,29 +161,24 @@ def holds_what_it_saw(lake: Lake, name: str, last: Row) -> bool:
     return newest is not None and (newest.at_ms is None or newest.at_ms <= ended_ms)
 
 
-def _last_done(lake: Lake, run: Run) -> Row | None:
-    """The row of the last successful run of this job and scope with these arguments."""
+def last_run(
+    lake: Lake, job: str, scope: str, *, digest: str | None = None, done: bool = False
+) -> Row | None:
+    """The newest row of `runs` of a job and scope: of these arguments (`Run.digest`) or any, `done` or of any outcome."""
     from pyspark.sql import functions as F
 
     if not lake.exists("runs"):
         return None
-    runs = lake.read("runs").where(
-        (F.col("job") == run.job)
-        & (F.col("scope") == run.scope)
-        & (F.col("arguments_sha256") == run.digest)
-        & (F.col("outcome") == "done")
-    )
+    runs = lake.read("runs").where((F.col("job") == job) & (F.col("scope") == scope))
+    runs = runs if digest is None else runs.where(F.col("arguments_sha256") == digest)
+    runs = runs.where(F.col("outcome") == "done") if done else runs
     last = runs.orderBy(F.col("finished_at").desc(), "run_id").limit(1).collect()
     return last[0] if last else None
 
 
-def last_arguments(lake: Lake, job: str, scope: str) -> Mapping[str, Any] | None:
-    """Arguments of the last successful run of a job and scope, whatever they were; None where there is none."""
-    from pyspark.sql import functions as F
-
-    same = (F.col("job") == job) & (F.col("scope") == scope) & (F.col("outcome") == "done")
-    last = lake.read("runs").where(same).orderBy(F.col("finished_at").desc(), "run_id").limit(1)
-    return next((json.loads(row.arguments) for row in last.select("arguments").collect()), None)
+def _last_done(lake: Lake, run: Run) -> Row | None:
+    """The row of the last successful run of this job and scope with these arguments."""
+    return last_run(lake, run.job, run.scope, digest=run.digest, done=True)
 
 
 def unchanged(

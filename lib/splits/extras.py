@@ -21,8 +21,7 @@ def refuse_unknown_extras(lake: Lake, policy: Policy) -> None:
     """ConfigError where a rule or link names a field that no utterance ever had: it would never say anything."""
     from pyspark.sql import functions as F
 
-    named = {check.column for rule in policy.rules() for check in checks_of(rule)} | {*policy.links.columns}
-    asked = sorted(name.removeprefix(EXTRAS) for name in named if name and name.startswith(EXTRAS))
+    asked = extras_named(policy)
     if not asked:
         return
     fields = lake.read("utterances").select(F.explode(F.map_keys("extras")).alias("name")).distinct()
@@ -34,3 +33,9 @@ def refuse_unknown_extras(lake: Lake, policy: Policy) -> None:
                 f"policy {policy.name!r} names {EXTRAS + name!r}, which no utterance of {lake.root} has",
                 hint=near(EXTRAS + name, known) if known else "Manifests here have no fields of their own.",
             )
+
+
+def extras_named(policy: Policy) -> list[str]:
+    """The fields that rules and links of a policy name, sorted."""
+    named = {check.column for rule in policy.rules() for check in checks_of(rule)} | {*policy.links.columns}
+    return sorted(name.removeprefix(EXTRAS) for name in named if name and name.startswith(EXTRAS))

@@ -240,14 +240,13 @@ def _moved(rows: DataFrame, assignments: DataFrame, before: DataFrame | None) ->
     """Rows whose own published side is another than the one they have now."""
     keyed = rows.withColumn("link_key", id_of(F.lit("utterance"), F.col("utterance_id")))
     published = assignments.select("link_key", F.col("side").alias("published"))
-    said = [keyed.join(published, "link_key", how="inner")]
+    both = ("utterance_id", "split", "published")
+    said = keyed.join(published, "link_key", how="inner").select(*both)
     if before is not None:
-        said.append(rows.join(before, "utterance_id", how="inner"))
-    both = _bit("split").bitwiseOR(_bit("published")).alias("seen")
-    moved = (each.filter(F.col("split") != F.col("published")).select("utterance_id", both) for each in said)
-    counted = reduce(lambda one, other: one.unionByName(other), moved).groupBy("utterance_id")
-    seen = counted.agg(F.bit_or("seen").alias("seen"), F.lit(1).cast("bigint").alias("utterances"))
-    return _found(seen.withColumnRenamed("utterance_id", "value"), "moved")
+        said = said.unionByName(rows.join(before, "utterance_id", how="inner").select(*both))
+    moved = said.filter(F.col("split") != F.col("published")).groupBy(F.col("utterance_id").alias("value"))
+    seen = F.bit_or(_bit("split").bitwiseOR(_bit("published"))).alias("seen")
+    return _found(moved.agg(seen, F.lit(1).cast("bigint").alias("utterances")), "moved")
 
 
 def _each(rows: DataFrame) -> DataFrame:
