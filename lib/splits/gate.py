@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed
+from speechlake.joins import sent_if_few
 from speechlake.splits import gate_texts
 from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
@@ -87,7 +88,7 @@ def leaks(
     `before` (utterance_id, published) are rows of a release of the scheme, whatever `assignments` says of them.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
-    (unless all its rows are in one corpus declared `single_speaker`), `speaker_unknown` (evaluates), sessions
+    (unless all its rows are in one corpus declared `single_speaker`; of a row without one, those of whom it holds audio), `speaker_unknown` (evaluates), sessions
     and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`,
     `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
     list's), and `moved` (its published side is another). Rows meet their links once, and pass through `staged`.
@@ -100,7 +101,7 @@ def leaks(
     )
     written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
     # Each kind of leak reads it: without this, each would join all rows with all utterances again.
-    rows = staged("gate", written.join(known, "utterance_id", how="left"))
+    rows = staged("gate", _with_speakers(written.join(known, "utterance_id", how="left"), links, staged))
     benchmarks = _benchmarks(links, wanted)
     found = [
         _by_value(rows, values, excluding),
@@ -113,6 +114,16 @@ def leaks(
         *([] if listed is None else [_off_its_list(rows, listed)]),
     ]
     return reduce(lambda one, other: one.unionByName(other), found)
+
+
+def _with_speakers(rows: DataFrame, links: DataFrame, staged: Staged) -> DataFrame:
+    """Add `heard`, of a row that names no speaker: those of the utterances whose audio it shares, written or not."""
+    named = links.filter(~_is_boilerplate() & F.col("speaker_id").isNotNull() & ~F.col("single_speaker"))
+    of_audio = named.filter(F.col("overlap_id").isNotNull() & F.col("retired_in").isNull())
+    told = of_audio.groupBy(F.col("overlap_id").alias("asks")).agg(F.collect_set("speaker_id").alias("heard"))
+    nameless = ~_is_boilerplate() & F.col("speaker_id").isNull() & ~F.col("single_speaker")
+    asking = rows.withColumn("asks", F.when(nameless, F.col("overlap_id")))
+    return asking.join(sent_if_few(staged("speakers heard", told)), "asks", how="left").drop("asks")
 
 
 def _if_there(frame: DataFrame, *names: str) -> list[str]:
@@ -157,7 +168,11 @@ def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[
     # One voice may be on several sides inside a corpus that is declared to hold no other. Corpora are told apart by
     # a hash: the lowest of texts is looked for by sorting, and a lake has no billions of corpora.
     corpus = F.xxhash64("corpus").alias("corpus")
-    each = rows.select("split", corpus, "single_speaker", F.explode(values).alias("said"))
+    heard = F.transform(
+        "heard", lambda speaker: F.struct(F.lit("speaker").alias("kind"), speaker.alias("value"))
+    )
+    said = F.when(F.col("heard").isNull(), values).otherwise(F.concat(values, heard))
+    each = rows.select("split", corpus, "single_speaker", F.explode(said).alias("said"))
     each = each.filter(F.col("said.value").isNotNull())
     inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
     counted = each.groupBy("said.kind", "said.value").agg(*_counted(), inside_one_corpus.alias("inside"))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.joins import lying_together
+from speechlake.joins import lying_together, sent_if_few
 from speechlake.splits.components import components
-from speechlake.splits.keys import LINKS, shared_keys, utterance_key
+from speechlake.splits.keys import LINKS, shared_keys, speaker_keys, utterance_key
+from speechlake.splits.memory import speaker_missing
 from speechlake.splits.policy_links import EXTRAS, Links
 
 if TYPE_CHECKING:
@@ -39,6 +40,28 @@ def with_linked_speaker(rows: DataFrame, *, staged: Staged = checkpointed) -> Da
         .withColumn("linked_overlap", F.when(~F.col("boilerplate"), F.col("overlap_id")))
         .withColumn("linked_content", F.when(~F.col("boilerplate"), F.col("content_sha256")))
     )
+
+
+def with_speakers_heard(linked: DataFrame, rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
+    """Add to the `link_keys` of each of `linked` whose speaker nobody names those of the speakers of whom it holds audio.
+
+    That is what `rows`, all candidates, say of the clips it is a copy or a part of, whether these stay or not: one that
+    goes, as its speaker was corrected to one of test, leaves no copy of his voice in train. Boilerplate says nothing.
+    """
+    heard = staged("speakers heard", _speakers_heard(rows))
+    nameless = F.when(speaker_missing(), F.col("linked_overlap")).alias("heard_in")
+    joined = linked.withColumn("heard_in", nameless).join(sent_if_few(heard), "heard_in", how="left")
+    more = F.concat(shared_keys(), speaker_keys("heard"), F.slice("link_keys", -1, 1))
+    keys = F.when(F.col("heard").isNull(), F.col("link_keys")).otherwise(more)
+    return joined.withColumn("link_keys", keys).drop("heard_in", "heard")
+
+
+def _speakers_heard(rows: DataFrame) -> DataFrame:
+    """(heard_in, heard): of all that share audio, the speakers that some of them name."""
+    said = F.coalesce(F.col("duplicate_kind") != BOILERPLATE, F.lit(False))
+    named = rows.filter(said & F.col("overlap_id").isNotNull() & F.col("speaker_id").isNotNull())
+    speakers = F.array_sort(F.collect_set("speaker_id")).alias("heard")
+    return named.filter("NOT single_speaker").groupBy(F.col("overlap_id").alias("heard_in")).agg(speakers)
 
 
 def with_own_links(rows: DataFrame, links: Links) -> tuple[DataFrame, dict[str, str]]:

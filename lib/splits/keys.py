@@ -45,6 +45,11 @@ def link_keys(links: Mapping[str, str] = LINKS) -> Column:
     return F.concat(array_where(keys, "array<string>"), F.array(utterance_key()))
 
 
+def speaker_keys(speakers: str) -> Column:
+    """Array of the link keys of the speakers in an array, a column."""
+    return F.transform(speakers, lambda speaker: id_of(F.lit("speaker"), speaker))
+
+
 def array_where(items: Iterable[tuple[Column, Column]], kind: str) -> Column:
     """Array of type `kind` of those items whose condition, which comes first, is true; in order.
 

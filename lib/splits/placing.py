@@ -17,7 +17,13 @@ from speechlake.joins import sent_if_few
 from speechlake.splits import evaluation_corpora
 from speechlake.splits.assignment import group_table, with_side
 from speechlake.splits.eviction import evicted, evicting_columns
-from speechlake.splits.groups import link_value, with_link_group, with_linked_speaker, with_own_links
+from speechlake.splits.groups import (
+    link_value,
+    with_link_group,
+    with_linked_speaker,
+    with_own_links,
+    with_speakers_heard,
+)
 from speechlake.splits.keepers import beaten_copies, without
 from speechlake.splits.keys import link_keys, utterance_key
 from speechlake.splits.memory import (
@@ -103,7 +109,8 @@ def _linked(rows: DataFrame, policy: Policy, staged: Staged) -> tuple[DataFrame,
     evicting = evicting_columns(policy.links)
     valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
     columns = dict.fromkeys([*NEEDED, *links.values(), *evicting.values()])
-    return valued.select(*columns).withColumn("link_keys", link_keys(links)), links
+    keyed = valued.select(*columns).withColumn("link_keys", link_keys(links))
+    return with_speakers_heard(keyed, rows, staged=staged), links
 
 
 def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
