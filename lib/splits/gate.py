@@ -171,8 +171,8 @@ def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[
     heard = F.transform(
         "heard", lambda speaker: F.struct(F.lit("speaker").alias("kind"), speaker.alias("value"))
     )
-    said = F.when(F.col("heard").isNull(), values).otherwise(F.concat(values, heard))
-    each = rows.select("split", corpus, "single_speaker", F.explode(said).alias("said"))
+    all_of_it = F.when(F.col("heard").isNull(), values).otherwise(F.concat(values, heard))
+    each = rows.select("split", corpus, "single_speaker", F.explode(all_of_it).alias("said"))
     each = each.filter(F.col("said.value").isNotNull())
     inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
     counted = each.groupBy("said.kind", "said.value").agg(*_counted(), inside_one_corpus.alias("inside"))
