@@ -52,7 +52,7 @@ KINDS = {
 RULES = {"sampling": SAMPLING_VERSION, "verifying": VERIFYING_VERSION, "clustering": CLUSTERING_VERSION}
 READS = (
     *("utterances", "recordings", "content_hashes", "signals_audio", "signals_audio_keys", "attempts"),
-    *("profiles", "key_buckets", "audio_pairs", "duplicates"),
+    *("corpora", "profiles", "key_buckets", "audio_pairs", "duplicates"),
 )
 
 

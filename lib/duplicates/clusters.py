@@ -7,53 +7,48 @@ that a cluster keeps its name as it grows.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.joins import lying_together, sent_if_few
+from speechlake.duplicates.boilerplate import boilerplate, common_places, ends, without_common_parts
+from speechlake.joins import sent_if_few
 from speechlake.schemas import DUPLICATES
 from speechlake.splits.components import components
 from speechlake.splits.keys import id_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 # How clusters are made of pairs: a lake whose clusters were made otherwise gets new ones by the next run.
-CLUSTERING_VERSION = 2
-# A jingle or prompt that lies in more recordings than this says nothing of who belongs together.
-BOILERPLATE_RECORDINGS = 20
-# A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
-BEYOND_S = 1.0
-# Places are told apart in steps, of which a part has all that it touches: up to two more than it is long, BEYOND_S.
-PLACE_S = 0.5
+CLUSTERING_VERSION = 3
 # What has a name of its own: copies of one another, and all that share audio.
 KINDS = ("cluster", "overlap")
 
 
 def duplicates(
-    current: DataFrame, pairs: DataFrame, former: DataFrame, staged: Staged = checkpointed
+    current: DataFrame,
+    pairs: DataFrame,
+    former: DataFrame,
+    staged: Staged = checkpointed,
+    *,
+    evaluating: Collection[str] = (),
 ) -> DataFrame:
     """Rows of `duplicates` for all utterances that share audio with others.
 
     `current` has one row per utterance that is there, of `those_sharing` at least: corpus, utterance_id, recording_id,
     content_sha256, audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of `audio_pairs`
-    between two of them, `former` rows of `duplicates` as they were.
+    between two of them, `former` rows of `duplicates` as they were. A clip of the corpora `evaluating`, and its copies,
+    are boilerplate by their copies alone: its text goes on to keep train clean where 20 other recordings quote it.
     """
-    from pyspark.sql import functions as F
-
     exact = staged("exact", same_samples(current))
-    near = pairs.where("kind = 'near'").select(*_ends(pairs))
+    near = pairs.where("kind = 'near'").select(*ends(pairs))
     copies = staged("copies", _labelled(exact.unionByName(near), staged))
-    known = current.join(copies, on="utterance_id", how="inner")
-    many = known.groupBy("label").agg(F.countDistinct("recording_id").alias("recordings"))
-    boilerplate = many.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("label")
     parts = pairs.where("kind = 'contained'")
     common = staged("common places", common_places(parts, current, staged))
-    everywhere = staged(
-        "boilerplate", copies.join(boilerplate, on="label", how="left_semi").select("utterance_id")
-    )
+    everywhere = staged("boilerplate", boilerplate(current, copies, common, evaluating))
     parts = without_common_parts(parts, common)
-    linking = exact.unionByName(near).unionByName(parts.select(*_ends(parts)))
+    linking = exact.unionByName(near).unionByName(parts.select(*ends(parts)))
     for end in ("low", "high"):
         linking = linking.join(
             everywhere.withColumnRenamed("utterance_id", end), on=end, how="left_anti"
@@ -67,7 +62,7 @@ def those_sharing(current: DataFrame, pairs: DataFrame, staged: Staged = checkpo
     moves the others."""
     from pyspark.sql import functions as F
 
-    edges = same_samples(current).unionByName(pairs.select(*_ends(pairs)))
+    edges = same_samples(current).unionByName(pairs.select(*ends(pairs)))
     ids = edges.select(F.explode(F.array("low", "high")).alias("utterance_id")).distinct()
     sharing = sent_if_few(staged("sharing", ids))
     return staged("here", current.join(sharing, on="utterance_id", how="left_semi"))
@@ -85,75 +80,6 @@ def same_samples(current: DataFrame) -> DataFrame:
     return edges.where(F.col("low") != F.col("utterance_id")).select(
         "low", F.col("utterance_id").alias("high")
     )
-
-
-def common_places(parts: DataFrame, current: DataFrame, staged: Staged = checkpointed) -> DataFrame:
-    """(utterance_id, place): steps of PLACE_S of an utterance that lie in more than BOILERPLATE_RECORDINGS other
-    recordings each: the jingle at the start of an episode, not a talk of which every minute lies in another clip.
-
-    `parts` are pairs with a common part, `current` rows with utterance_id and recording_id.
-    """
-    from pyspark.sql import functions as F
-
-    own = current.select("utterance_id", F.col("recording_id").alias("own"))
-    others = current.select(F.col("utterance_id").alias("partner"), "recording_id")
-    met = _both_ends(parts).join(others, on="partner", how="inner").join(own, on="utterance_id", how="inner")
-    met = met.where("recording_id != own").select("utterance_id", "recording_id", "places")
-    met = staged("parts", met)
-    # Mostly nobody has so many partners: places are looked at for those alone.
-    many = met.groupBy("utterance_id").agg(F.countDistinct("recording_id").alias("recordings"))
-    many = many.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id")
-    few = lying_together(met.join(many, on="utterance_id", how="left_semi"), "utterance_id")
-    # A step counts once for a recording, however many of its clips share it.
-    once = few.groupBy("utterance_id", "recording_id").agg(
-        F.array_distinct(F.flatten(F.collect_list("places"))).alias("places")
-    )
-    by_place = once.select("utterance_id", F.explode("places").alias("place")).groupBy(
-        "utterance_id", "place"
-    )
-    counted = by_place.agg(F.count("*").alias("recordings"))
-    return counted.where(F.col("recordings") > BOILERPLATE_RECORDINGS).select("utterance_id", "place")
-
-
-def without_common_parts(parts: DataFrame, common: DataFrame) -> DataFrame:
-    """Pairs of which more than BEYOND_S is theirs on both ends; where an end has no `common_places`, all of it is."""
-    from pyspark.sql import functions as F
-
-    ends = _both_ends(parts).join(
-        common.select("utterance_id").distinct(), on="utterance_id", how="left_semi"
-    )
-    placed = ends.select("low", "high", "utterance_id", F.explode("places").alias("place"))
-    told = placed.join(common.withColumn("is_common", F.lit(True)), on=["utterance_id", "place"], how="left")
-    own = told.groupBy("low", "high", "utterance_id").agg(
-        F.count_if(F.col("is_common").isNull()).alias("own")
-    )
-    out = own.where(F.col("own") * PLACE_S <= BEYOND_S).select(
-        F.col("low").alias("utterance_id"), F.col("high").alias("other_id")
-    )
-    return parts.join(out, on=["utterance_id", "other_id"], how="left_anti")
-
-
-def _both_ends(parts: DataFrame) -> DataFrame:
-    """(low, high, utterance_id, partner, places) of each end of each pair: the steps of PLACE_S of the utterance in
-    which the common part lies."""
-    from pyspark.sql import functions as F
-
-    begins = {"utterance_id": F.col("start_s"), "other_id": F.col("start_s") + F.col("offset_s")}
-    ends = []
-    for name, partner in (("utterance_id", "other_id"), ("other_id", "utterance_id")):
-        first = F.floor(begins[name] / PLACE_S)
-        last = F.ceil((begins[name] + F.col("shared_s")) / PLACE_S) - 1
-        places = F.sequence(first, F.greatest(first, last)).alias("places")
-        ends.append(
-            parts.select(
-                *_ends(parts), F.col(name).alias("utterance_id"), F.col(partner).alias("partner"), places
-            )
-        )
-    return ends[0].unionByName(ends[1])
-
-
-def _ends(pairs: DataFrame) -> list[Column]:
-    return [pairs["utterance_id"].alias("low"), pairs["other_id"].alias("high")]
 
 
 def _labelled(edges: DataFrame, staged: Staged) -> DataFrame:
@@ -174,8 +100,9 @@ def _rows(
 ) -> DataFrame:
     from pyspark.sql import functions as F
 
-    # What shares a part alone is a cluster of its own.
-    alone = overlaps.join(copies, on="utterance_id", how="left_anti").withColumn(
+    # What shares a part alone is a cluster of its own, and so is a jingle without copies.
+    named_here = overlaps.select("utterance_id").unionByName(everywhere)
+    alone = named_here.join(copies, on="utterance_id", how="left_anti").withColumn(
         "label", F.col("utterance_id")
     )
     members = copies.unionByName(alone)

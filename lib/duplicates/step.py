@@ -180,4 +180,5 @@ def current_duplicates(lake: Lake, current: DataFrame) -> DataFrame:
     pairs = lake.read("audio_pairs")
     here = those_sharing(current, pairs)
     among = checkpointed("pairs", within(pairs, here.select(*FILED)))
-    return duplicates(here, among, lake.read("duplicates"))
+    evaluating = [row.corpus for row in lake.few("corpora") if row.role == "evaluation"]
+    return duplicates(here, among, lake.read("duplicates"), evaluating=evaluating)

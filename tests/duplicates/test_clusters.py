@@ -6,15 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 
-from speechlake.duplicates.clusters import (
-    BOILERPLATE_RECORDINGS,
-    KINDS,
-    common_places,
-    duplicates,
-    named,
-    without_common_parts,
-)
+from speechlake.duplicates.boilerplate import BOILERPLATE_RECORDINGS, common_places, without_common_parts
+from speechlake.duplicates.clusters import KINDS, duplicates, named
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -149,6 +144,30 @@ def test_other_clips_of_a_recording_are_no_other_recordings(spark):
     assert common_places(
         parts, current(spark, dict.fromkeys([*clips, "talk"]), talk="r-p00", **one)
     ).isEmpty()
+
+
+@pytest.mark.slow
+def test_the_jingle_cut_out_is_boilerplate_with_its_copies_but_where_it_evaluates(spark):
+    cut = [(e, name, "contained", 3.0) for e in EPISODES for name in ("i", "j", "l")]
+    copies = [("j", "k", "near", 0.1), ("l", "m", "near", 0.1)]
+    seconds = dict.fromkeys(["i", "j", "k", "l", "m"], 3.4)
+    frame = current(spark, dict.fromkeys([*EPISODES, *seconds]))
+    lengths = F.create_map(*(F.lit(each) for item in seconds.items() for each in item))
+    frame = frame.withColumns(
+        {
+            "duration_s": F.coalesce(lengths[F.col("utterance_id")], "duration_s"),
+            "corpus": F.when(F.col("utterance_id") == "m", "bench").otherwise(F.col("corpus")),
+        }
+    )
+    parts = pairs(spark, *with_a_jingle(3.0), *cut, *copies)
+    found = told(duplicates(frame, parts, spark.createDataFrame([], FORMER), evaluating=["bench"]))
+    assert {name: (kind, cluster) for name, (kind, _, cluster, _) in found.items()} == {
+        "i": ("boilerplate", "i"),
+        "j": ("boilerplate", "j"),
+        "k": ("boilerplate", "j"),
+        "l": ("near", "l"),
+        "m": ("near", "l"),
+    }
 
 
 def names_of(
