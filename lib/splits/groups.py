@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 BOILERPLATE = "boilerplate"
 
 
-def with_linked_speaker(rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
+def with_linked_speaker(
+    rows: DataFrame, *, among: DataFrame | None = None, staged: Staged = checkpointed
+) -> DataFrame:
     """Add `linked_speaker`, `linked_overlap`, `linked_content`, `boilerplate`, `train_only` and `elsewhere`.
 
     Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker,
-    `elsewhere`: then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
+    `elsewhere`, in a row `among` those, all unless told otherwise, that may stay: then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
     part they share, and all that is cut out of the same bytes, but for boilerplate.
     """
     # As many rows as corpora, found by looking at all utterances.
-    elsewhere = F.broadcast(staged("speakers elsewhere", _speaker_elsewhere(rows)))
+    elsewhere = F.broadcast(
+        staged("speakers elsewhere", _speaker_elsewhere(rows if among is None else among))
+    )
     flagged = rows.join(elsewhere, "corpus", how="left")
     train_only = F.col("elsewhere").isNotNull()
     linked = ~F.col("single_speaker") | train_only

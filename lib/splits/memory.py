@@ -42,11 +42,13 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     """Add `own`, `lowest`, `highest` and `new_keys`: the rank of a row's own published side, those of its link keys
     (null where nothing is remembered), and whether some of its keys are remembered by nobody.
 
-    `assignments` holds link_key and side of this scheme, as published, one row per key.
+    `assignments` holds link_key and side of this scheme, as published, one row per key. Of rows that are not `is_fit`
+    those stay that were published, and nobody is asked for more of them.
     """
     # A row's own key is its last one.
-    counted = rows.select("utterance_id", "link_keys", (F.size("link_keys") - 1).alias("last"))
-    keys = counted.select("utterance_id", "last", F.posexplode("link_keys").alias("place", "link_key"))
+    asked = F.when(F.col("is_fit"), F.col("link_keys")).otherwise(F.slice("link_keys", -1, 1)).alias("asked")
+    counted = rows.select("utterance_id", asked).withColumn("last", F.size("asked") - 1)
+    keys = counted.select("utterance_id", "last", F.posexplode("asked").alias("place", "link_key"))
     known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
     own = F.max(F.when(F.col("place") == F.col("last"), F.col("rank")))
     ranks = (F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
@@ -58,7 +60,8 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     new_keys = F.coalesce("remembered_keys", F.lit(0)) < F.size("link_keys")
     memory = sent_if_few(staged("memory of keys", memory))
     joined = rows.join(memory, "utterance_id", how="left")
-    return joined.withColumn("new_keys", new_keys).drop("remembered_keys")
+    joined = joined.withColumn("new_keys", new_keys).drop("remembered_keys")
+    return joined.filter("is_fit OR own IS NOT NULL")
 
 
 def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:

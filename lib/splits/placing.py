@@ -77,11 +77,10 @@ def place(
     has_benchmarks = not rows.filter("decontaminates").isEmpty()
     linked, links = _linked(rows, policy, staged)
     audio = evaluation_corpora.audio(rows) if has_benchmarks else None
-    settled = with_memory_of_keys(linked, assignments, staged).transform(
-        lambda frame: with_settled(frame, audio, policy)
-    )
-    settled = staged("settled", settled)
-    known = staged("remembered", _remembered(settled, staged))
+    remembering = with_memory_of_keys(linked, assignments, staged)
+    settled = staged("settled", with_settled(remembering.filter("is_fit"), audio, policy))
+    gone = staged("published before", remembering.filter("NOT is_fit"))
+    known = staged("remembered", _remembered(settled, gone, staged))
     groups = staged("groups", group_table(known, policy))
     refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
     kept_out = refused.select(*_PLACED)
@@ -103,23 +102,28 @@ def place(
 
 
 def _linked(rows: DataFrame, policy: Policy, staged: Staged) -> tuple[DataFrame, dict[str, str]]:
-    """Rows that are fit for some side, with their link columns and keys; kind of link -> column."""
-    fit = rows.filter(" OR ".join(f"fits_{side}" for side in SIDES))
-    own, links = with_own_links(with_linked_speaker(fit, staged=staged), policy.links)
+    """Rows with their link columns and keys, and whether they are fit for some side; kind of link -> column."""
+    marked = rows.withColumn("is_fit", F.expr(" OR ".join(f"fits_{side}" for side in SIDES)))
+    speaking = with_linked_speaker(marked, among=marked.filter("is_fit"), staged=staged)
+    own, links = with_own_links(speaking, policy.links)
     evicting = evicting_columns(policy.links)
     valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
-    columns = dict.fromkeys([*NEEDED, *links.values(), *evicting.values()])
+    columns = dict.fromkeys([*NEEDED, "is_fit", *links.values(), *evicting.values()])
     keyed = valued.select(*columns).withColumn("link_keys", link_keys(links))
     return with_speakers_heard(keyed, rows, staged=staged), links
 
 
-def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
+def _remembered(settled: DataFrame, gone: DataFrame, staged: Staged) -> DataFrame:
     """Rows that groups place, with what is remembered of them; listed rows, and those that are out because they tie
-    sides together, as groups of their own."""
+    sides together, as groups of their own.
+
+    `gone` are rows that were published and are fit for no side by now: they go nowhere, and a copy of one that
+    evaluated does not train.
+    """
     free = settled.filter(F.col("settled").isNull()).drop("reason")
     fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
     alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
-    tied = with_ties(free, staged)
+    tied = with_ties(free.unionByName(gone, allowMissingColumns=True), staged).filter("is_fit")
     out = tied.filter("tie").withColumns(
         {
             "link_group": utterance_key(),
@@ -129,7 +133,7 @@ def _remembered(settled: DataFrame, staged: Staged) -> DataFrame:
     )
     grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged), staged)
     whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
-    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled")
+    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "is_fit")
 
 
 def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:

@@ -251,6 +251,22 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
         },
         {("speaker", "absent")},
     ),
+    "copies of what was published and is not kept any more": (
+        # They would train in the release after the one that they were evaluated with.
+        [
+            row("before test", not_compared=True, overlap_id="bt", cluster_id="bt", duplicate_kind="exact"),
+            row("before copy", speaker_id=None, overlap_id="bt", cluster_id="bt", duplicate_kind="exact"),
+            row("before named", overlap_id="bt", cluster_id="bt", duplicate_kind="exact"),
+            row("before train", not_compared=True, overlap_id="bs", cluster_id="bs", duplicate_kind="near"),
+            row("before later", overlap_id="bs", cluster_id="bs", duplicate_kind="near"),
+        ],
+        {"before test": "test", "before train": "train"},
+        {
+            "before test": (None, "not_compared", None), "before copy": ("test", "speaker_unknown", None),
+            "before named": "test", "before train": (None, "not_compared", None), "before later": "train",
+        },
+        set(),
+    ),
     "two old rows of one file": (
         # Published before anybody compared the bytes: the lower side gives way, and later builds go on.
         [row("file test", content_sha256="one file"), row("file train", content_sha256="one file")],
