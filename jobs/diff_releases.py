@@ -19,7 +19,7 @@ from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.outputs import CSV_FILE, require_folder, write_csv
 from speechlake.questions import release_named
-from speechlake.splits.diff import ADDED, MOVED, NEW_TEXT, REMOVED, SAME, changes, counted
+from speechlake.splits.diff import ADDED, MOVED, NEW_AUDIO, NEW_TEXT, REMOVED, SAME, changes, counted
 from speechlake.terminal import console, show
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(
     return Report(NAME, outcome, counts=counts, next_step=following, refusal=refusal)
 
 
-_CHANGES = (ADDED, REMOVED, MOVED, NEW_TEXT, SAME)
+_CHANGES = (ADDED, REMOVED, MOVED, NEW_AUDIO, NEW_TEXT, SAME)
 
 
 def _examples(found: Any) -> list[Any]:

@@ -192,8 +192,8 @@ def _with_evaluation_texts(utterances: DataFrame, lake: Lake, corpora: Sequence[
 def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
     """What the gate looks at: all that may link an utterance to others, read from the tables anew.
 
-    `content_sha256` is that of evaluation corpora alone, `listing:…` where nobody has read it: of others the rows of
-    a build say it.
+    `content_sha256` is that of evaluation corpora alone, `listing:…` where nobody has read it, null where nobody can, as
+    the file was replaced and is gone: of others the rows of a build say it.
     """
     from pyspark.sql import functions as F
 
@@ -201,7 +201,9 @@ def links(lake: Lake, decontaminate: Decontaminate | None = None) -> DataFrame:
     linked = lake.read("utterances").join(F.broadcast(declared), on="corpus", how="inner")
     heeded = evaluation_corpora(lake, decontaminate or Decontaminate())
     held = lake.read("recordings").where(F.col("corpus").isin(heeded))
-    content = with_content(held, lake.read("content_hashes")).select("recording_id", "content_sha256")
+    read = with_content(held, lake.read("content_hashes"))
+    lost = (F.col("state") == "missing") & F.col("content_sha256").startswith("listing:")
+    content = read.select("recording_id", F.when(~lost, F.col("content_sha256")).alias("content_sha256"))
     known = linked.join(content, on="recording_id", how="left")
     return _with_evaluation_texts(known.join(shared_audio(lake), on="utterance_id", how="left"), lake, heeded)
 

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
 
-ADDED, REMOVED, MOVED, NEW_TEXT, SAME = "added", "removed", "moved", "text changed", "same"
+ADDED, REMOVED, MOVED, SAME = "added", "removed", "moved", "same"
+NEW_AUDIO, NEW_TEXT = "audio changed", "text changed"
 # Why a row of the one release is not in the other, where that release says nothing of it.
 NOT_KNOWN = "not known to it"
+_TOLD = ("corpus", "language", "duration_s")
 
 
 def changes(lake: Lake, before: str, after: str) -> DataFrame:
@@ -31,7 +33,7 @@ def changes(lake: Lake, before: str, after: str) -> DataFrame:
     reason = F.when(change == REMOVED, F.coalesce("why_not_after", F.lit(NOT_KNOWN))).when(
         change == ADDED, F.coalesce("why_not_before", F.lit(NOT_KNOWN))
     )
-    either = [F.coalesce(f"after_{c}", f"before_{c}").alias(c) for c in ("corpus", "language", "duration_s")]
+    either = [F.coalesce(f"after_{c}", f"before_{c}").alias(c) for c in _TOLD]
     return out.select(
         "utterance_id", change.alias("change"), "before", "after", reason.alias("reason"), *either
     )
@@ -52,6 +54,7 @@ def _change() -> Column:
         F.when(F.col("before").isNull(), ADDED)
         .when(F.col("after").isNull(), REMOVED)
         .when(F.col("before") != F.col("after"), MOVED)
+        .when(F.col("before_content_sha256") != F.col("after_content_sha256"), NEW_AUDIO)
         .when(~same_text, NEW_TEXT)
         .otherwise(SAME)
     )
@@ -60,7 +63,7 @@ def _change() -> Column:
 def _kept(lake: Lake, build: str, name: str) -> DataFrame:
     """Kept rows of a build; of texts their hash is enough."""
     rows = lake.read("splits").where(F.col("build_id") == build)
-    own = [F.col(column).alias(f"{name}_{column}") for column in ("corpus", "language", "duration_s")]
+    own = [F.col(column).alias(f"{name}_{column}") for column in (*_TOLD, "content_sha256")]
     text = F.sha2("text", 256).alias(f"{name}_text")
     return rows.select("utterance_id", F.col("split").alias(name), text, *own)
 

@@ -32,13 +32,14 @@ def with_marks(judged: DataFrame, policy: Policy) -> DataFrame:
 
 
 def audio(rows: DataFrame) -> DataFrame:
-    """(overlap_id, corpus) of audio that evaluation corpora share with anything.
+    """(at, corpus) of audio that evaluation corpora share with anything, and of the files that they are cut out of.
 
-    Boilerplate shares its id with its copies only: as a benchmark's clip it is kept out like any other.
+    Boilerplate shares its id with its copies only: as a benchmark's clip it is kept out like any other. The rest of a
+    file with a jingle is not.
     """
-    return rows.filter(F.col("decontaminates") & F.col("overlap_id").isNotNull()).select(
-        "overlap_id", "corpus"
-    )
+    held = rows.filter("decontaminates")
+    files = held.filter(~is_boilerplate()).select(F.col("content_sha256").alias("at"), "corpus")
+    return held.select(F.col("overlap_id").alias("at"), "corpus").unionByName(files).filter("at IS NOT NULL")
 
 
 def is_boilerplate() -> Column:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed
-from speechlake.joins import sent_if_few
-from speechlake.splits import gate_texts
+from speechlake.splits import gate_speakers, gate_texts
 from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
 
@@ -88,9 +87,9 @@ def leaks(
     `before` (utterance_id, published) are rows of a release of the scheme, whatever `assignments` says of them.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
-    (unless all its rows are in one corpus declared `single_speaker`; of a row without one, those of whom it holds audio), `speaker_unknown` (evaluates), sessions
-    and columns that the policy links, `text`, `evaluation_corpus`, `evaluation_corpus_samples`,
-    `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
+    (unless all its rows are in one corpus declared `single_speaker`; of a row without one, whom others of its recording or audio name), `speaker_unknown` (evaluates), sessions
+    and columns that the policy links, `text`, `evaluation_corpus`,
+    `evaluation_corpus_content`, `evaluation_corpus_samples`, `evaluation_corpus_copy`, `boilerplate` (evaluates), `unknown_utterance`, `listed` (on another side than its
     list's), and `moved` (its published side is another). Rows meet their links once, and pass through `staged`.
     """
     wanted = asked or Asked()
@@ -101,29 +100,21 @@ def leaks(
     )
     written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
     # Each kind of leak reads it: without this, each would join all rows with all utterances again.
-    rows = staged("gate", _with_speakers(written.join(known, "utterance_id", how="left"), links, staged))
+    rows = staged(
+        "gate", gate_speakers.with_heard(written.join(known, "utterance_id", how="left"), links, staged)
+    )
     benchmarks = _benchmarks(links, wanted)
     found = [
         _by_value(rows, values, excluding),
         _moved(rows, assignments, before),
         _speaker_unknown(rows, listed),
-        _audio_of_benchmarks(rows, benchmarks),
+        *_audio_of_benchmarks(rows, benchmarks),
         *([] if heard is None else _samples(rows, benchmarks, heard, staged)),
         *([] if copies is None else _copies(rows, benchmarks, copies)),
         *gate_texts.leaks(rows, benchmarks.filter(~_is_boilerplate()), wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
     ]
     return reduce(lambda one, other: one.unionByName(other), found)
-
-
-def _with_speakers(rows: DataFrame, links: DataFrame, staged: Staged) -> DataFrame:
-    """Add `heard`, of a row that names no speaker: those of the utterances whose audio it shares, written or not."""
-    named = links.filter(~_is_boilerplate() & F.col("speaker_id").isNotNull() & ~F.col("single_speaker"))
-    of_audio = named.filter(F.col("overlap_id").isNotNull() & F.col("retired_in").isNull())
-    told = of_audio.groupBy(F.col("overlap_id").alias("asks")).agg(F.collect_set("speaker_id").alias("heard"))
-    nameless = ~_is_boilerplate() & F.col("speaker_id").isNull() & ~F.col("single_speaker")
-    asking = rows.withColumn("asks", F.when(nameless, F.col("overlap_id")))
-    return asking.join(sent_if_few(staged("speakers heard", told)), "asks", how="left").drop("asks")
 
 
 def _if_there(frame: DataFrame, *names: str) -> list[str]:
@@ -192,10 +183,14 @@ def _is_boilerplate() -> Column:
     return F.coalesce(F.col("duplicate_kind"), F.lit("")) == "boilerplate"
 
 
-def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> DataFrame:
-    """Rows of any side whose audio an evaluation corpus holds."""
-    held = benchmarks.select("overlap_id").distinct()
-    return _found(_each(rows.join(held, "overlap_id", how="left_semi")), "evaluation_corpus")
+def _audio_of_benchmarks(rows: DataFrame, benchmarks: DataFrame) -> list[DataFrame]:
+    """Rows of any side whose audio an evaluation corpus holds, and those that are cut out of a file of it."""
+    found = [rows.join(benchmarks.select("overlap_id").distinct(), "overlap_id", how="left_semi")]
+    if "content_sha256" in rows.columns:
+        files = benchmarks.filter(~_is_boilerplate()).select("content_sha256").distinct()
+        found.append(rows.filter(~_is_boilerplate()).join(files, "content_sha256", how="left_semi"))
+    kinds = ("evaluation_corpus", "evaluation_corpus_content")
+    return [_found(_each(each), kind) for each, kind in zip(found, kinds, strict=False)]
 
 
 def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: Staged) -> list[DataFrame]:
@@ -207,10 +202,8 @@ def _samples(rows: DataFrame, benchmarks: DataFrame, heard: DataFrame, staged: S
     on_two_sides = own.agg(*_counted()).filter(_astride())
     # What a clip held before its file was replaced is no benchmark any more, once somebody has read what it holds now.
     now = benchmarks.select("utterance_id", F.col("content_sha256").alias("now"))
-    unread = F.col("now").isNull() | F.col("now").startswith("listing:")
-    held = now.join(heard, "utterance_id", how="inner").filter(
-        unread | (F.col("now") == F.col("content_sha256"))
-    )
+    known = F.col("now").startswith("listing:") | (F.col("now") == F.col("content_sha256"))
+    held = now.join(heard, "utterance_id", how="inner").filter(known)
     shared = mine.join(held.select("samples_sha256").distinct(), "samples_sha256", how="left_semi")
     return [
         _found(on_two_sides, "samples"),

@@ -10,7 +10,6 @@ from speechlake.checkpoints import Staged, checkpointed
 from speechlake.joins import lying_together, sent_if_few
 from speechlake.splits.components import components
 from speechlake.splits.keys import LINKS, shared_keys, speaker_keys, utterance_key
-from speechlake.splits.memory import speaker_missing
 from speechlake.splits.policy_links import EXTRAS, Links
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ BOILERPLATE = "boilerplate"
 def with_linked_speaker(
     rows: DataFrame, *, among: DataFrame | None = None, staged: Staged = checkpointed
 ) -> DataFrame:
-    """Add `linked_speaker`, `linked_overlap`, `linked_content`, `boilerplate`, `train_only` and `elsewhere`.
+    """Add `linked_speaker`, `linked_overlap`, `linked_content`, `linked_samples`, `boilerplate`, `train_only` and
+    `elsewhere`.
 
     Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker,
     `elsewhere`, in a row `among` those, all unless told otherwise, that may stay: then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
@@ -43,29 +43,56 @@ def with_linked_speaker(
         .withColumn("linked_speaker", F.when(linked, F.col("speaker_id")))
         .withColumn("linked_overlap", F.when(~F.col("boilerplate"), F.col("overlap_id")))
         .withColumn("linked_content", F.when(~F.col("boilerplate"), F.col("content_sha256")))
+        .withColumn("linked_samples", F.when(~F.col("boilerplate"), F.col("audio_samples_sha256")))
     )
 
 
 def with_speakers_heard(linked: DataFrame, rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
-    """Add to the `link_keys` of each of `linked` whose speaker nobody names those of the speakers of whom it holds audio.
+    """Add to the `link_keys` of each of `linked` whose speaker nobody names those of the speakers who may be heard in it.
 
-    That is what `rows`, all candidates, say of the clips it is a copy or a part of, whether these stay or not: one that
-    goes, as its speaker was corrected to one of test, leaves no copy of his voice in train. Boilerplate says nothing.
+    That is whom `rows`, all candidates, name in its recording, and in what it is a copy or a part of, whether these stay
+    or not: one that goes, as its speaker was corrected to one of test, leaves no copy of his voice in train. Boilerplate
+    says nothing.
     """
-    heard = staged("speakers heard", _speakers_heard(rows))
-    nameless = F.when(speaker_missing(), F.col("linked_overlap")).alias("heard_in")
-    joined = linked.withColumn("heard_in", nameless).join(sent_if_few(heard), "heard_in", how="left")
-    more = F.concat(shared_keys(), speaker_keys("heard"), F.slice("link_keys", -1, 1))
-    keys = F.when(F.col("heard").isNull(), F.col("link_keys")).otherwise(more)
-    return joined.withColumn("link_keys", keys).drop("heard_in", "heard")
+    nameless = F.col("speaker_id").isNull()
+    for asks, heard in (
+        ("recording_id", _named_in_recordings(rows)),
+        ("linked_overlap", _named_in_audio(rows)),
+    ):
+        told = sent_if_few(staged("speakers heard", heard.select(F.col("of").alias("heard_in"), "heard")))
+        joined = linked.withColumn("heard_in", F.when(nameless, F.col(asks))).join(
+            told, "heard_in", how="left"
+        )
+        shared = F.array_union(shared_keys(), speaker_keys("heard"))
+        more = F.concat(shared, F.slice("link_keys", -1, 1))
+        keys = F.when(F.col("heard").isNull(), F.col("link_keys")).otherwise(more)
+        linked = joined.withColumn("link_keys", keys).drop("heard_in", "heard")
+    return linked
 
 
-def _speakers_heard(rows: DataFrame) -> DataFrame:
-    """(heard_in, heard): of all that share audio, the speakers that some of them name."""
+def _named(rows: DataFrame) -> DataFrame:
+    """Rows with a speaker who is not the one voice of a corpus."""
+    return rows.filter(F.col("speaker_id").isNotNull() & ~F.col("single_speaker"))
+
+
+def _named_in_audio(rows: DataFrame) -> DataFrame:
+    """(of, heard): of all that share audio, the speakers that some of them name."""
     said = F.coalesce(F.col("duplicate_kind") != BOILERPLATE, F.lit(False))
-    named = rows.filter(said & F.col("overlap_id").isNotNull() & F.col("speaker_id").isNotNull())
-    speakers = F.array_sort(F.collect_set("speaker_id")).alias("heard")
-    return named.filter("NOT single_speaker").groupBy(F.col("overlap_id").alias("heard_in")).agg(speakers)
+    shared = _named(rows).filter(said & F.col("overlap_id").isNotNull())
+    return shared.groupBy(F.col("overlap_id").alias("of")).agg(_speakers())
+
+
+def _named_in_recordings(rows: DataFrame) -> DataFrame:
+    """(of, heard): of recordings with an utterance that names nobody, the speakers that others name."""
+    nameless = F.max(F.col("speaker_id").isNull().cast("int"))
+    named = F.max((F.col("speaker_id").isNotNull() & ~F.col("single_speaker")).cast("int"))
+    both = rows.groupBy("recording_id").agg((nameless + named).alias("said")).filter("said = 2")
+    asked = _named(rows).join(both, "recording_id", how="left_semi")
+    return asked.groupBy(F.col("recording_id").alias("of")).agg(_speakers())
+
+
+def _speakers() -> Column:
+    return F.array_sort(F.collect_set("speaker_id")).alias("heard")
 
 
 def with_own_links(rows: DataFrame, links: Links) -> tuple[DataFrame, dict[str, str]]:

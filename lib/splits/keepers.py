@@ -94,10 +94,12 @@ def _boilerplate(rows: DataFrame, policy: Policy) -> DataFrame:
     said = rows.filter(F.col("boilerplate"))
     order = Window.partitionBy("side", "cluster_id").orderBy(preference(policy))
     beyond = F.row_number().over(order) > policy.duplicates.boilerplate_copies
+    # Not the cluster's name, which is up to what the lake saw first: releases of the same rows have the same digest.
+    best = F.first("utterance_id").over(order)
     return (
-        said.withColumn("beyond", beyond)
+        said.withColumns({"beyond": beyond, "best": best})
         .filter("beyond")
-        .select("utterance_id", F.lit("boilerplate").alias("reason"), F.col("cluster_id").alias("detail"))
+        .select("utterance_id", F.lit("boilerplate").alias("reason"), F.col("best").alias("detail"))
     )
 
 

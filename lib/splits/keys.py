@@ -16,6 +16,8 @@ LINKS: Mapping[str, str] = {
     "recording": "recording_id",
     # The bytes of a file: another path, root or corpus makes another recording of them.
     "content": "linked_content",
+    # What was decoded: delivered again in another container, it is remembered as well.
+    "samples": "linked_samples",
     "duplicate": "linked_overlap",
 }
 

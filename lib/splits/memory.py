@@ -39,23 +39,39 @@ def speaker_missing() -> Column:
 
 
 def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged) -> DataFrame:
-    """Add `own`, `lowest`, `highest` and `new_keys`: the rank of a row's own published side, those of its link keys
-    (null where nothing is remembered), and whether some of its keys are remembered by nobody.
+    """Add `own`, `lowest`, `highest`, `replaced` and `new_keys`: the rank of a row's own published side, those of its link
+    keys (null where nothing is remembered), whether its file, or what was decoded, was published on another side than the
+    row, and whether some of its keys are remembered by nobody.
 
     `assignments` holds link_key and side of this scheme, as published, one row per key. Of rows that are not `is_fit`
     those stay that were published, and nobody is asked for more of them.
     """
     # A row's own key is its last one.
     asked = F.when(F.col("is_fit"), F.col("link_keys")).otherwise(F.slice("link_keys", -1, 1)).alias("asked")
-    counted = rows.select("utterance_id", asked).withColumn("last", F.size("asked") - 1)
-    keys = counted.select("utterance_id", "last", F.posexplode("asked").alias("place", "link_key"))
+    # Keys are in the order of LINKS: those of its file and samples follow that of its recording, which each row has.
+    before = _count("linked_speaker") + 1
+    audio = (
+        before.alias("audio"),
+        (before + _count("linked_content") + _count("linked_samples")).alias("beyond"),
+    )
+    counted = rows.select("utterance_id", asked, *audio).withColumn("last", F.size("asked") - 1)
+    keys = counted.select(
+        "utterance_id", "last", "audio", "beyond", F.posexplode("asked").alias("place", "link_key")
+    )
     known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
     own = F.max(F.when(F.col("place") == F.col("last"), F.col("rank")))
     ranks = (F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
+    is_audio = (
+        (F.col("place") >= F.col("audio"))
+        & (F.col("place") < F.col("beyond"))
+        & (F.col("place") < F.col("last"))
+    )
+    heard = F.when(is_audio, F.col("rank"))
+    replaced = F.coalesce((F.min(heard) < own) | (F.max(heard) > own), F.lit(False)).alias("replaced")
     memory = (
         keys.join(known, "link_key", how="inner")
         .groupBy("utterance_id")
-        .agg(own.alias("own"), *ranks, F.count("*").alias("remembered_keys"))
+        .agg(own.alias("own"), *ranks, replaced, F.count("*").alias("remembered_keys"))
     )
     new_keys = F.coalesce("remembered_keys", F.lit(0)) < F.size("link_keys")
     memory = sent_if_few(staged("memory of keys", memory))
@@ -64,11 +80,16 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     return joined.filter("is_fit OR own IS NOT NULL")
 
 
+def _count(column: str) -> Column:
+    """1 where the column has a value, else 0."""
+    return F.col(column).isNotNull().cast("int")
+
+
 def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     """Add `tie`: rows that tie sides together by their own links, and so go before groups are made.
 
-    A new row whose links are remembered, or were published, on two sides; and a published row that shares a link
-    with one that is published on a higher side. So a newcomer goes, not what models were trained on; and what goes
+    A new row whose links are remembered, or were published, on two sides; a published row that shares a link
+    with one that is published on a higher side; and one whose file was replaced by audio of another side. So a newcomer goes, not what models were trained on; and what goes
     binds nobody: one wrong line neither empties train, nor takes the later clips of its speaker along. `lowest` and
     `highest` of new rows then count what was published under keys that nobody remembers yet: a cluster that was
     found since, a speaker that was corrected.
@@ -89,9 +110,10 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
 
 
 def _evicted(rows: DataFrame) -> DataFrame:
-    """(utterance_id) of published rows that share a link with one that is published on a higher side."""
+    """(utterance_id) of published rows that share a link with one that is published on a higher side, and of those that
+    are `replaced`."""
     own = F.col("own")
-    there = fits(own) & why_not_there(own).isNull()
+    there = fits(own) & why_not_there(own).isNull() & ~F.coalesce("replaced", F.lit(False))
     higher = rows.filter((own > RANKS["train"]) & there).select(
         F.explode("link_keys").alias("link_key"), own.alias("rank")
     )
@@ -99,7 +121,8 @@ def _evicted(rows: DataFrame) -> DataFrame:
     lower = rows.filter(own.isNotNull() & (F.col("new_keys") | (own < F.col("highest"))))
     keyed = lower.select("utterance_id", "own", F.explode("link_keys").alias("link_key"))
     met = keyed.join(higher.groupBy("link_key").agg(F.max("rank").alias("rank")), "link_key", how="inner")
-    return met.filter(own < F.col("rank")).select("utterance_id").distinct()
+    found = met.filter(own < F.col("rank")).select("utterance_id")
+    return found.unionByName(rows.filter("replaced").select("utterance_id")).distinct()
 
 
 def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
@@ -107,14 +130,16 @@ def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
 
     Looked for are keys that nobody remembers, and few rows have any, but for new ones.
     """
-    keyed = rows.filter("new_keys").select(
-        "utterance_id",
-        "own",
-        _binding(F.col("own")).alias("binding"),
-        F.explode("link_keys").alias("link_key"),
+    # What a train-only corpus once evaluated binds its copies alone: they are not of train either.
+    of_voice = (
+        _binding(F.col("own")).isNull() & F.col("own").isNotNull() & F.col("linked_speaker").isNotNull()
     )
-    published = keyed.filter(F.col("binding").isNotNull()).join(evicted, "utterance_id", how="left_anti")
-    ranks = F.min("binding").alias("new_lowest"), F.max("binding").alias("new_highest")
+    binding = F.when(of_voice, F.slice("link_keys", F.lit(2), F.size("link_keys") - 1)).otherwise(
+        F.col("link_keys")
+    )
+    keyed = rows.filter("new_keys").select("utterance_id", "own", F.explode(binding).alias("link_key"))
+    published = keyed.filter(F.col("own").isNotNull()).join(evicted, "utterance_id", how="left_anti")
+    ranks = F.min("own").alias("new_lowest"), F.max("own").alias("new_highest")
     met = keyed.filter(F.col("own").isNull()).join(
         published.groupBy("link_key").agg(*ranks), "link_key", how="inner"
     )

@@ -133,7 +133,7 @@ def _remembered(settled: DataFrame, gone: DataFrame, staged: Staged) -> DataFram
     )
     grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged), staged)
     whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
-    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "is_fit")
+    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "is_fit", "replaced")
 
 
 def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:

@@ -29,7 +29,7 @@ Mode = Literal["together", "exclude_from_train", "off"]
 PLACEMENT_REASONS: Mapping[str, str] = {
     "speaker_unknown": "It belongs to an evaluation side, and nobody knows its speaker.",
     "speaker_elsewhere": "It belongs to an evaluation side, and another corpus has the speaker of its `single_speaker` corpus.",
-    "bridges_splits": "It shares a speaker, recording, copy or other link with a row that was placed on another side.",
+    "bridges_splits": "It shares a speaker, recording, copy or other link with a row that was placed on another side, or its file was replaced by audio that was.",
     "in_evaluation_corpus": "An evaluation corpus holds its audio, or, of train, its text.",
     "published_before_listed": "A list names it for a side, and an earlier release has it on another.",
     "shares_with_fixed_set": "It shares a link with a row that a list names for another side.",

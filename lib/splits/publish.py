@@ -184,7 +184,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
     if told:
         raise LeakFound(
             f"build {build} is not published: {told}",
-            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Moved: `assignments` was changed by hand; RESTORE it, or begin a new `scheme`. Else look at `speechlake explain` of these rows.",
+            hint="Samples or copies on two sides: run `speechlake find-duplicates` first. Samples of an evaluation corpus: run `speechlake extract-signals` on it, then find-duplicates; a file of it was replaced, and nobody has read what it is now; where that cannot be read, put it back or take its line out of the manifest. Moved: `assignments` was changed by hand; RESTORE it, or begin a new `scheme`. Else look at `speechlake explain` of these rows.",
         )
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def with_settled(rows: DataFrame, evaluation: DataFrame | None, policy: Policy) -> DataFrame:
     """Add `settled` (the rank of a side, null where groups decide), `reason` and `detail`.
 
-    Takes rows with own, listed, overlap_id, boilerplate, link_keys and `fits_<side>`. `evaluation` holds
-    (overlap_id, corpus) of the audio of evaluation corpora; None where there is none. A row that is listed
+    Takes rows with own, listed, overlap_id, linked_content, boilerplate, link_keys and `fits_<side>`. `evaluation` holds
+    (at, corpus) of the audio and files of evaluation corpora; None where there is none. A row that is listed
     is on its list's side or nowhere:
     `published_before_listed` (a published row never moves), `boilerplate`, or `shares_with_fixed_set` (a row
     of dev's list that shares a link with one of test's). A row that is not listed and shares a link directly
@@ -62,8 +62,12 @@ def _with_contaminant(rows: DataFrame, evaluation: DataFrame | None) -> DataFram
     """Add `contaminant`: the first evaluation corpus, by name, that holds audio of this row."""
     if evaluation is None:
         return rows.withColumn("contaminant", F.lit(None).cast("string"))
-    held = evaluation.groupBy("overlap_id").agg(F.min("corpus").alias("contaminant"))
-    return rows.join(held, "overlap_id", how="left")
+    held = evaluation.groupBy("at").agg(F.min("corpus").alias("contaminant"))
+    for column in ("overlap_id", "linked_content"):
+        found = held.withColumnsRenamed({"at": column, "contaminant": f"{column}_held"})
+        rows = rows.join(found, column, how="left")
+    held_there = ("overlap_id_held", "linked_content_held")
+    return rows.withColumn("contaminant", F.coalesce(*held_there)).drop(*held_there)
 
 
 def _with_touching(rows: DataFrame) -> DataFrame:

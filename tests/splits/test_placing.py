@@ -94,7 +94,7 @@ GIVING_WAY = [
     (copy("part", "contained", "o", quality_ovrl=4.0), ("train", "contained_in_kept", "whole and clean")),
     (copy("part of unknown quality", "exact", "o", "p"), ("train", "contained_in_kept", "whole and clean")),
     *((copy(f"jingle {n}", "boilerplate", "j", "j", quality_ovrl=float(n)), end) for n, end in enumerate(
-        [("train", "boilerplate", "j"), "train", "train"])),
+        [("train", "boilerplate", "jingle 2"), "train", "train"])),
     (candidate("said", recording_id="r", speaker_id="s", audio_duration_s=5.0), "train"),
     (candidate("said again", recording_id="r", speaker_id="s", start_ms=1000), ("train", "overlaps_other_utterance", "said")),
     (candidate("said by another", recording_id="r", speaker_id="t", start_ms=1000, audio_duration_s=4.0), "train"),

@@ -173,7 +173,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
         {
             "jingle test": ("test", "boilerplate", None),
             "jingle new": "train",
-            "jingle newer": ("train", "boilerplate", "j"),
+            "jingle newer": ("train", "boilerplate", "jingle new"),
         },
         {("boilerplate", "j")},
     ),
@@ -266,6 +266,67 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
             "before named": "test", "before train": (None, "not_compared", None), "before later": "train",
         },
         set(),
+    ),
+    "files that changed places": (
+        # A publisher put in a clip, and all others bear the next one's name: what trained must not evaluate.
+        [
+            row("place test", content_sha256="was train", audio_samples_sha256="samples of train"),
+            row("place train", content_sha256="was test", audio_samples_sha256="samples of test"),
+            row("place kept train", content_sha256="trains still"),
+            row("place packed test", content_sha256="new bytes", audio_samples_sha256="samples packed anew"),
+        ],
+        {
+            "place test": "test", "place train": "train", "place kept train": "train", "place packed test": "test",
+            ("content", "was train"): "train", ("content", "was test"): "test", ("content", "trains still"): "train",
+            ("samples", "samples packed anew"): "test",
+        },
+        {
+            "place test": ("test", "bridges_splits", None), "place train": ("train", "bridges_splits", None),
+            "place kept train": "train", "place packed test": "test",
+        },
+        set(),
+    ),
+    "audio delivered again in another container": (
+        # The rows that were published are retired, and no find-duplicates compares them.
+        [row("again new", audio_samples_sha256="as before")],
+        {("samples", "as before"): "test"},
+        {"again new": "test"},
+        set(),
+    ),
+    "a clip of another's recording": (
+        # Whom the dropped interval names is heard in the other one, or may be.
+        [
+            row("room test", speaker_id="room"),
+            row("room", speaker_id="room", recording_id="rr", not_compared=True),
+            row("room whole", speaker_id=None, recording_id="rr", single_speaker=True, start_ms=500),
+        ],
+        {"room test": "test"},
+        {"room test": "test", "room": (None, "not_compared", None), "room whole": "test"},
+        {("speaker", "room")},
+    ),
+    "the bytes of an evaluation corpus": (
+        [
+            row("bytes bench", corpus="bench", role="evaluation", content_sha256="bytes of both"),
+            row("bytes train", content_sha256="bytes of both", start_ms=9000),
+        ],
+        {},
+        {"bytes bench": (None, "evaluation_corpus", None), "bytes train": ("train", "in_evaluation_corpus", "bench")},
+        {("evaluation_corpus_content", "bytes train")},
+    ),
+    "a copy of what a corpus of one voice evaluated": (
+        # Its voice is elsewhere by now, so it is train only; its copies train no more than it does.
+        [
+            row("voice test", corpus="v", single_speaker=True, speaker_id="v:x", overlap_id="vt", cluster_id="vt", duplicate_kind="near"),
+            row("voice train", corpus="v", single_speaker=True, speaker_id="v:x"),
+            row("voice elsewhere", speaker_id="v:x", overlap_id="vt", cluster_id="vt", duplicate_kind="near"),
+            row("voice other", speaker_id="v:x"),
+        ],
+        {"voice test": "test", "voice train": "train", ("speaker", "v:x"): "train"},
+        {
+            "voice test": ("test", "speaker_elsewhere", "v:x"), "voice train": "train",
+            "voice elsewhere": ("test", "bridges_splits", "voice other"), "voice other": "train",
+        },
+        {("speaker", "v:x"), ("duplicate", "vt")},
     ),
     "two old rows of one file": (
         # Published before anybody compared the bytes: the lower side gives way, and later builds go on.
