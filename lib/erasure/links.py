@@ -40,13 +40,18 @@ def lost_links(lake: Lake, going: DataFrame) -> DataFrame:
 
 
 def _with_links(lake: Lake, utterances: DataFrame) -> DataFrame:
-    """Add overlap_id, speaker_namespace and `contents`: all that the bytes of the recording ever were."""
+    """Add overlap_id, speaker_namespace, `contents` and `samples`: all that the bytes of the recording, and what was decoded
+    of the utterance, ever were."""
     corpora = lake.read("corpora").select("corpus", "speaker_namespace")
     overlaps = lake.read("duplicates").select("utterance_id", "overlap_id")
     read = lake.read("content_hashes").groupBy("recording_id")
     contents = read.agg(F.collect_set("content_sha256").alias("contents"))
+    heard = lake.read("signals_audio").groupBy("utterance_id")
+    samples = heard.agg(F.collect_set("samples_sha256").alias("samples"))
     joined = utterances.join(F.broadcast(corpora), on="corpus", how="left")
-    return joined.join(overlaps, on="utterance_id", how="left").join(contents, on="recording_id", how="left")
+    for known, by in ((overlaps, "utterance_id"), (samples, "utterance_id"), (contents, "recording_id")):
+        joined = joined.join(known, on=by, how="left")
+    return joined
 
 
 def _values() -> Column:
@@ -69,6 +74,10 @@ def _values() -> Column:
             F.concat(F.lit(EXTRAS), entry["key"]), F.concat("speaker_namespace", F.lit(":"), entry["value"])
         ),
     )
-    read = F.coalesce("contents", F.array().cast("array<string>"))
-    contents = F.transform(read, lambda content: link(F.lit("content"), content))
-    return F.filter(F.concat(own, extras, contents), lambda each: each["value"].isNotNull())
+
+    def each_of(kind: str, values: str) -> Column:
+        known = F.coalesce(values, F.array().cast("array<string>"))
+        return F.transform(known, lambda value: link(F.lit(kind), value))
+
+    heard = each_of("content", "contents"), each_of("samples", "samples")
+    return F.filter(F.concat(own, extras, *heard), lambda each: each["value"].isNotNull())

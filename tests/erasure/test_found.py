@@ -31,6 +31,7 @@ from speechlake.schemas import (
     REPEATS,
     SEGMENTATIONS,
     SPLITS,
+    TABLES,
     UTTERANCES,
 )
 
@@ -89,6 +90,17 @@ def lake(spark: SparkSession, rows: Rows) -> Any:
                 )
             ],
         ),
+        "signals_audio": rows(
+            TABLES["signals_audio"],
+            *[
+                (u, {"corpus": c, "content_sha256": "bytes", "samples_sha256": said})
+                for u, c, said in (
+                    ("z1", "calls", "zoe's"),
+                    ("z2", "calls", "both's"),
+                    ("a1", "calls", "both's"),
+                )
+            ],
+        ),
         "segmentations": rows(SEGMENTATIONS, ("whole", {"recording_id": "rs", "segments": [("s1", 0, 5)]})),
     }
     return Frames(spark, frames)
@@ -135,11 +147,12 @@ def test_link_keys_go_that_nobody_else_has(lake: Any) -> None:
         keys = ids(lost_keys(lake, there.utterances), "link_key")
     own = {make_id("utterance", u) for u in ("z1", "z2", "z3")}
     lost = {make_id("speaker", "ns:zoe"), make_id("recording", "rz"), make_id("session", "zoe's")}
-    lost.add(make_id("content", "zoe's bytes"))
+    lost |= {make_id("content", "zoe's bytes"), make_id("samples", "zoe's")}
     assert own | lost <= keys
     shared = {
         ("recording", "both"),
         ("content", "bytes"),
+        ("samples", "both's"),
         ("session", "shared"),
         ("speaker", "ns:anna"),
         ("speaker", "other:zoe"),
