@@ -30,8 +30,10 @@ _SCRIPTS = r"\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsThai}\p{IsLao}\p{IsKhmer}
 _UNSPACED = f"[{_SCRIPTS}]"
 _SPACED = rf"[\p{{L}}&&[^{_SCRIPTS}]]"
 
-# Accents that stand apart from their letter ("Combining Diacritical Marks"). Signs that spell words lie elsewhere.
-_ACCENTS = "[\u0300-\u036f]"
+# What is written or not for the same words: accents that stand apart from their letter ("Combining Diacritical Marks"),
+# points of Hebrew and Arabic vowels, the dash that draws Arabic words out, and what nobody sees (soft hyphens, joiners,
+# zero-width spaces, marks of direction). Signs that spell words lie elsewhere.
+_UNSTEADY = r"[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\p{Cf}]"
 
 
 def text_keys(text: Column, min_words: int) -> Column:
@@ -46,12 +48,13 @@ def text_keys(text: Column, min_words: int) -> Column:
 
 
 def _folded(text: Column) -> Column:
-    """The text in lower case, composed letters as their base: one key for NFC, NFD and full-width spelling.
+    """The text in lower case, composed letters as their base: one key for NFC, NFD and full-width spelling, with vowel
+    marks and without.
 
     Korean syllables that are spelled in parts stay apart from whole ones.
     """
     composed, base = _composed()
-    return F.regexp_replace(F.translate(F.lower(text), composed, base), _ACCENTS, "")
+    return F.regexp_replace(F.translate(F.lower(text), composed, base), _UNSTEADY, "")
 
 
 @lru_cache(maxsize=1)

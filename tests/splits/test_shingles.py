@@ -28,6 +28,12 @@ PAIRS = [
     ("tiếng Việt rất dễ", unicodedata.normalize("NFD", "tiếng Việt rất dễ"), True),
     ("съел ещё этих йогуртов", unicodedata.normalize("NFD", "съел ещё этих йогуртов"), True),
     ("one two three four", "ｏｎｅ ｔｗｏ ｔｈｒｅｅ ｆｏｕｒ", True),
+    ("hospital on the hill", "hos\u00adpital on\u200b the hill\u200e", True),
+    (
+        "\u0643\u064e\u062a\u064e\u0628 \u0647\u0648 \u0647\u0630\u0627 \u0627\u0644\u064a\u0648\u0645",
+        "\u0643\u062a\u0640\u0628 \u0647\u0648 \u0647\u0630\u0627 \u0627\u0644\u064a\u0648\u0645",
+        True,
+    ),
     ("le café est fermé", "LE  CAFE\test... ferme!", True),
     ("it's 20 to 4, isn't it", "it’s 20 to 4 — isn’t it", True),
     ("one_two three-four", "one two three four…", True),
