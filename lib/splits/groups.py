@@ -26,8 +26,9 @@ def with_linked_speaker(
     `elsewhere`.
 
     Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker,
-    `elsewhere`, in a row `among` those, all unless told otherwise, that may stay: then its rows are linked to it and the corpus is train only. All that share audio are linked, whatever
-    part they share, and all that is cut out of the same bytes, but for boilerplate.
+    `elsewhere`, in a row `among` those, all unless told otherwise, that may stay: then its rows are linked to it and
+    the corpus is train only. All that share audio are linked, whatever part they share, and all that is cut out of
+    the same bytes or decodes to the same samples, but for boilerplate.
     """
     # As many rows as corpora, found by looking at all utterances.
     elsewhere = F.broadcast(

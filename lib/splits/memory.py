@@ -61,12 +61,8 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
     own = F.max(F.when(F.col("place") == F.col("last"), F.col("rank")))
     ranks = (F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
-    is_audio = (
-        (F.col("place") >= F.col("audio"))
-        & (F.col("place") < F.col("beyond"))
-        & (F.col("place") < F.col("last"))
-    )
-    heard = F.when(is_audio, F.col("rank"))
+    of_audio = F.col("place").between(F.col("audio"), F.least("beyond", "last") - 1)
+    heard = F.when(of_audio, F.col("rank"))
     replaced = F.coalesce((F.min(heard) < own) | (F.max(heard) > own), F.lit(False)).alias("replaced")
     memory = (
         keys.join(known, "link_key", how="inner")
@@ -89,9 +85,9 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     """Add `tie`: rows that tie sides together by their own links, and so go before groups are made.
 
     A new row whose links are remembered, or were published, on two sides; a published row that shares a link
-    with one that is published on a higher side; and one whose file was replaced by audio of another side. So a newcomer goes, not what models were trained on; and what goes
-    binds nobody: one wrong line neither empties train, nor takes the later clips of its speaker along. `lowest` and
-    `highest` of new rows then count what was published under keys that nobody remembers yet: a cluster that was
+    with one that is published on a higher side; and one whose file was replaced by audio of another side. So a
+    newcomer goes, not what models were trained on; and what goes binds nobody: one wrong line neither empties train,
+    nor takes the later clips of its speaker along. `lowest` and `highest` of new rows then count what was published under keys that nobody remembers yet: a cluster that was
     found since, a speaker that was corrected.
     """
     evicted = staged("evicted before", _evicted(rows))

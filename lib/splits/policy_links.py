@@ -154,7 +154,8 @@ def _file(value: object) -> object:
 
 
 class Lists(Section):
-    """Evaluation sets by list. A side that has a list and no size under `splits` holds exactly the list.
+    """Evaluation sets by list. A side that has a list and no size under `splits` holds exactly the list, and what earlier
+    releases of the scheme have there.
 
     Rows that share a link with a listed one are out; where these are more than `max_evicted_share` of train's
     hours, the build is refused.
