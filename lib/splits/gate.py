@@ -100,9 +100,8 @@ def leaks(
     )
     written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
     # Each kind of leak reads it: without this, each would join all rows with all utterances again.
-    rows = staged(
-        "gate", gate_speakers.with_heard(written.join(known, "utterance_id", how="left"), links, staged)
-    )
+    rows = staged("gate", written.join(known, "utterance_id", how="left"))
+    rows = gate_speakers.with_heard(rows, links, staged)
     benchmarks = _benchmarks(links, wanted)
     found = [
         _by_value(rows, values, excluding),
@@ -159,12 +158,15 @@ def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[
     # One voice may be on several sides inside a corpus that is declared to hold no other. Corpora are told apart by
     # a hash: the lowest of texts is looked for by sorting, and a lake has no billions of corpora.
     corpus = F.xxhash64("corpus").alias("corpus")
-    heard = F.transform(
-        "heard", lambda speaker: F.struct(F.lit("speaker").alias("kind"), speaker.alias("value"))
-    )
-    all_of_it = F.when(F.col("heard").isNull(), values).otherwise(F.concat(values, heard))
-    each = rows.select("split", corpus, "single_speaker", F.explode(all_of_it).alias("said"))
+    each = rows.select("split", corpus, "single_speaker", F.explode(values).alias("said"))
     each = each.filter(F.col("said.value").isNotNull())
+    if "heard" in rows.columns:
+        # Apart: of each row with values, Spark would interpret what makes more of them out of an array.
+        heard = rows.filter("heard IS NOT NULL").select(
+            "split", corpus, "single_speaker", F.explode("heard").alias("value")
+        )
+        said_so = F.struct(F.lit("speaker").alias("kind"), "value").alias("said")
+        each = each.unionByName(heard.select("split", "corpus", "single_speaker", said_so))
     inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
     counted = each.groupBy("said.kind", "said.value").agg(*_counted(), inside_one_corpus.alias("inside"))
     kind, astride = F.col("kind"), _astride()

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 def with_heard(rows: DataFrame, links: DataFrame, staged: Staged) -> DataFrame:
     """Add `heard`: of rows that name no speaker those whom other utterances, written or not, name in their recording, and
-    in what they share audio with; null of others, and where there are none.
+    in what they share audio with; null of others. Where everybody has a name, nothing is added.
 
     `links` has one row per utterance, as for `gate.leaks`. The one voice of a corpus binds nobody.
     """
     nameless = rows.filter(F.col("speaker_id").isNull()).select("utterance_id", _places())
+    nameless = staged("nameless", nameless)
+    if nameless.isEmpty():
+        return rows
+    places = sent_if_few(nameless.select("place").distinct())
     named = links.filter("speaker_id IS NOT NULL AND NOT single_speaker AND retired_in IS NULL")
-    # Both ways: mostly one of them is small.
-    asked = named.select("speaker_id", _places()).join(
-        nameless.select("place").distinct(), "place", how="left_semi"
-    )
-    met = nameless.join(asked.distinct(), "place", how="inner").groupBy("utterance_id")
+    asked = named.select("speaker_id", _places()).join(places, "place", how="left_semi").distinct()
+    met = nameless.join(asked, "place", how="inner").groupBy("utterance_id")
     heard = staged("speakers heard", met.agg(F.collect_set("speaker_id").alias("heard")))
     return rows.join(sent_if_few(heard), "utterance_id", how="left")
 

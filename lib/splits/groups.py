@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from speechlake.checkpoints import Staged, checkpointed
 from speechlake.joins import lying_together, sent_if_few
 from speechlake.splits.components import components
-from speechlake.splits.keys import LINKS, shared_keys, speaker_keys, utterance_key
+from speechlake.splits.keys import LINKS, samples_place, shared_keys, speaker_keys, utterance_key
 from speechlake.splits.policy_links import EXTRAS, Links
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def with_speakers_heard(linked: DataFrame, rows: DataFrame, *, staged: Staged = 
     says nothing.
     """
     nameless = F.col("speaker_id").isNull()
+    # Where everybody has a name, nobody is looked for.
+    if rows.filter(nameless).isEmpty():
+        return linked
     for asks, heard in (
         ("recording_id", _named_in_recordings(rows)),
         ("linked_overlap", _named_in_audio(rows)),
@@ -148,7 +151,11 @@ def _keys_seen_twice(rows: DataFrame) -> DataFrame:
     """(utterance_id, keys): the sorted link keys that another row has too; other keys connect nothing."""
     from pyspark.sql import Window
 
-    single = rows.select("utterance_id", F.explode(shared_keys()).alias("key"))
+    # Equal samples are copies, which have a key of their own: their own are there to be remembered.
+    samples = samples_place() if LINKS["samples"] in rows.columns else F.lit(None).cast("int")
+    placed = rows.select("utterance_id", shared_keys().alias("shared"), samples.alias("samples"))
+    single = placed.select("utterance_id", "samples", F.posexplode("shared").alias("place", "key"))
+    single = single.filter(~F.col("place").eqNullSafe(F.col("samples"))).select("utterance_id", "key")
     # All rows of a key are one task's, which spills them: a group of so many is refused, or named in a warning.
     times = F.count("*").over(Window.partitionBy("key"))
     shared = single.withColumn("times", times).filter("times > 1")

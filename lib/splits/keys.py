@@ -61,6 +61,15 @@ def array_where(items: Iterable[tuple[Column, Column]], kind: str) -> Column:
     return F.concat(none, *(F.when(met, F.array(item)).otherwise(none) for met, item in items))
 
 
+def samples_place() -> Column:
+    """Where among `link_keys` the key of a row's samples stands, counted from 0; null where it has none.
+
+    A row has a recording always, and what is said of it beside LINKS comes after these.
+    """
+    before = (F.col(LINKS[kind]).isNotNull().cast("int") for kind in ("speaker", "content"))
+    return F.when(F.col(LINKS["samples"]).isNotNull(), sum(before, F.lit(1)))
+
+
 def shared_keys() -> Column:
     """Array of those of `link_keys` that an utterance may share with others."""
     return F.slice("link_keys", F.lit(1), F.size("link_keys") - 1)

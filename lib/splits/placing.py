@@ -104,6 +104,8 @@ def place(
 def _linked(rows: DataFrame, policy: Policy, staged: Staged) -> tuple[DataFrame, dict[str, str]]:
     """Rows with their link columns and keys, and whether they are fit for some side; kind of link -> column."""
     marked = rows.withColumn("is_fit", F.expr(" OR ".join(f"fits_{side}" for side in SIDES)))
+    # Of those that are fit no more, copies alone may bind who comes now: all else was remembered as they were published.
+    marked = marked.filter("is_fit OR overlap_id IS NOT NULL")
     speaking = with_linked_speaker(marked, among=marked.filter("is_fit"), staged=staged)
     own, links = with_own_links(speaking, policy.links)
     evicting = evicting_columns(policy.links)
