@@ -87,8 +87,8 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     A new row whose links are remembered, or were published, on two sides; a published row that shares a link
     with one that is published on a higher side; and one whose file was replaced by audio of another side. So a
     newcomer goes, not what models were trained on; and what goes binds nobody: one wrong line neither empties train,
-    nor takes the later clips of its speaker along. `lowest` and `highest` of new rows then count what was published under keys that nobody remembers yet: a cluster that was
-    found since, a speaker that was corrected.
+    nor takes the later clips of its speaker along. `lowest` and `highest` of new rows then count what was published
+    under keys that nobody remembers yet: a cluster that was found since, a speaker that was corrected.
     """
     evicted = staged("evicted before", _evicted(rows))
     found = _newly_linked(rows, evicted).unionByName(
