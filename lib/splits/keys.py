@@ -61,13 +61,21 @@ def array_where(items: Iterable[tuple[Column, Column]], kind: str) -> Column:
     return F.concat(none, *(F.when(met, F.array(item)).otherwise(none) for met, item in items))
 
 
-def samples_place() -> Column:
-    """Where among `link_keys` the key of a row's samples stands, counted from 0; null where it has none.
+def audio_places() -> tuple[Column, Column]:
+    """Where among `link_keys`, counted from 0, those of a row's file and samples begin, and the place behind them.
 
     A row has a recording always, and what is said of it beside LINKS comes after these.
     """
-    before = (F.col(LINKS[kind]).isNotNull().cast("int") for kind in ("speaker", "content"))
-    return F.when(F.col(LINKS["samples"]).isNotNull(), sum(before, F.lit(1)))
+    speaker, content, samples = (
+        F.col(LINKS[kind]).isNotNull().cast("int") for kind in ("speaker", "content", "samples")
+    )
+    first = speaker + 1
+    return first, first + content + samples
+
+
+def samples_place() -> Column:
+    """Where among `link_keys` the key of a row's samples stands, counted from 0; null where it has none."""
+    return F.when(F.col(LINKS["samples"]).isNotNull(), audio_places()[1] - 1)
 
 
 def shared_keys() -> Column:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.joins import sent_if_few
+from speechlake.splits.keys import audio_places
 from speechlake.splits.policy import Side
 
 if TYPE_CHECKING:
@@ -48,12 +49,8 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     """
     # A row's own key is its last one.
     asked = F.when(F.col("is_fit"), F.col("link_keys")).otherwise(F.slice("link_keys", -1, 1)).alias("asked")
-    # Keys are in the order of LINKS: those of its file and samples follow that of its recording, which each row has.
-    before = _count("linked_speaker") + 1
-    audio = (
-        before.alias("audio"),
-        (before + _count("linked_content") + _count("linked_samples")).alias("beyond"),
-    )
+    first, beyond = audio_places()
+    audio = first.alias("audio"), beyond.alias("beyond")
     counted = rows.select("utterance_id", asked, *audio).withColumn("last", F.size("asked") - 1)
     keys = counted.select(
         "utterance_id", "last", "audio", "beyond", F.posexplode("asked").alias("place", "link_key")
@@ -74,11 +71,6 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     joined = rows.join(memory, "utterance_id", how="left")
     joined = joined.withColumn("new_keys", new_keys).drop("remembered_keys")
     return joined.filter("is_fit OR own IS NOT NULL")
-
-
-def _count(column: str) -> Column:
-    """1 where the column has a value, else 0."""
-    return F.col(column).isNotNull().cast("int")
 
 
 def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
