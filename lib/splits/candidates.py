@@ -214,6 +214,20 @@ def heard_samples(lake: Lake) -> DataFrame:
     return read.select("utterance_id", "content_sha256", "samples_sha256")
 
 
+def said_assignments(lake: Lake, scheme: str) -> DataFrame:
+    """(link_key, side, place) of a scheme: what each published build said. Where several said something of a key, as of
+    two that ran at once, the lowest place counts: that of the build that was published first."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    published = lake.read("releases").groupBy("build_id").agg(F.min("published_at").alias("published_at"))
+    # As many rows as releases.
+    place = F.row_number().over(Window.orderBy("published_at", "build_id"))
+    builds = published.select("build_id", place.alias("place"))
+    rows = lake.read("assignments").where(F.col("scheme") == scheme)
+    return rows.join(F.broadcast(builds), on="build_id", how="inner").select("link_key", "side", "place")
+
+
 def published_assignments(lake: Lake, scheme: str) -> DataFrame:
     """(link_key, side) of a scheme, one row per key: what the build said that was published first.
 
@@ -221,18 +235,12 @@ def published_assignments(lake: Lake, scheme: str) -> DataFrame:
     with each other or with nobody, are slow to sort: those of a million utterances met 2 million remembered ones in
     5.4 s so, and in 7.5 sorted.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    published = lake.read("releases").groupBy("build_id").agg(F.min("published_at").alias("published_at"))
-    # As many rows as releases. One number says which build it was, and after that which side, the highest first: the
-    # lowest of numbers is found without sorting all keys.
-    place = F.row_number().over(Window.orderBy("published_at", "build_id"))
-    builds = published.select("build_id", place.alias("place"))
-    rows = lake.read("assignments").where(F.col("scheme") == scheme)
+    # One number says which build it was, and after that which side, the highest first: the lowest of numbers is found
+    # without sorting all keys.
     number = F.col("place") * len(RANKS) + len(RANKS) - rank_of(F.col("side"))
-    counting = rows.join(F.broadcast(builds), on="build_id", how="inner")
-    first = counting.groupBy("link_key").agg(F.min(number).alias("first"))
+    first = said_assignments(lake, scheme).groupBy("link_key").agg(F.min(number).alias("first"))
     known = first.select("link_key", side_of(len(RANKS) - F.col("first") % len(RANKS)).alias("side"))
     # Delta counts from its log.
     return known.hint("shuffle_hash") if lake.read("assignments").count() <= HASHED else known

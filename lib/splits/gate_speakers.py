@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.joins import sent_if_few
+from speechlake.splits.gate_lines import is_boilerplate
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -34,7 +35,7 @@ def with_heard(rows: DataFrame, links: DataFrame, staged: Staged) -> DataFrame:
 
 def _places() -> Column:
     """The recording, and what a row shares audio under, if that is no boilerplate: a row for each."""
-    shared = F.when(F.coalesce(F.col("duplicate_kind") != "boilerplate", F.lit(False)), F.col("overlap_id"))
+    shared = F.when(~is_boilerplate(), F.col("overlap_id"))
     said = (
         F.struct(F.lit(kind).alias("kind"), value.alias("value"))
         for kind, value in (("r", F.col("recording_id")), ("a", shared))

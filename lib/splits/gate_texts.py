@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from speechlake.splits.gate import Asked
 
 
-def leaks(rows: DataFrame, benchmarks: DataFrame, asked: Asked) -> Iterator[DataFrame]:
-    """Frames of (kind, value, sides, utterances): train rows by utterance_id.
+def of_build(rows: DataFrame, asked: Asked) -> Iterator[DataFrame]:
+    """Frames of (kind, value, sides, utterances): train rows by utterance_id that say what evaluates in the same build.
 
     Texts are compared as they were written, for that is what a trainer reads: in a form that is not verbatim, two
-    may be the same that nobody said alike ("twenty one" and "21"). Those of evaluation corpora, which nobody
-    writes, are taken verbatim and in the form.
+    may be the same that nobody said alike ("twenty one" and "21").
     """
-    if "text" not in rows.columns:
-        return
-    links, decontaminate = asked.links, asked.decontaminate
-    written = rows.filter(_no_prompts())
-    train = written.filter(F.col("split") == "train")
-    if links.text.mode != "off":
-        evaluates = written.filter(F.col("split") != "train")
-        yield _shared(train, _keys(evaluates, F.col("text"), links.text.min_words), "text")
-    if decontaminate.text:
+    if "text" in rows.columns and asked.links.text.mode != "off":
+        evaluates = rows.filter(_no_prompts() & (F.col("split") != "train"))
+        yield _shared(rows, _keys(evaluates, F.col("text"), asked.links.text.min_words), "text")
+
+
+def of_benchmarks(rows: DataFrame, benchmarks: DataFrame, asked: Asked) -> Iterator[DataFrame]:
+    """As `of_build`, of train rows that say what evaluation corpora say: verbatim and, as nobody writes these, in the
+    form of the build."""
+    if "text" in rows.columns and asked.decontaminate.text:
         told = _told(benchmarks.filter(_no_prompts()), asked.form)
-        yield _shared(train, _keys(told, F.col("text"), decontaminate.min_words), "evaluation_corpus_text")
+        keys = _keys(told, F.col("text"), asked.decontaminate.min_words)
+        yield _shared(rows, keys, "evaluation_corpus_text")
 
 
 def _told(benchmarks: DataFrame, form: str) -> DataFrame:
@@ -45,7 +45,8 @@ def _told(benchmarks: DataFrame, form: str) -> DataFrame:
     return verbatim.unionByName(normalised(texts).select(F.col("form_text").alias("text")))
 
 
-def _shared(train: DataFrame, keys: DataFrame, kind: str) -> DataFrame:
+def _shared(rows: DataFrame, keys: DataFrame, kind: str) -> DataFrame:
+    train = rows.filter(_no_prompts() & (F.col("split") == "train"))
     each = train.select("utterance_id", F.explode(text_keys(F.col("text"), 1)).alias("key"))
     hit = each.join(keys, "key", how="left_semi").groupBy(F.col("utterance_id").alias("value"))
     counted = hit.agg(F.lit(1).cast("bigint").alias("utterances"))

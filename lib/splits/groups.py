@@ -156,8 +156,9 @@ def _keys_seen_twice(rows: DataFrame) -> DataFrame:
     placed = rows.select("utterance_id", shared_keys().alias("shared"), samples.alias("samples"))
     single = placed.select("utterance_id", "samples", F.posexplode("shared").alias("place", "key"))
     single = single.filter(~F.col("place").eqNullSafe(F.col("samples"))).select("utterance_id", "key")
-    # All rows of a key are one task's, which spills them: a group of so many is refused, or named in a warning.
-    times = F.count("*").over(Window.partitionBy("key"))
+    # All rows of a key are one task's, which spills them: a group of so many is refused, or named in a warning. Numbers
+    # are sorted faster than keys; where two keys had the same one, a key that is alone would connect nothing either.
+    times = F.count("*").over(Window.partitionBy(F.xxhash64("key")))
     shared = single.withColumn("times", times).filter("times > 1")
     together = lying_together(shared, "utterance_id").groupBy("utterance_id")
     return together.agg(F.array_sort(F.collect_list("key")).alias("keys"))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 RANKS: dict[Side, int] = {"train": 1, "dev": 2, "test": 3}
 
 
+# What of a row a link key stands for.
+OWN, AUDIO, OTHER = 1, 2, 3
+
+
 def rank_of(side: Column) -> Column:
     """A side as a number that grows with its precedence; null for null."""
     return F.coalesce(*(F.when(side == name, F.lit(rank)) for name, rank in RANKS.items()))
@@ -47,19 +51,21 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     `assignments` holds link_key and side of this scheme, as published, one row per key. Of rows that are not `is_fit`
     those stay that were published, and nobody is asked for more of them.
     """
-    # A row's own key is its last one.
     asked = F.when(F.col("is_fit"), F.col("link_keys")).otherwise(F.slice("link_keys", -1, 1)).alias("asked")
     first, beyond = audio_places()
-    audio = first.alias("audio"), beyond.alias("beyond")
-    counted = rows.select("utterance_id", asked, *audio).withColumn("last", F.size("asked") - 1)
-    keys = counted.select(
-        "utterance_id", "last", "audio", "beyond", F.posexplode("asked").alias("place", "link_key")
+    placed = rows.select("utterance_id", asked, first.alias("audio"), beyond.alias("beyond"))
+    each = placed.select(
+        "*", F.size("asked").alias("asked_for"), F.posexplode("asked").alias("place", "link_key")
     )
+    # A row's own key is its last one. All is told by then of what keys say of a row: less moves.
+    is_own = F.col("place") == F.col("asked_for") - 1
+    of_audio = F.col("place").between(F.col("audio"), F.col("beyond") - 1) & ~is_own
+    of = F.when(is_own, F.lit(OWN)).when(of_audio, F.lit(AUDIO)).otherwise(F.lit(OTHER)).alias("of")
+    keys = each.select("utterance_id", "link_key", of)
     known = assignments.select("link_key", rank_of(F.col("side")).alias("rank"))
-    own = F.max(F.when(F.col("place") == F.col("last"), F.col("rank")))
+    own = F.max(F.when(F.col("of") == OWN, F.col("rank")))
     ranks = (F.min("rank").alias("lowest"), F.max("rank").alias("highest"))
-    of_audio = F.col("place").between(F.col("audio"), F.least("beyond", "last") - 1)
-    heard = F.when(of_audio, F.col("rank"))
+    heard = F.when(F.col("of") == AUDIO, F.col("rank"))
     replaced = F.coalesce((F.min(heard) < own) | (F.max(heard) > own), F.lit(False)).alias("replaced")
     memory = (
         keys.join(known, "link_key", how="inner")

@@ -16,7 +16,7 @@ from speechlake.errors import BuildRefused, Conflict, LeakFound, Refused, UsageE
 from speechlake.hold import Hold
 from speechlake.schemas import ASSIGNMENTS, DECISIONS, FIXED_SETS, SPLITS, Table
 from speechlake.splits.build import Build
-from speechlake.splits.candidates import heard_samples, links, published_assignments
+from speechlake.splits.candidates import heard_samples, links, said_assignments
 from speechlake.splits.compared import MENDED_BY, asked_audio, keyed_audio, never_compared
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
@@ -173,7 +173,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
     found = leaks(
         rows,
         links(lake, asked.decontaminate),
-        published_assignments(lake, note["scheme"]),
+        said_assignments(lake, note["scheme"]),
         asked,
         listed,
         heard=heard_samples(lake),

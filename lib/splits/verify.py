@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from speechlake.config import loads
 from speechlake.duplicates.known import copies_of
 from speechlake.errors import ConfigError
-from speechlake.splits.candidates import heard_samples, links, published_assignments
+from speechlake.splits.candidates import heard_samples, links, said_assignments
 from speechlake.splits.compared import asked_audio, keyed_audio
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
@@ -56,7 +56,7 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
         asked, linked = Asked(), links(lake)
         note = f"its policy is not understood here, so links are asked by default: {error.message}"
     rows = lake.read("splits").where(F.col("build_id") == release["build_id"])
-    assignments = published_assignments(lake, release["scheme"])
+    assignments = said_assignments(lake, release["scheme"])
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
     copies = copies_of(lake, keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate)))
