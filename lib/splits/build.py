@@ -163,4 +163,6 @@ def _decided(rows: DataFrame, placed: Placed, policy: Policy) -> DataFrame:
     against = F.when(F.col("side").isNull(), problems(policy, one_side)).otherwise(F.col("failures"))
     alone = F.when(F.size(against) == 1, against[0]["rule"])
     decided = joined.withColumn("failures", found).withColumns({"kept": kept, "alone": alone})
+    # Nobody asks for the others, and they are a third of a row.
+    decided = decided.withColumn("link_keys", F.when(F.col("new_keys"), F.col("link_keys")))
     return _only(decided, _written(policy) | {*_READ_OF_DECIDED})
