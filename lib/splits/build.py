@@ -92,6 +92,7 @@ def build(
     placed = place(rows, policy, assignments, staged, forms)
     decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
     tally = staged("tally", outcome.tallied(decided))
+    listed = decided.filter("kept AND listed IS NOT NULL")
     waiting, forgotten = not_compared(tally)
     told = (
         *(outcome.warnings(tally, policy), evaluation_corpora.told(rows, policy), placed.warnings),
@@ -106,7 +107,7 @@ def build(
         warnings=reduce(lambda one, other: one.unionByName(other), told).orderBy("message"),
         known_speakers=outcome.known_speakers(tally),
         refusals=placed.refusals.unionByName(forgotten),
-        listed=with_lists(decided.filter("kept AND listed IS NOT NULL"), policy),
+        listed=with_lists(listed if policy.lists.named() else listed.limit(0), policy),
     )
 
 

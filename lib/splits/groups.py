@@ -20,21 +20,22 @@ BOILERPLATE = "boilerplate"
 
 
 def with_linked_speaker(
-    rows: DataFrame, *, among: DataFrame | None = None, staged: Staged = checkpointed
+    rows: DataFrame, *, among: DataFrame | None, staged: Staged = checkpointed
 ) -> DataFrame:
     """Add `linked_speaker`, `linked_overlap`, `linked_content`, `linked_samples`, `boilerplate`, `train_only` and
     `elsewhere`.
 
     Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker,
-    `elsewhere`, in a row `among` those, all unless told otherwise, that may stay: then its rows are linked to it and
-    the corpus is train only. All that share audio are linked, whatever part they share, and all that is cut out of
-    the same bytes or decodes to the same samples, but for boilerplate.
+    `elsewhere`, in a row `among` those that may stay: then its rows are linked to it and the corpus is train only.
+    `among` is None where no corpus is declared so. All that share audio are linked, whatever part they share, and all
+    that is cut out of the same bytes or decodes to the same samples, but for boilerplate.
     """
-    # As many rows as corpora, found by looking at all utterances.
-    elsewhere = F.broadcast(
-        staged("speakers elsewhere", _speaker_elsewhere(rows if among is None else among))
-    )
-    flagged = rows.join(elsewhere, "corpus", how="left")
+    if among is None:
+        flagged = rows.withColumn("elsewhere", F.lit(None).cast("string"))
+    else:
+        # As many rows as corpora, found by looking at all utterances.
+        elsewhere = F.broadcast(staged("speakers elsewhere", _speaker_elsewhere(among)))
+        flagged = rows.join(elsewhere, "corpus", how="left")
     train_only = F.col("elsewhere").isNotNull()
     linked = ~F.col("single_speaker") | train_only
     boilerplate = F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
@@ -56,9 +57,6 @@ def with_speakers_heard(linked: DataFrame, rows: DataFrame, *, staged: Staged = 
     says nothing.
     """
     nameless = F.col("speaker_id").isNull()
-    # Where everybody has a name, nobody is looked for.
-    if rows.filter(nameless).isEmpty():
-        return linked
     for asks, heard in (
         ("recording_id", _named_in_recordings(rows)),
         ("linked_overlap", _named_in_audio(rows)),
@@ -74,24 +72,24 @@ def with_speakers_heard(linked: DataFrame, rows: DataFrame, *, staged: Staged = 
     return linked
 
 
-def _named(rows: DataFrame) -> DataFrame:
-    """Rows with a speaker who is not the one voice of a corpus."""
-    return rows.filter(F.col("speaker_id").isNotNull() & ~F.col("single_speaker"))
+def _is_named() -> Column:
+    """True of rows with a speaker who is not the one voice of a corpus."""
+    return F.col("speaker_id").isNotNull() & ~F.col("single_speaker")
 
 
 def _named_in_audio(rows: DataFrame) -> DataFrame:
     """(of, heard): of all that share audio, the speakers that some of them name."""
     said = F.coalesce(F.col("duplicate_kind") != BOILERPLATE, F.lit(False))
-    shared = _named(rows).filter(said & F.col("overlap_id").isNotNull())
+    shared = rows.filter(_is_named() & said & F.col("overlap_id").isNotNull())
     return shared.groupBy(F.col("overlap_id").alias("of")).agg(_speakers())
 
 
 def _named_in_recordings(rows: DataFrame) -> DataFrame:
     """(of, heard): of recordings with an utterance that names nobody, the speakers that others name."""
     nameless = F.max(F.col("speaker_id").isNull().cast("int"))
-    named = F.max((F.col("speaker_id").isNotNull() & ~F.col("single_speaker")).cast("int"))
+    named = F.max(_is_named().cast("int"))
     both = rows.groupBy("recording_id").agg((nameless + named).alias("said")).filter("said = 2")
-    asked = _named(rows).join(both, "recording_id", how="left_semi")
+    asked = rows.filter(_is_named()).join(both, "recording_id", how="left_semi")
     return asked.groupBy(F.col("recording_id").alias("of")).agg(_speakers())
 
 

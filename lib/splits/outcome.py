@@ -50,9 +50,10 @@ def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> Dat
     """(scheme, link_key, side) of every link of every kept row that has no published row. Runs Spark: where a corpus is
     cut again there is none, and nobody is asked for keys."""
     rows = decided.filter("kept AND new_keys")
+    # Spark then knows that there is nothing, and looks at no row again.
+    rows = rows.limit(0) if rows.isEmpty() else rows
     new = rows.select(F.explode("link_keys").alias("link_key"), "side").distinct()
-    if not rows.isEmpty():
-        new = new.join(published.select("link_key"), "link_key", how="left_anti")
+    new = new.join(published.select("link_key"), "link_key", how="left_anti")
     return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
 
 

@@ -74,25 +74,30 @@ def place(
 
     `forms` are texts as trainers get them (`speechlake.splits.forms`), where these are not as people wrote them.
     """
-    has_benchmarks = not rows.filter("decontaminates").isEmpty()
-    linked, links = _linked(rows, policy, staged)
-    audio = evaluation_corpora.audio(rows) if has_benchmarks else None
-    remembering = with_memory_of_keys(linked, assignments, staged)
-    settled = staged("settled", with_settled(remembering.filter("is_fit"), audio, policy))
-    gone = staged("published before", remembering.filter("NOT is_fit"))
-    known = staged("remembered", _remembered(settled, gone, staged))
+    has = _seen(rows)
+    linked, links = _linked(rows, policy, has, staged)
+    audio = evaluation_corpora.audio(rows) if has.decontaminates else None
+    remembering = staged("remembering", with_memory_of_keys(linked, assignments, staged))
+    settled = with_settled(remembering.filter("is_fit"), audio, policy)
+    # Else nothing is settled before groups are.
+    settles = has.decontaminates or has.listed or bool(policy.lists.named())
+    if settles:
+        settled = staged("settled", settled)
+    gone = remembering.filter("NOT is_fit")
+    known = staged("remembered", _remembered(settled, gone, settles, staged))
     groups = staged("groups", group_table(known, policy))
-    refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
-    kept_out = refused.select(*_PLACED)
     sided = staged("sided", with_side(known, groups, policy, staged))
-    out, refusals = _giving_way(sided, rows, policy, staged, has_benchmarks, forms)
+    out, refusals = _giving_way(sided, rows, policy, staged, has.decontaminates, forms)
     if policy.lists.named():
         refusals.append(_too_much_kept_out(settled, sided, rows, policy))
     large = staged("large groups", large_groups(known, groups, links, policy))
     why = sent_if_few(staged("giving way", out.withColumnRenamed("reason", "why")))
     placed = sided.drop("detail").join(why, "utterance_id", how="left")
     placed = _with_what_stands_there(placed.withColumn("reason", F.coalesce("reason", "why")), sided, staged)
-    placed = placed.select(*_PLACED).unionByName(kept_out)
+    placed = placed.select(*_PLACED)
+    if settles:
+        refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
+        placed = placed.unionByName(refused.select(*_PLACED))
     refusing = large.filter("refuse").select("message")
     return Placed(
         placed,
@@ -101,21 +106,45 @@ def place(
     )
 
 
-def _linked(rows: DataFrame, policy: Policy, staged: Staged) -> tuple[DataFrame, dict[str, str]]:
+@dataclass(frozen=True)
+class _Seen:
+    """Whether there is a row of an evaluation corpus that keeps train clean, one on a list, one that names no speaker, and
+    one of a corpus that is declared to hold one speaker: where there is none, nobody is asked for more."""
+
+    decontaminates: bool
+    listed: bool
+    nameless: bool
+    single_speaker: bool
+
+
+def _seen(rows: DataFrame) -> _Seen:
+    """In one look at all rows."""
+    asked = {
+        "decontaminates": F.col("decontaminates"),
+        "listed": F.col("listed").isNotNull(),
+        "nameless": F.col("speaker_id").isNull(),
+        "single_speaker": F.col("single_speaker"),
+    }
+    found = rows.agg(*(F.coalesce(F.bool_or(said), F.lit(False)).alias(name) for name, said in asked.items()))
+    return _Seen(**found.collect()[0].asDict())
+
+
+def _linked(rows: DataFrame, policy: Policy, has: _Seen, staged: Staged) -> tuple[DataFrame, dict[str, str]]:
     """Rows with their link columns and keys, and whether they are fit for some side; kind of link -> column."""
     marked = rows.withColumn("is_fit", F.expr(" OR ".join(f"fits_{side}" for side in SIDES)))
     # Of those that are fit no more, copies alone may bind who comes now: all else was remembered as they were published.
     marked = marked.filter("is_fit OR overlap_id IS NOT NULL")
-    speaking = with_linked_speaker(marked, among=marked.filter("is_fit"), staged=staged)
+    among = marked.filter("is_fit") if has.single_speaker else None
+    speaking = with_linked_speaker(marked, among=among, staged=staged)
     own, links = with_own_links(speaking, policy.links)
     evicting = evicting_columns(policy.links)
     valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
     columns = dict.fromkeys([*NEEDED, "is_fit", *links.values(), *evicting.values()])
     keyed = valued.select(*columns).withColumn("link_keys", link_keys(links))
-    return with_speakers_heard(keyed, rows, staged=staged), links
+    return (with_speakers_heard(keyed, rows, staged=staged) if has.nameless else keyed), links
 
 
-def _remembered(settled: DataFrame, gone: DataFrame, staged: Staged) -> DataFrame:
+def _remembered(settled: DataFrame, gone: DataFrame, settles: bool, staged: Staged) -> DataFrame:
     """Rows that groups place, with what is remembered of them; listed rows, and those that are out because they tie
     sides together, as groups of their own.
 
@@ -123,8 +152,6 @@ def _remembered(settled: DataFrame, gone: DataFrame, staged: Staged) -> DataFram
     evaluated does not train.
     """
     free = settled.filter(F.col("settled").isNull()).drop("reason")
-    fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
-    alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
     tied = with_ties(free.unionByName(gone, allowMissingColumns=True), staged).filter("is_fit")
     out = tied.filter("tie").withColumns(
         {
@@ -135,7 +162,11 @@ def _remembered(settled: DataFrame, gone: DataFrame, staged: Staged) -> DataFram
     )
     grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged), staged)
     whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
-    return whole.unionByName(alone.drop("lowest", "highest")).drop("own", "settled", "is_fit", "replaced")
+    if settles:
+        fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
+        alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
+        whole = whole.unionByName(alone.drop("lowest", "highest"))
+    return whole.drop("own", "settled", "is_fit", "replaced")
 
 
 def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:

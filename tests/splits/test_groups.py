@@ -43,7 +43,8 @@ def test_an_id_of_a_null_is_null(spark):
 
 
 def group_of(spark, *rows):
-    linked = with_linked_speaker(candidates(spark, *rows)).withColumn("link_keys", link_keys())
+    frame = candidates(spark, *rows)
+    linked = with_linked_speaker(frame, among=frame).withColumn("link_keys", link_keys())
     return {row["utterance_id"]: row["link_group"] for row in with_link_group(linked).collect()}
 
 
