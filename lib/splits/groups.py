@@ -26,7 +26,7 @@ def with_linked_speaker(
     `elsewhere`.
 
     Speakers do not link inside a corpus declared `single_speaker`, unless another corpus has that speaker,
-    `elsewhere`, in a row `among` those that may stay: then its rows are linked to it and the corpus is train only.
+    `elsewhere`, in a row `among` those of `voices_heard`: then its rows are linked to it and the corpus is train only.
     `among` is None where no corpus is declared so. All that share audio are linked, whatever part they share, and all
     that is cut out of the same bytes or decodes to the same samples, but for boilerplate.
     """
@@ -113,6 +113,19 @@ def link_value(name: str) -> Column:
         return F.col("session_id")
     value = F.col("extras")[name.removeprefix(EXTRAS)] if name.startswith(EXTRAS) else F.col(name)
     return F.when(value != "", F.concat("speaker_namespace", F.lit(":"), value))
+
+
+def voices_heard(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+    """(corpus, speaker_id, single_speaker) of rows that may stay, and of those that go now and were published before.
+
+    `rows` have `is_fit` too; `assignments` holds link_key and side of the scheme.
+    """
+    spoken = rows.select("utterance_id", "is_fit", "corpus", "speaker_id", "single_speaker")
+    alone = spoken.filter("single_speaker").select("speaker_id").distinct()
+    gone = spoken.filter("NOT is_fit").join(alone, "speaker_id", how="left_semi")
+    published = gone.withColumn("link_key", utterance_key()).join(assignments, "link_key", how="left_semi")
+    said = ("corpus", "speaker_id", "single_speaker")
+    return spoken.filter("is_fit").select(*said).unionByName(published.select(*said))
 
 
 def _speaker_elsewhere(rows: DataFrame) -> DataFrame:

@@ -19,6 +19,7 @@ from speechlake.splits.assignment import group_table, with_side
 from speechlake.splits.eviction import evicted, evicting_columns
 from speechlake.splits.groups import (
     link_value,
+    voices_heard,
     with_link_group,
     with_linked_speaker,
     with_own_links,
@@ -75,10 +76,11 @@ def place(
     `forms` are texts as trainers get them (`speechlake.splits.forms`), where these are not as people wrote them.
     """
     has = _seen(rows)
-    linked, links = _linked(rows, policy, has, staged)
+    linked, links = _linked(rows, policy, assignments, has, staged)
     audio = evaluation_corpora.audio(rows) if has.decontaminates else None
     remembering = staged("remembering", with_memory_of_keys(linked, assignments, staged))
-    settled = with_settled(remembering.filter("is_fit"), audio, policy)
+    published = remembering.filter("own IS NOT NULL")
+    settled = with_settled(remembering.filter("is_fit"), audio, published, policy, staged)
     # Else nothing is settled before groups are.
     settles = has.decontaminates or has.listed or bool(policy.lists.named())
     if settles:
@@ -129,12 +131,14 @@ def _seen(rows: DataFrame) -> _Seen:
     return _Seen(**found.collect()[0].asDict())
 
 
-def _linked(rows: DataFrame, policy: Policy, has: _Seen, staged: Staged) -> tuple[DataFrame, dict[str, str]]:
+def _linked(
+    rows: DataFrame, policy: Policy, assignments: DataFrame, has: _Seen, staged: Staged
+) -> tuple[DataFrame, dict[str, str]]:
     """Rows with their link columns and keys, and whether they are fit for some side; kind of link -> column."""
     marked = rows.withColumn("is_fit", F.expr(" OR ".join(f"fits_{side}" for side in SIDES)))
+    among = voices_heard(marked, assignments) if has.single_speaker else None
     # Of those that are fit no more, copies alone may bind who comes now: all else was remembered as they were published.
     marked = marked.filter("is_fit OR overlap_id IS NOT NULL")
-    among = marked.filter("is_fit") if has.single_speaker else None
     speaking = with_linked_speaker(marked, among=among, staged=staged)
     own, links = with_own_links(speaking, policy.links)
     evicting = evicting_columns(policy.links)

@@ -28,10 +28,10 @@ Mode = Literal["together", "exclude_from_train", "off"]
 # Reasons that placing a row may give, besides those of exclude_from_train (`<link>_in_evaluation`).
 PLACEMENT_REASONS: Mapping[str, str] = {
     "speaker_unknown": "It belongs to an evaluation side, and nobody knows its speaker.",
-    "speaker_elsewhere": "It belongs to an evaluation side, and another corpus has the speaker of its `single_speaker` corpus.",
+    "speaker_elsewhere": "It belongs to an evaluation side, and another corpus has the speaker of its `single_speaker` corpus, or has published him in the scheme.",
     "bridges_splits": "It shares a speaker, recording, copy or other link with a row that was placed on another side, or its file was replaced by audio that was.",
     "in_evaluation_corpus": "An evaluation corpus holds its audio, or, of train, its text.",
-    "published_before_listed": "A list names it for a side, and an earlier release has it on another.",
+    "published_before_listed": "A list names it for a side, and an earlier release has it, or what shares a link with it, on another.",
     "shares_with_fixed_set": "It shares a link with a row that a list names for another side.",
     "text_in_evaluation": "It would train, and an evaluation row says the same.",
     "session_in_evaluation": "It would train, and an evaluation row is of its session.",

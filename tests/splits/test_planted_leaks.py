@@ -328,6 +328,15 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
         },
         {("speaker", "v:x"), ("duplicate", "vt")},
     ),
+    "a voice that another corpus trained, and keeps no more": (
+        [
+            row("reader test", corpus="reader", single_speaker=True, speaker_id="r:x"),
+            row("reader elsewhere", speaker_id="r:x", not_compared=True),
+        ],
+        {"reader test": "test", "reader elsewhere": "train", ("speaker", "r:x"): "train"},
+        {"reader test": ("test", "speaker_elsewhere", "r:x"), "reader elsewhere": (None, "not_compared", None)},
+        set(),
+    ),
     "two old rows of one file": (
         # Published before anybody compared the bytes: the lower side gives way, and later builds go on.
         [row("file test", content_sha256="one file"), row("file train", content_sha256="one file")],
