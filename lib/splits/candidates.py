@@ -215,8 +215,11 @@ def heard_samples(lake: Lake) -> DataFrame:
 
 
 def said_assignments(lake: Lake, scheme: str) -> DataFrame:
-    """(link_key, side, place) of a scheme: what each published build said. Where several said something of a key, as of
-    two that ran at once, the lowest place counts: that of the build that was published first."""
+    """(link_key, side, order) of a scheme: what each published build said.
+
+    Where several said something of a key, as of two that ran at once, the lowest order counts: of the build that was
+    published first, the highest side.
+    """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -225,7 +228,9 @@ def said_assignments(lake: Lake, scheme: str) -> DataFrame:
     place = F.row_number().over(Window.orderBy("published_at", "build_id"))
     builds = published.select("build_id", place.alias("place"))
     rows = lake.read("assignments").where(F.col("scheme") == scheme)
-    return rows.join(F.broadcast(builds), on="build_id", how="inner").select("link_key", "side", "place")
+    order = F.col("place") * len(RANKS) + len(RANKS) - rank_of(F.col("side"))
+    said = rows.join(F.broadcast(builds), on="build_id", how="inner")
+    return said.select("link_key", "side", order.alias("order"))
 
 
 def published_assignments(lake: Lake, scheme: str) -> DataFrame:
@@ -237,10 +242,9 @@ def published_assignments(lake: Lake, scheme: str) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    # One number says which build it was, and after that which side, the highest first: the lowest of numbers is found
-    # without sorting all keys.
-    number = F.col("place") * len(RANKS) + len(RANKS) - rank_of(F.col("side"))
-    first = said_assignments(lake, scheme).groupBy("link_key").agg(F.min(number).alias("first"))
+    # The number says which build it was, and after that which side: the lowest of numbers is found without sorting all
+    # keys.
+    first = said_assignments(lake, scheme).groupBy("link_key").agg(F.min("order").alias("first"))
     known = first.select("link_key", side_of(len(RANKS) - F.col("first") % len(RANKS)).alias("side"))
     # Delta counts from its log.
     return known.hint("shuffle_hash") if lake.read("assignments").count() <= HASHED else known

@@ -80,10 +80,10 @@ def leaks(
     utterance, retired ones included: the columns of `utterances`, single_speaker, role, speaker_namespace,
     text_tags, cluster_id, overlap_id, duplicate_kind, and evaluation_texts for evaluation corpora.
     Those of evaluation corpora have their current `content_sha256` too.
-    `assignments` holds link_key and side of the scheme, and `place` where several builds said a key, of which the lowest
-    counts; `listed` (utterance_id, listed) the
-    evaluation sets by list; `heard` (utterance_id, content_sha256, samples_sha256) what was decoded, and `copies`
-    (utterance_id, other_id) what was found alike, so that copies are found of which `duplicates` does not tell yet.
+    `assignments` holds link_key and side of the scheme, and `order` where several builds said a key, of which the lowest
+    counts; `listed` (utterance_id, listed) the evaluation sets by list; `heard` (utterance_id, content_sha256,
+    samples_sha256) what was decoded, and `copies` (utterance_id, other_id) what was found alike, so that copies are found
+    of which `duplicates` does not tell yet.
     `before` (utterance_id, published) are rows of a release of the scheme, whatever `assignments` says of them.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
@@ -229,9 +229,9 @@ def _moved(rows: DataFrame, assignments: DataFrame, before: DataFrame | None, st
         sent_if_few(staged("gate evaluated", said)), "link_key", how="left_semi"
     )
     asked = sent_if_few(staged("gate asked", keyed.filter(evaluates).unionByName(trains)))
-    place = F.col("place") if "place" in assignments.columns else F.lit(0)
+    order = F.col("order") if "order" in assignments.columns else F.lit(0)
     known = assignments.join(asked.select("link_key").distinct(), "link_key", how="left_semi")
-    published = known.groupBy("link_key").agg(F.min_by("side", place).alias("published"))
+    published = known.groupBy("link_key").agg(F.min_by("side", order).alias("published"))
     both = ("utterance_id", "split", "published")
     found = asked.join(published, "link_key", how="inner").select(*both)
     if before is not None:
