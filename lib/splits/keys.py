@@ -73,6 +73,13 @@ def audio_places() -> tuple[Column, Column]:
     return first, first + content + samples
 
 
+def audio_keys() -> Column:
+    """Array of those of `link_keys` that say what is heard: of the file, of its samples, and of all that share audio."""
+    first, beyond = audio_places()
+    shares = F.col(LINKS["duplicate"]).isNotNull().cast("int")
+    return F.slice("link_keys", first + 1, beyond - first + shares)
+
+
 def samples_place() -> Column:
     """Where among `link_keys` the key of a row's samples stands, counted from 0; null where it has none."""
     return F.when(F.col(LINKS["samples"]).isNotNull(), audio_places()[1] - 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.joins import sent_if_few
-from speechlake.splits.keys import audio_places
+from speechlake.splits.keys import audio_keys, audio_places
 from speechlake.splits.policy import Side
 
 if TYPE_CHECKING:
@@ -83,10 +83,11 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     """Add `tie`: rows that tie sides together by their own links, and so go before groups are made.
 
     A new row whose links are remembered, or were published, on two sides; a published row that shares a link
-    with one that is published on a higher side; and one whose file was replaced by audio of another side. So a
-    newcomer goes, not what models were trained on; and what goes binds nobody: one wrong line neither empties train,
-    nor takes the later clips of its speaker along. `lowest` and `highest` of new rows then count what was published
-    under keys that nobody remembers yet: a cluster that was found since, a speaker that was corrected.
+    with one that is published on a higher side; one whose file was replaced by audio of another side; and one that
+    `is_out` already. So a newcomer goes, not what models were trained on; and what goes binds nobody but its copies, for
+    models have heard it: one wrong line neither empties train, nor takes the later clips of its speaker along. `lowest`
+    and `highest` of new rows then count what was published under keys that nobody remembers yet: a cluster that was
+    found since, a speaker that was corrected.
     """
     evicted = staged("evicted before", _evicted(rows))
     found = _newly_linked(rows, evicted).unionByName(
@@ -105,9 +106,10 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
 
 def _evicted(rows: DataFrame) -> DataFrame:
     """(utterance_id) of published rows that share a link with one that is published on a higher side, and of those that
-    are `replaced`."""
+    are `replaced` or `is_out`."""
     own = F.col("own")
-    there = fits(own) & why_not_there(own).isNull() & ~F.coalesce("replaced", F.lit(False))
+    gone = F.coalesce("replaced", F.lit(False)) | F.coalesce("is_out", F.lit(False))
+    there = fits(own) & why_not_there(own).isNull() & ~gone
     higher = rows.filter((own > RANKS["train"]) & there).select(
         F.explode("link_keys").alias("link_key"), own.alias("rank")
     )
@@ -116,24 +118,29 @@ def _evicted(rows: DataFrame) -> DataFrame:
     keyed = lower.select("utterance_id", "own", F.explode("link_keys").alias("link_key"))
     met = keyed.join(higher.groupBy("link_key").agg(F.max("rank").alias("rank")), "link_key", how="inner")
     found = met.filter(own < F.col("rank")).select("utterance_id")
-    return found.unionByName(rows.filter("replaced").select("utterance_id")).distinct()
+    return found.unionByName(rows.filter(own.isNotNull() & gone).select("utterance_id")).distinct()
 
 
 def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
     """(utterance_id, new_lowest, new_highest) of new rows that share a link with published ones by now.
 
-    Looked for are keys that nobody remembers, and few rows have any, but for new ones.
+    Looked for are keys that nobody remembers, and few rows have any, but for new ones. What is evicted binds copies of
+    it to its side; where its file was replaced it is heard on two, and they go.
     """
+    marked = rows.filter("new_keys").join(
+        sent_if_few(evicted).withColumn("goes", F.lit(True)), "utterance_id", how="left"
+    )
     # What a train-only corpus once evaluated binds its copies alone: they are not of train either.
     of_voice = (
         _binding(F.col("own")).isNull() & F.col("own").isNotNull() & F.col("linked_speaker").isNotNull()
     )
-    binding = F.when(of_voice, F.slice("link_keys", F.lit(2), F.size("link_keys") - 1)).otherwise(
-        F.col("link_keys")
-    )
-    keyed = rows.filter("new_keys").select("utterance_id", "own", F.explode(binding).alias("link_key"))
-    published = keyed.filter(F.col("own").isNotNull()).join(evicted, "utterance_id", how="left_anti")
-    ranks = F.min("own").alias("new_lowest"), F.max("own").alias("new_highest")
+    voiceless = F.slice("link_keys", F.lit(2), F.size("link_keys") - 1)
+    binding = F.when(F.col("goes"), audio_keys()).when(of_voice, voiceless).otherwise(F.col("link_keys"))
+    heard = [F.when(F.col("goes") & F.col("replaced"), F.col(end)) for end in ("lowest", "highest")]
+    ends = [F.coalesce(end, "own").alias(name) for end, name in zip(heard, ("low", "high"), strict=True)]
+    keyed = marked.select("utterance_id", "own", *ends, F.explode(binding).alias("link_key"))
+    published = keyed.filter(F.col("own").isNotNull())
+    ranks = F.min("low").alias("new_lowest"), F.max("high").alias("new_highest")
     met = keyed.filter(F.col("own").isNull()).join(
         published.groupBy("link_key").agg(*ranks), "link_key", how="inner"
     )

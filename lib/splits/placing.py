@@ -153,10 +153,14 @@ def _remembered(settled: DataFrame, gone: DataFrame, settles: bool, staged: Stag
     sides together, as groups of their own.
 
     `gone` are rows that were published and are fit for no side by now: they go nowhere, and a copy of one that
-    evaluated does not train.
+    evaluated does not train. Nor does one of what was published and is settled to be out.
     """
-    free = settled.filter(F.col("settled").isNull()).drop("reason")
-    tied = with_ties(free.unionByName(gone, allowMissingColumns=True), staged).filter("is_fit")
+    free = settled.filter(F.col("settled").isNull()).drop("reason").withColumn("is_out", F.lit(False))
+    asked = free.unionByName(gone, allowMissingColumns=True)
+    if settles:
+        kept_out = settled.filter(F.col("reason").isNotNull() & F.col("own").isNotNull()).drop("reason")
+        asked = asked.unionByName(kept_out.withColumns({"is_fit": F.lit(False), "is_out": F.lit(True)}))
+    tied = with_ties(asked, staged).filter("is_fit").drop("is_out")
     out = tied.filter("tie").withColumns(
         {
             "link_group": utterance_key(),

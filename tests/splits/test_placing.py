@@ -58,6 +58,9 @@ LISTS = [
     (candidate("fixed by a voice of train", listed="test", speaker_id="c"), ("train", "published_before_listed", "train")),
     (candidate("trained and dropped", text=None, overlap_id="o"), (None, "no_text", None)),
     (candidate("fixed copy of that", listed="test", overlap_id="o"), ("train", "published_before_listed", "train")),
+    # Its copy was heard with it.
+    (candidate("fixed but in dev", listed="test", overlap_id="od"), ("dev", "published_before_listed", "dev")),
+    (candidate("copy of that", overlap_id="od"), "dev"),
     (candidate("stranger"), "train"),
 ]  # fmt: skip
 
@@ -69,6 +72,7 @@ def test_a_list_is_a_side_and_what_shares_a_link_with_it_directly_is_out(spark):
         voice_in_test_before="test",
         voice_in_train_before="train",
         trained_and_dropped="train",
+        fixed_but_in_dev="dev",
     )
     before = before.union(spark.createDataFrame([(make_id("speaker", "c"), "train")], before.schema))
     frame = candidates(spark, *(row for row, _ in LISTS))
