@@ -59,7 +59,7 @@ def stratum(policy: Policy) -> Column:
 
 
 def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
-    """One row per group: link_group, stratum, ms, pickable, and ms fit for and held on each evaluation side.
+    """One row per group: link_group, stratum, ms, rows, pickable, and ms fit for and held on each evaluation side.
 
     Copies of which one will stay count once. The stratum is that of most hours. A group that is remembered, has a
     missing speaker or belongs to a train-only corpus is not pickable.
@@ -71,9 +71,11 @@ def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
         F.min(stratum(policy)).alias("stratum"),
         F.max("ms").alias("ms"),
         F.max(bound).alias("bound"),
+        F.count("*").alias("rows"),
         *(F.max(ms).alias(name) for side in EVALUATION for name, ms in _hours(side).items()),
     )
-    sums = [F.sum(name).alias(name) for side in EVALUATION for name in _hours(side)]
+    names = ["rows", *(name for side in EVALUATION for name in _hours(side))]
+    sums = [F.sum(name).alias(name) for name in names]
     parts = once.groupBy("link_group", "stratum").agg(
         F.sum("ms").alias("ms"), F.max("bound").alias("bound"), *sums
     )
@@ -81,7 +83,6 @@ def group_table(rows: DataFrame, policy: Policy) -> DataFrame:
     all_ms = F.sum("ms").alias("ms")
     whole = parts.groupBy("link_group").agg(most.alias("most"), F.max("bound").alias("bound"), all_ms, *sums)
     pickable = (~F.col("bound")).alias("pickable")
-    names = [name for side in EVALUATION for name in _hours(side)]
     return whole.select("link_group", F.col("most.stratum").alias("stratum"), "ms", pickable, *names)
 
 

@@ -55,8 +55,7 @@ def shared_speakers(tally: DataFrame) -> DataFrame:
     """
     known = tally.filter(F.col("speaker_id").isNotNull())
     held = known.filter("decontaminates").select("corpus", "speaker_id").distinct()
-    # Sent to where the rows are: evaluation corpora have few speakers.
-    names = F.broadcast(held.select("speaker_id").distinct())
+    names = held.select("speaker_id").distinct()
     train = known.filter("kept AND side = 'train'").select("speaker_id", "n", "ms")
     heard = train.join(names, "speaker_id", how="left_semi").groupBy("speaker_id")
     trained = heard.agg(F.sum("n").alias("utterances"), F.sum("ms").alias("ms"))

@@ -49,6 +49,7 @@ def limits(policy: Policy) -> Mapping[str, float]:
 
 def evicted(
     placed: DataFrame,
+    evaluated: DataFrame,
     rows: DataFrame,
     policy: Policy,
     staged: Staged,
@@ -58,14 +59,18 @@ def evicted(
 ) -> DataFrame | None:
     """(utterance_id, reason, detail, source, value) of the train rows that give way; None where no link asks for it.
 
-    `placed` are the rows that stay where they are so far (utterance_id, side, `evicting_columns`); `rows` holds
-    the text of every row, and of evaluation corpora, if there are `benchmarks`. `detail` names the evaluation
+    `placed` are the rows that stay where they are so far (utterance_id, side, `evicting_columns`), `evaluated` those
+    that were published to evaluate, whether they stay or not; `rows` holds the text of every row, and of evaluation
+    corpora, if there are `benchmarks`. `detail` names the evaluation
     row or corpus, `source` is an evaluation row, `value` what is shared, where it is no text. Texts are shared
     as they were written, or in the form of `forms` (utterance_id, form_text): either counts.
     """
-    found = [_by_value(placed, name, column) for name, column in evicting_columns(policy.links).items()]
+    columns = evicting_columns(policy.links)
+    evaluating = placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id", *columns.values())
+    evaluating = evaluating.unionByName(evaluated.select("utterance_id", *columns.values()))
+    found = [_by_value(placed, evaluating, name, column) for name, column in columns.items()]
     said = _said(rows, forms)
-    keys = [_keys_of_sides(placed, said, policy)] if policy.links.text.mode != "off" else []
+    keys = [_keys_of_sides(evaluating, said, policy)] if policy.links.text.mode != "off" else []
     keys += (
         [_keys_of_benchmarks(rows, policy, forms is not None)]
         if benchmarks and policy.decontaminate.text
@@ -81,12 +86,13 @@ def evicted(
     return once.select("utterance_id", *(f"first.{name}" for name in _COLUMNS[1:]))
 
 
-def _by_value(placed: DataFrame, name: str, column: str) -> DataFrame:
-    known = placed.filter(F.col(column).isNotNull())
-    value = known.select("utterance_id", "side", F.col(column).alias("value"))
-    evaluation = value.filter(F.col("side").isin(list(EVALUATION)))
-    shared = evaluation.groupBy("value").agg(F.min("utterance_id").alias("source"))
-    hits = value.filter(F.col("side") == "train").join(shared, "value", how="inner")
+def _by_value(placed: DataFrame, evaluating: DataFrame, name: str, column: str) -> DataFrame:
+    known = F.col(column).isNotNull()
+    shared = evaluating.filter(known).groupBy(F.col(column).alias("value"))
+    train = placed.filter(known & (F.col("side") == "train")).select(
+        "utterance_id", F.col(column).alias("value")
+    )
+    hits = train.join(shared.agg(F.min("utterance_id").alias("source")), "value", how="inner")
     told = {"reason": F.lit(f"{name}_in_evaluation"), "detail": F.col("source")}
     return hits.withColumns(told).select(*_COLUMNS)
 
@@ -114,11 +120,10 @@ def _by_text(placed: DataFrame, said: DataFrame, keys: DataFrame) -> DataFrame:
     return hits.withColumn("value", F.lit(None).cast("string")).select(*_COLUMNS)
 
 
-def _keys_of_sides(placed: DataFrame, said: DataFrame, policy: Policy) -> DataFrame:
+def _keys_of_sides(evaluating: DataFrame, said: DataFrame, policy: Policy) -> DataFrame:
     """(key, reason, detail, source) of the texts of rows that evaluate, one row per key."""
     # Sent to where the texts are: else all texts, train's too, would be moved to meet a few ids.
-    evaluates = placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id")
-    there = sent_if_few(evaluates, BROADCAST_KEYS)
+    there = sent_if_few(evaluating.select("utterance_id"), BROADCAST_KEYS)
     texts = said.filter(~F.col("prompts")).join(there, "utterance_id", how="left_semi")
     keys = texts.select("utterance_id", _exploded(_either(policy.links.text.min_words)))
     first = keys.groupBy("key").agg(F.min("utterance_id").alias("source"))

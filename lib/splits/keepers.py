@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from speechlake.splits.policy import Policy
 
 
+# Each of them includes those before it.
+KINDS = ("exact", "near", "contained")
+
+
 def counted_as(policy: Policy) -> Column:
     """What stands for a row when hours are counted: its copies are counted once, if one of them will stay."""
-    kinds = policy.duplicates.kinds
-    cluster = F.col("overlap_id") if "contained" in kinds else _copied(policy)
-    return F.coalesce(F.when(F.col("duplicate_kind").isin(list(kinds)), cluster), "utterance_id")
+    cluster = F.col("overlap_id") if "contained" in policy.duplicates.kinds else _copied(policy)
+    return F.coalesce(F.when(_compete(policy), cluster), "utterance_id")
+
+
+def _compete(policy: Policy) -> Column:
+    """True of rows of which one stays: with near copies exact ones compete, with parts all that they are parts of."""
+    most = max(KINDS.index(kind) for kind in policy.duplicates.kinds)
+    return F.col("duplicate_kind").isin(list(KINDS[: most + 1]))
 
 
 def _copied(policy: Policy) -> Column:
@@ -56,7 +65,7 @@ def beaten_copies(rows: DataFrame, policy: Policy) -> DataFrame:
     of all that share audio the cluster with the longest row stays, and rows of other clusters are
     `contained_in_kept`. Of boilerplate, train keeps the policy's number of copies.
     """
-    copies = rows.filter(F.col("duplicate_kind").isin(list(policy.duplicates.kinds))).select(
+    copies = rows.filter(_compete(policy)).select(
         *("utterance_id", "side", "cluster_id", "overlap_id", "ms"),
         *(_copied(policy).alias("copied"), preference(policy).alias("rank")),
     )

@@ -160,7 +160,8 @@ def with_remembered_side(rows: DataFrame, staged: Staged) -> DataFrame:
     """
     groups = staged("memory of groups", _memory_of_groups(rows))
     joined = rows.join(sent_if_few(groups), "link_group", how="left")
-    remembered = F.coalesce("own", _direct(), "highest_in_group")
+    # A train-only corpus is not of train where what it shares a link with evaluated: it says so, and binds nobody.
+    remembered = F.coalesce("own", "highest", "highest_in_group")
     reasoned = joined.withColumn("remembered", remembered).drop("highest", "lowest", "highest_in_group")
     reasoned = reasoned.withColumn("reason", why_not_there(F.col("remembered")))
     if groups.filter("mixed").isEmpty():

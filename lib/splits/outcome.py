@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import stratum
-from speechlake.splits.keys import array_where
+from speechlake.splits.groups import BOILERPLATE
+from speechlake.splits.keys import array_where, id_of, utterance_key
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS, says
@@ -47,14 +48,29 @@ def decisions(decided: DataFrame) -> DataFrame:
 
 
 def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> DataFrame:
-    """(scheme, link_key, side) of every link of every kept row that has no published row. Runs Spark: where a corpus is
-    cut again there is none, and nobody is asked for keys."""
-    rows = decided.filter("kept AND new_keys")
+    """(scheme, link_key, side) of every link of every kept row that has no published row, and of `_copies` of such rows.
+    Runs Spark: where a corpus is cut again there is none, and nobody is asked for keys."""
+    rows, copies = decided.filter("kept AND new_keys"), _copies(decided)
     # Spark then knows that there is nothing, and looks at no row again.
-    rows = rows.limit(0) if rows.isEmpty() else rows
-    new = rows.select(F.explode("link_keys").alias("link_key"), "side").distinct()
+    rows, copies = (some.limit(0) if some.isEmpty() else some for some in (rows, copies))
+    each = rows.select(F.explode("link_keys").alias("link_key"), "side")
+    new = each.unionByName(copies.select(F.explode("keys").alias("link_key"), "side")).distinct()
     new = new.join(published.select("link_key"), "link_key", how="left_anti")
     return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
+
+
+def _copies(decided: DataFrame) -> DataFrame:
+    """(keys, side) of rows that are not kept and share audio with a row of their side that is: they are heard with it, and
+    once that one is retired nobody would know. Their own key and their file's; others may not know better than they.
+
+    What ties sides together stays unknown: remembered, it would evict what was published.
+    """
+    shared = decided.filter(F.col("overlap_id").isNotNull() & (F.col("duplicate_kind") != BOILERPLATE))
+    ties = F.array_contains("failures.reason", "bridges_splits")
+    out = shared.filter(F.expr("NOT kept AND side IS NOT NULL AND new_keys") & ~ties)
+    heard = shared.filter("kept").select("overlap_id", "side").distinct()
+    keys = F.array(utterance_key(), id_of(F.lit("content"), F.col("content_sha256")))
+    return out.join(heard, ["overlap_id", "side"], how="left_semi").select(keys.alias("keys"), "side")
 
 
 def tallied(decided: DataFrame) -> DataFrame:

@@ -26,8 +26,9 @@ from speechlake.splits.groups import (
     with_speakers_heard,
 )
 from speechlake.splits.keepers import beaten_copies, without
-from speechlake.splits.keys import link_keys, utterance_key
+from speechlake.splits.keys import link_keys, shared_keys, utterance_key
 from speechlake.splits.memory import (
+    RANKS,
     fits,
     rank_of,
     side_of,
@@ -85,11 +86,12 @@ def place(
     settles = has.decontaminates or has.listed or bool(policy.lists.named())
     if settles:
         settled = staged("settled", settled)
-    gone = remembering.filter("NOT is_fit")
+    gone = _gone(remembering, staged)
     known = staged("remembered", _remembered(settled, gone, settles, staged))
     groups = staged("groups", group_table(known, policy))
     sided = staged("sided", with_side(known, groups, policy, staged))
-    out, refusals = _giving_way(sided, rows, policy, staged, has.decontaminates, forms)
+    evaluated = published.filter(F.col("own") > RANKS["train"])
+    out, refusals = _giving_way(sided, evaluated, rows, policy, staged, has.decontaminates, forms)
     if policy.lists.named():
         refusals.append(_too_much_kept_out(settled, sided, rows, policy))
     large = staged("large groups", large_groups(known, groups, links, policy))
@@ -137,8 +139,6 @@ def _linked(
     """Rows with their link columns and keys, and whether they are fit for some side; kind of link -> column."""
     marked = rows.withColumn("is_fit", F.expr(" OR ".join(f"fits_{side}" for side in SIDES)))
     among = voices_heard(marked, assignments) if has.single_speaker else None
-    # Of those that are fit no more, copies alone may bind who comes now: all else was remembered as they were published.
-    marked = marked.filter("is_fit OR overlap_id IS NOT NULL")
     speaking = with_linked_speaker(marked, among=among, staged=staged)
     own, links = with_own_links(speaking, policy.links)
     evicting = evicting_columns(policy.links)
@@ -148,11 +148,25 @@ def _linked(
     return (with_speakers_heard(keyed, rows, staged=staged) if has.nameless else keyed), links
 
 
+def _gone(remembering: DataFrame, staged: Staged) -> DataFrame:
+    """Rows that were published, are fit for no side by now, and share a link with a newcomer.
+
+    As they were published all is remembered; but a speaker may be corrected since, or a copy found.
+    """
+    gone = remembering.filter("NOT is_fit")
+    newcomers = remembering.filter("is_fit AND own IS NULL AND new_keys")
+    asked = newcomers.select(F.explode(shared_keys()).alias("link_key")).distinct()
+    asked = sent_if_few(staged("keys of newcomers", asked.limit(0) if gone.isEmpty() else asked))
+    met = gone.select("utterance_id", F.explode(shared_keys()).alias("link_key"))
+    met = met.join(asked, "link_key", how="left_semi").select("utterance_id").distinct()
+    return gone.join(sent_if_few(staged("gone", met)), "utterance_id", how="left_semi")
+
+
 def _remembered(settled: DataFrame, gone: DataFrame, settles: bool, staged: Staged) -> DataFrame:
     """Rows that groups place, with what is remembered of them; listed rows, and those that are out because they tie
     sides together, as groups of their own.
 
-    `gone` are rows that were published and are fit for no side by now: they go nowhere, and a copy of one that
+    `gone` are rows that were published and are fit for no side by now (`_gone`): they go nowhere, and a copy of one that
     evaluated does not train. Nor does one of what was published and is settled to be out.
     """
     free = settled.filter(F.col("settled").isNull()).drop("reason").withColumn("is_out", F.lit(False))
@@ -215,6 +229,7 @@ def _too_much_kept_out(settled: DataFrame, sided: DataFrame, rows: DataFrame, po
 
 def _giving_way(
     sided: DataFrame,
+    evaluated: DataFrame,
     rows: DataFrame,
     policy: Policy,
     staged: Staged,
@@ -224,7 +239,7 @@ def _giving_way(
     """(utterance_id, reason, detail) of rows that give way to others, each once; and why that is too much."""
     there = sided.filter(F.col("reason").isNull() & fits(rank_of(F.col("side"))))
     found, refusals = [], []
-    train_loses = evicted(there, rows, policy, staged, benchmarks=has_benchmarks, forms=forms)
+    train_loses = evicted(there, evaluated, rows, policy, staged, benchmarks=has_benchmarks, forms=forms)
     if train_loses is not None:
         train_loses = staged("evicted", train_loses)
         train = there.filter(F.col("side") == "train").select("utterance_id", "ms")

@@ -28,13 +28,13 @@ Mode = Literal["together", "exclude_from_train", "off"]
 # Reasons that placing a row may give, besides those of exclude_from_train (`<link>_in_evaluation`).
 PLACEMENT_REASONS: Mapping[str, str] = {
     "speaker_unknown": "It belongs to an evaluation side, and nobody knows its speaker.",
-    "speaker_elsewhere": "It belongs to an evaluation side, and another corpus has the speaker of its `single_speaker` corpus, or has published him in the scheme.",
+    "speaker_elsewhere": "It belongs to an evaluation side, or shares a link with what evaluated, and another corpus has the speaker of its `single_speaker` corpus, or has published him in the scheme.",
     "bridges_splits": "It shares a speaker, recording, copy or other link with a row that was placed on another side, or its file was replaced by audio that was.",
     "in_evaluation_corpus": "An evaluation corpus holds its audio, or, of train, its text.",
     "published_before_listed": "A list names it for a side, and an earlier release has it, or what shares a link with it, on another.",
     "shares_with_fixed_set": "It shares a link with a row that a list names for another side.",
-    "text_in_evaluation": "It would train, and an evaluation row says the same.",
-    "session_in_evaluation": "It would train, and an evaluation row is of its session.",
+    "text_in_evaluation": "It would train, and an evaluation row of the scheme says the same.",
+    "session_in_evaluation": "It would train, and an evaluation row of the scheme is of its session.",
     "overlaps_other_utterance": "It is mostly the same stretch of the recording as a row that stays.",
     "boilerplate": "More than 20 recordings share its audio: it never evaluates, and few copies train.",
     "duplicate_of_kept": "It is a copy of a row that stays on its side.",
@@ -54,8 +54,8 @@ class Duplicates(Section):
     """Which copies count as duplicates, and which of them stays: the first in this order of preference.
 
     This is about removal only: all that share audio sit on one side, whatever `kinds` says. `exact` alone keeps one
-    row of each waveform. `contained` drops what only shares a part with a longer row, and near copies that have twins
-    too; where clips overlap in a chain, one of the chain stays.
+    row of each waveform, `near` one of each cluster, exact copies among them. `contained` drops these, and what only
+    shares a part with a longer row; where clips overlap in a chain, one of the chain stays.
     """
 
     kinds: Annotated[

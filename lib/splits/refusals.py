@@ -96,28 +96,44 @@ def percent(share: Column) -> Column:
     return F.concat(F.round(share * 100, 1).cast("decimal(6,1)").cast("string"), F.lit(" %"))
 
 
+# What holds a group together in which no two rows have a value in common.
+HEARD = "speakers who are named in recordings and copies of rows that name nobody"
+
+
 def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], policy: Policy) -> DataFrame:
     """(message, refuse) per group with more of a stratum's hours than `max_group_share`, and what glued it together.
 
-    `known` has link_group and a column per link; `groups` one row per group (link_group, stratum, ms). A group
+    `known` has link_group and a column per link; `groups` one row per group (link_group, stratum, ms, rows). A group
     of one link alone, such as a speaker who is most of a language, is told too: it will not evaluate. A row
-    that is linked to nobody is no group.
+    that is linked to nobody is no group. Of a stratum the largest few are told, and how many others there are.
     """
+    from pyspark.sql import Window
+
     strata = groups.groupBy("stratum").agg(F.sum("ms").alias("total"))
     share = F.try_divide("ms", "total")
     large = (
-        groups.join(F.broadcast(strata), "stratum", how="inner")
+        groups.filter("rows > 1")
+        .join(F.broadcast(strata), "stratum", how="inner")
         .withColumn("share", share)
         .filter(F.col("share") > policy.splits.max_group_share)
         .select("link_group", "stratum", "share")
     )
-    glue = _glue(known.join(F.broadcast(large), "link_group", how="inner"), links)
+    largest = Window.partitionBy("stratum").orderBy(F.desc("share"), "link_group")
+    others = F.count("*").over(Window.partitionBy("stratum")) - TOLD
+    most = large.withColumns({"place": F.row_number().over(largest), "others": others})
+    most = most.filter(F.col("place") <= TOLD)
+    # A few of each stratum.
+    glue = _glue(known.join(F.broadcast(most.select("link_group")), "link_group", how="inner"), links)
     refused = policy.splits.refuse_group_share
     refuse = F.lit(False) if refused is None else F.col("share") > refused
-    told = large.join(F.broadcast(glue), "link_group", how="inner")
+    told = most.join(F.broadcast(glue), "link_group", how="left")
+    more = F.concat(
+        F.lit(" (smaller groups above max_group_share: "), F.col("others").cast("string"), F.lit(")")
+    )
     message = F.concat(
         F.lit("stratum '"), "stratum", F.lit("': one group of linked rows holds "), percent(F.col("share")),
-        F.lit(" of the hours, held together by "), "glue",
+        F.lit(" of the hours, held together by "), F.coalesce("glue", F.lit(HEARD)),
+        F.when((F.col("place") == TOLD) & (F.col("others") > 0), more).otherwise(""),
     )  # fmt: skip
     return told.select(message.alias("message"), refuse.alias("refuse"))
 

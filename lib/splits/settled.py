@@ -79,8 +79,8 @@ def _with_contaminant(rows: DataFrame, evaluation: DataFrame | None) -> DataFram
 
 
 def _with_elsewhere(rows: DataFrame, published: DataFrame, staged: Staged) -> DataFrame:
-    """Add `published_elsewhere`: of listed rows the rank of another side than their list's, on which they were published
-    or, where they were not, what shares a link with them; null of others."""
+    """Add `published_elsewhere`: of listed rows the rank of another side than their list's, on which they were published,
+    or their present audio, or, where they were not, what shares a link with them; null of others."""
     listed = rank_of(F.col("listed"))
     asked = rows.filter(listed.isNotNull() & F.col("own").isNull()).select(
         F.col("utterance_id").alias("asked"), listed.alias("rank"), F.explode("link_keys").alias("link_key")
@@ -90,10 +90,10 @@ def _with_elsewhere(rows: DataFrame, published: DataFrame, staged: Staged) -> Da
     there = published.select("own", F.explode("link_keys").alias("link_key"))
     met = there.join(asked, "link_key", how="inner").filter(F.col("own") != F.col("rank"))
     found = met.groupBy(F.col("asked").alias("utterance_id")).agg(F.max("own").alias("met"))
-    others = (F.when(rank != listed, rank) for rank in map(F.col, ("highest", "lowest", "met")))
-    elsewhere = F.when(F.col("own").isNull(), F.coalesce(*others)).otherwise(
-        F.when(F.col("own") != listed, F.col("own"))
-    )
+    others = F.coalesce(*(F.when(rank != listed, rank) for rank in map(F.col, ("highest", "lowest", "met"))))
+    # Of its own keys one is known to another side, where its file was replaced.
+    moved = F.when(F.col("own") != listed, F.col("own")).when(F.col("replaced"), others)
+    elsewhere = F.when(F.col("own").isNull(), others).otherwise(moved)
     joined = rows.join(found, "utterance_id", how="left")
     return joined.withColumn("published_elsewhere", F.when(listed.isNotNull(), elsewhere)).drop("met")
 

@@ -61,6 +61,8 @@ LISTS = [
     # Its copy was heard with it.
     (candidate("fixed but in dev", listed="test", overlap_id="od"), ("dev", "published_before_listed", "dev")),
     (candidate("copy of that", overlap_id="od"), "dev"),
+    # Its file was replaced by what trained.
+    (candidate("fixed and replaced", listed="test", content_sha256="trained"), ("test", "published_before_listed", "train")),
     (candidate("stranger"), "train"),
 ]  # fmt: skip
 
@@ -73,8 +75,10 @@ def test_a_list_is_a_side_and_what_shares_a_link_with_it_directly_is_out(spark):
         voice_in_train_before="train",
         trained_and_dropped="train",
         fixed_but_in_dev="dev",
+        fixed_and_replaced="test",
     )
-    before = before.union(spark.createDataFrame([(make_id("speaker", "c"), "train")], before.schema))
+    keys = [(make_id("speaker", "c"), "train"), (make_id("content", "trained"), "train")]
+    before = before.union(spark.createDataFrame(keys, before.schema))
     frame = candidates(spark, *(row for row, _ in LISTS))
     built = build(frame, LISTED, before)
     assert ends_of(built) == {row["utterance_id"]: end for row, end in LISTS}
@@ -142,6 +146,38 @@ def test_where_exact_copies_alone_go_one_of_each_waveform_stays_though_a_near_co
     }
 
 
+@pytest.mark.parametrize("kinds", [["near"], ["contained"], ["exact", "contained"]])
+def test_a_kind_of_copies_includes_those_that_are_more_alike(spark, kinds):
+    rows = [
+        copy("long", "exact", "o", "k", audio_samples_sha256="wav", audio_duration_s=9.0),
+        copy("twin", "exact", "o", "k", audio_samples_sha256="wav", audio_duration_s=8.0),
+        copy("coded", "near", "o", "k", audio_samples_sha256="mp3", audio_duration_s=8.0),
+        copy("part", "contained", "o"),
+    ]
+    found = ends_of(build(candidates(spark, *rows), policy(duplicates={"kinds": kinds}), unassigned(spark)))
+    beaten = ("train", "duplicate_of_kept", "long")
+    part = ("train", "contained_in_kept", "long") if "contained" in kinds else "train"
+    assert found == {"long": "train", "twin": beaten, "coded": beaten, "part": part}
+
+
+def test_a_copy_that_gave_way_stays_where_it_is_heard_once_the_one_that_was_kept_is_retired(spark):
+    near = policy(duplicates={"kinds": ["near"]})
+    kept = copy("kept", "near", "o", "k", speaker_id="s", audio_duration_s=4.0)
+    beaten = copy("beaten", "near", "o", "k", corpus="other", speaker_id="other:1")
+    first = published(spark, kept="test")
+    built = build(candidates(spark, kept, beaten), near, first)
+    assert ends_of(built) == {"kept": "test", "beaten": ("test", "duplicate_of_kept", "kept")}
+    # What is retired is compared with nothing.
+    later = [
+        kept | {"retired_in": "m#2"} | dict.fromkeys(("overlap_id", "cluster_id", "duplicate_kind")),
+        beaten | dict.fromkeys(("overlap_id", "cluster_id", "duplicate_kind")),
+        candidate("other clip", corpus="other", speaker_id="other:1"),
+    ]
+    known = first.unionByName(built.assignments.select("link_key", "side"))
+    found = ends_of(build(candidates(spark, *later), near, known))
+    assert found == {"kept": (None, "not_in_manifest", None), "beaten": "test", "other clip": "test"}
+
+
 def test_more_of_train_than_allowed_is_refused_with_what_it_is_shared_with(spark):
     common = "this is a recording that everybody makes in the public domain"
     linked = policy(text={"prefer": ["manifest"]}, links={"text": "exclude_from_train"})
@@ -167,6 +203,33 @@ def test_a_group_that_is_most_of_a_stratum_is_told_with_what_glued_it_together(s
     assert told in messages(built.warnings)
     assert messages(built.refusals) == [told]
     assert not [each for each in messages(built.warnings) if "stratum 'fr': one group" in each]
+
+
+def test_a_group_that_heard_speakers_hold_together_is_refused_too(spark):
+    rows = [
+        candidate("named", speaker_id="s"),
+        candidate("nameless", speaker_id=None, recording_id="r"),
+        candidate("dropped", speaker_id="s", recording_id="r", audio_duration_s=None),
+        candidate("alone"),
+    ]
+    limits = {"max_group_share": 0.5, "refuse_group_share": 0.6}
+    built = build(candidates(spark, *rows), policy(splits=limits), unassigned(spark))
+    (told,) = messages(built.refusals)
+    assert told == (
+        "stratum 'en': one group of linked rows holds 66.7 % of the hours, held together by "
+        "speakers who are named in recordings and copies of rows that name nobody"
+    )
+
+
+def test_of_many_large_groups_the_largest_few_are_told(spark):
+    rows = [candidate(f"u{n}", speaker_id=f"s{n // 2}", audio_duration_s=9.0 - n) for n in range(8)]
+    built = build(candidates(spark, *rows), policy(splits={"max_group_share": 0.0}), unassigned(spark))
+    told = [each for each in messages(built.warnings) if "one group" in each]
+    assert [each.split(" holds ")[1] for each in told] == [
+        "20.5 % of the hours, held together by speaker 's2': 2 rows (smaller groups above max_group_share: 1)",
+        "29.5 % of the hours, held together by speaker 's1': 2 rows",
+        "38.6 % of the hours, held together by speaker 's0': 2 rows",
+    ]
 
 
 def test_an_evaluation_corpus_says_what_it_cannot_keep_clean_of(spark):

@@ -267,6 +267,41 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
         },
         {("duplicate", "both")},
     ),
+    "what a train-only corpus shares with what evaluated": (
+        [
+            row("solo test", corpus="solo", single_speaker=True, speaker_id="so:x", content_sha256="solo", overlap_id="so", cluster_id="so", duplicate_kind="near"),
+            row("solo bytes", corpus="solo", single_speaker=True, speaker_id="so:x", content_sha256="solo", start_ms=9000),
+            row("solo copy", corpus="solo", single_speaker=True, speaker_id="so:x", overlap_id="so", cluster_id="so", duplicate_kind="near"),
+            row("solo other", corpus="solo", single_speaker=True, speaker_id="so:x"),
+            row("solo elsewhere", speaker_id="so:x"),
+        ],
+        {"solo test": "test", ("content", "solo"): "test", "solo elsewhere": "train", ("speaker", "so:x"): "train"},
+        {
+            **dict.fromkeys(("solo test", "solo bytes", "solo copy"), ("test", "speaker_elsewhere", "so:x")),
+            "solo other": "train", "solo elsewhere": "train",
+        },
+        {("speaker", "so:x"), ("content", "solo"), ("duplicate", "so")},
+    ),
+    "a speaker who was corrected in a row that goes": (
+        [row("named test", speaker_id="now named", not_compared=True), row("named new", speaker_id="now named")],
+        {"named test": "test", ("speaker", "formerly"): "test"},
+        {"named test": (None, "not_compared", None), "named new": "test"},
+        set(),
+    ),
+    "what a row says and where it comes from that evaluated before": (
+        [
+            row("earlier test", text="here evaluates no row any more", manifest_uri="earlier.tsv", not_compared=True),
+            row("earlier text", text="Here evaluates no row any more."),
+            row("earlier source", manifest_uri="earlier.tsv"),
+        ],
+        {"earlier test": "test"},
+        {
+            "earlier test": (None, "not_compared", None),
+            "earlier text": ("train", "text_in_evaluation", "earlier test"),
+            "earlier source": ("train", "manifest_uri_in_evaluation", "earlier test"),
+        },
+        set(),
+    ),
     "a copy of a row that is not there": (
         # It has no side of its own, and says all the same who is heard.
         [
