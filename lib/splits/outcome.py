@@ -67,7 +67,7 @@ def _copies(decided: DataFrame) -> DataFrame:
     """
     shared = decided.filter(F.col("overlap_id").isNotNull() & (F.col("duplicate_kind") != BOILERPLATE))
     ties = F.array_contains("failures.reason", "bridges_splits")
-    out = shared.filter(F.expr("NOT kept AND side IS NOT NULL AND new_keys") & ~ties)
+    out = shared.filter(F.expr("NOT kept AND side IS NOT NULL AND own IS NULL") & ~ties)
     heard = shared.filter("kept").select("overlap_id", "side").distinct()
     keys = F.array(utterance_key(), id_of(F.lit("content"), F.col("content_sha256")))
     return out.join(heard, ["overlap_id", "side"], how="left_semi").select(keys.alias("keys"), "side")

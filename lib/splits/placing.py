@@ -52,13 +52,13 @@ NEEDED = (
     *("score_unit", "score_wer", "score_cer", "quality_ovrl", "fits_train", "fits_dev", "fits_test"),
     *("train_only", "elsewhere", "boilerplate"),
 )
-_PLACED = ("utterance_id", "side", "reason", "detail", "link_keys", "new_keys")
+_PLACED = ("utterance_id", "side", "reason", "detail", "link_keys", "new_keys", "own")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """`rows` holds utterance_id, side, reason, detail, link_keys and new_keys (some of which nobody remembers);
-    `warnings` and `refusals` a `message` each."""
+    """`rows` holds utterance_id, side, reason, detail, link_keys, new_keys (some of which nobody remembers) and own (the rank
+    of the row's own published side, or null); `warnings` and `refusals` a `message` each."""
 
     rows: DataFrame
     warnings: DataFrame
@@ -188,7 +188,7 @@ def _remembered(settled: DataFrame, gone: DataFrame, settles: bool, staged: Stag
         fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
         alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
         whole = whole.unionByName(alone.drop("lowest", "highest"))
-    return whole.drop("own", "settled", "is_fit", "replaced")
+    return whole.drop("settled", "is_fit", "replaced")
 
 
 def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:
