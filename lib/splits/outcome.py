@@ -50,13 +50,23 @@ def decisions(decided: DataFrame) -> DataFrame:
 def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> DataFrame:
     """(scheme, link_key, side) of every link of every kept row that has no published row, and of `_copies` of such rows.
     Runs Spark: where a corpus is cut again there is none, and nobody is asked for keys."""
-    rows, copies = decided.filter("kept AND new_keys"), _copies(decided)
-    # Spark then knows that there is nothing, and looks at no row again.
-    rows, copies = (some.limit(0) if some.isEmpty() else some for some in (rows, copies))
+    # Where there is nothing, Spark is told so, and looks at no row again.
+    any_row, any_copy = decided.agg(F.bool_or(F.expr(_NEW)), F.bool_or(_gave_way())).collect()[0]
+    rows = decided.filter(_NEW if any_row else "false")
+    copies = _copies(decided if any_copy else decided.limit(0))
     each = rows.select(F.explode("link_keys").alias("link_key"), "side")
     new = each.unionByName(copies.select(F.explode("keys").alias("link_key"), "side")).distinct()
     new = new.join(published.select("link_key"), "link_key", how="left_anti")
     return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
+
+
+_NEW = "kept AND new_keys"
+
+
+def _gave_way() -> Column:
+    """True of rows that are not kept, share audio with others and have a side that nobody remembers."""
+    shares = F.expr("NOT kept AND side IS NOT NULL AND own IS NULL AND overlap_id IS NOT NULL")
+    return shares & ~F.array_contains("failures.reason", "bridges_splits")
 
 
 def _copies(decided: DataFrame) -> DataFrame:
@@ -66,8 +76,7 @@ def _copies(decided: DataFrame) -> DataFrame:
     What ties sides together stays unknown: remembered, it would evict what was published.
     """
     shared = decided.filter(F.col("overlap_id").isNotNull() & (F.col("duplicate_kind") != BOILERPLATE))
-    ties = F.array_contains("failures.reason", "bridges_splits")
-    out = shared.filter(F.expr("NOT kept AND side IS NOT NULL AND own IS NULL") & ~ties)
+    out = shared.filter(_gave_way())
     heard = shared.filter("kept").select("overlap_id", "side").distinct()
     keys = F.array(utterance_key(), id_of(F.lit("content"), F.col("content_sha256")))
     return out.join(heard, ["overlap_id", "side"], how="left_semi").select(keys.alias("keys"), "side")
