@@ -114,7 +114,14 @@ def test_a_release_is_identical_and_readable_after_upkeep_and_a_move_of_its_audi
 def test_a_diff_tells_what_was_added_removed_and_said_otherwise_and_that_nothing_moved(kept):
     told, done = kept.diff()
     assert done.refusal is None
-    assert done.counts == {"added": 1, "removed": 1, "moved": 0, "audio_changed": 0, "text_changed": 1, "same": 4}
+    assert done.counts == {
+        "added": 1,
+        "removed": 1,
+        "moved": 0,
+        "audio_changed": 0,
+        "text_changed": 1,
+        "same": 4,
+    }
     lines = [line.split() for line in told.splitlines()]
     assert any(line[1:3] == ["not_in_manifest", "1"] for line in lines)  # removed
     assert any(line[1:6] == ["not", "known", "to", "it", "1"] for line in lines)  # added
