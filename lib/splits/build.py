@@ -40,16 +40,8 @@ _READ_OF_JUDGED = (
 )
 _READ_OF_DECIDED = (
     *("kept", "alone", "failures", "link_keys", "said", "set_aside", "decontaminates"),
-    *(
-        "new_keys",
-        "own",
-        "ms",
-        "audio_duration_s",
-        "single_speaker",
-        "listed",
-        "overlap_id",
-        "duplicate_kind",
-    ),
+    *("new_keys", "own", "ms", "audio_duration_s", "single_speaker", "listed"),
+    *("overlap_id", "duplicate_kind"),
 )
 
 

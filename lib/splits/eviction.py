@@ -61,9 +61,9 @@ def evicted(
 
     `placed` are the rows that stay where they are so far (utterance_id, side, `evicting_columns`), `evaluated` those
     that were published to evaluate, whether they stay or not; `rows` holds the text of every row, and of evaluation
-    corpora, if there are `benchmarks`. `detail` names the evaluation
-    row or corpus, `source` is an evaluation row, `value` what is shared, where it is no text. Texts are shared
-    as they were written, or in the form of `forms` (utterance_id, form_text): either counts.
+    corpora, if there are `benchmarks`. `detail` names the evaluation row or corpus, `source` is an evaluation row,
+    `value` what is shared, where it is no text. Texts are shared as they were written, or in the form of `forms`
+    (utterance_id, form_text): either counts.
     """
     columns = evicting_columns(policy.links)
     evaluating = placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id", *columns.values())

@@ -63,10 +63,14 @@ def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> Dat
 _NEW = "kept AND new_keys"
 
 
+def _shares_audio() -> Column:
+    return F.col("overlap_id").isNotNull() & (F.col("duplicate_kind") != BOILERPLATE)
+
+
 def _gave_way() -> Column:
     """True of rows that are not kept, share audio with others and have a side that nobody remembers."""
-    shares = F.expr("NOT kept AND side IS NOT NULL AND own IS NULL AND overlap_id IS NOT NULL")
-    return shares & ~F.array_contains("failures.reason", "bridges_splits")
+    out = F.expr("NOT kept AND side IS NOT NULL AND own IS NULL")
+    return _shares_audio() & out & ~F.array_contains("failures.reason", "bridges_splits")
 
 
 def _copies(decided: DataFrame) -> DataFrame:
@@ -75,9 +79,8 @@ def _copies(decided: DataFrame) -> DataFrame:
 
     What ties sides together stays unknown: remembered, it would evict what was published.
     """
-    shared = decided.filter(F.col("overlap_id").isNotNull() & (F.col("duplicate_kind") != BOILERPLATE))
-    out = shared.filter(_gave_way())
-    heard = shared.filter("kept").select("overlap_id", "side").distinct()
+    out = decided.filter(_gave_way())
+    heard = decided.filter(_shares_audio() & F.col("kept")).select("overlap_id", "side").distinct()
     keys = F.array(utterance_key(), id_of(F.lit("content"), F.col("content_sha256")))
     return out.join(heard, ["overlap_id", "side"], how="left_semi").select(keys.alias("keys"), "side")
 
