@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -252,10 +253,19 @@ class Lake:
 
     def snapshot(self, name: str) -> Any:
         """Delta's own newest snapshot of the table, an object of the JVM; its version is -1 where there is none."""
+        log = self._delta_log.forTable(self.spark._jsparkSession, self.path(name))
+        return log.update(False, self._nothing, self._nothing)
+
+    # Each part of such a name is a question to Java, and a release asks for a hundred snapshots.
+    @cached_property
+    def _delta_log(self) -> Any:
         jvm: Any = self.spark._jvm
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
-        none = jvm.scala.Option.empty()
-        return log.update(False, none, none)
+        return jvm.org.apache.spark.sql.delta.DeltaLog
+
+    @cached_property
+    def _nothing(self) -> Any:
+        jvm: Any = self.spark._jvm
+        return jvm.scala.Option.empty()
 
     def _appears(self, name: str) -> bool:
         """Whether the table is there, or is within two seconds: another driver may be writing its first commit."""

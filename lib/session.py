@@ -73,6 +73,8 @@ ON_THIS_MACHINE = {
     # Counting and copying what was just read is dearer than the reading, for tables this small.
     "spark.databricks.delta.stats.collect.using.tableSchema": "true",
     "spark.sql.adaptive.coalescePartitions.minPartitionSize": "1MB",
+    # Rows of a table that fit one group of the default 128 MB are read by one core, whatever others do.
+    "spark.hadoop.parquet.block.size": str(16 * 2**20),
     # A daemon forked from a Python without native threads serves all workers.
     "spark.python.worker.reuse": "true",
 }
@@ -130,7 +132,26 @@ def spark_session(
     # PySpark tells every refused query once more as a JSON object with Java's whole stack.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_no_interrupt)
+    _remember_functions(spark)
     return spark
+
+
+def _remember_functions(spark: SparkSession) -> None:
+    """PySpark asks Java twice for each function, by name, whenever a column is made of one: four thousand times for a
+    release, and longer than making the column. What Java answers is the same while it runs.
+    """
+    from py4j.java_gateway import JavaClass
+
+    class Remembering(JavaClass):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> object:
+            found = super().__getattr__(name)
+            self.__dict__[name] = found
+            return found
+
+    place, gateway = "org.apache.spark.sql.functions", spark.sparkContext._gateway
+    # Where PySpark looks it up by another way, nobody asks for this.
+    if gateway is not None:
+        gateway.jvm.__dict__[place] = Remembering(place, gateway._gateway_client)
 
 
 def _no_interrupt(record: logging.LogRecord) -> bool:

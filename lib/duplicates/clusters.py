@@ -180,10 +180,10 @@ def named(labels: DataFrame, current: DataFrame, former: DataFrame) -> DataFrame
     )
     inherited = owner.groupBy("label", "kind").agg(F.min("id").alias("inherited"))
     lowest = current.select(F.col("utterance_id").alias("label"), "content_sha256")
-    fresh = id_of(F.col("kind"), F.col("label"), F.col("content_sha256"))
+    fresh = id_of("kind", "label", "content_sha256")
     # The lowest member may have left a cluster that goes on under the name that it had given.
     taken = owner.select(F.col("id").alias("fresh"), "kind", F.lit(True).alias("is_taken"))
-    another = F.when(F.col("is_taken"), id_of(F.col("kind"), F.col("fresh"), F.col("last")))
+    another = F.when(F.col("is_taken"), id_of("kind", "fresh", "last"))
     names = (
         labels.groupBy("label", "kind")
         .agg(F.max("utterance_id").alias("last"))

@@ -33,9 +33,8 @@ def planned(lake: Lake, request: Request, said: Meant, there: Found, salt: str) 
     from pyspark.sql import functions as F
 
     def of(frame: DataFrame, kind: str, *columns: str) -> DataFrame:
-        values = [F.col(column) for column in columns]
-        rows = frame.where(reduce(lambda a, b: a & b, [value.isNotNull() for value in values]))
-        return rows.select(F.lit(kind).alias("kind"), hashed(salt, kind, *values).alias("hash"))
+        rows = frame.dropna(subset=[*columns])
+        return rows.select(F.lit(kind).alias("kind"), hashed(salt, kind, *columns).alias("hash"))
 
     frames = [
         of(there.utterances, "utterance", "utterance_id"),
@@ -69,7 +68,7 @@ def _named(lake: Lake, said: Meant, there: Found, salt: str) -> DataFrame:
     rows += [("link_key", make_id("speaker", speaker)) for speaker in said.speakers]
     few = lake.spark.createDataFrame(rows, "kind string, hash string")
     concerned = there.utterances.select("corpus").unionByName(there.recordings.select("corpus")).distinct()
-    lines = hashed(salt, "lines", F.col("corpus"))
+    lines = hashed(salt, "lines", "corpus")
     return few.unionByName(concerned.select(F.lit("lines").alias("kind"), lines.alias("hash")))
 
 

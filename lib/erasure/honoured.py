@@ -9,6 +9,7 @@ from speechlake.erasure.tables import of_any_corpus
 from speechlake.erasure.tombstones import hash_of, hashed, known_hashes, of_kind, salt_of
 from speechlake.errors import UsageError
 from speechlake.manifests.record import ERASED
+from speechlake.sql_text import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -73,8 +74,8 @@ def with_erased(lake: Lake, corpus: str, namespace: str, lines: DataFrame) -> Da
         # A source id means something in its corpus alone.
         flag = f"erased_{column}"
         dead = of_kind(hashes, kind).select(F.col("hash").alias(f"hash_{column}"), F.lit(True).alias(flag))
-        within = [F.lit(corpus)] if kind == "source_id" else []
-        marked = lines.withColumn(f"hash_{column}", hashed(salt, kind, *within, F.col(column)))
+        within = [literal(corpus)] if kind == "source_id" else []
+        marked = lines.withColumn(f"hash_{column}", hashed(salt, kind, *within, column))
         lines = marked.join(dead, on=f"hash_{column}", how="left").drop(f"hash_{column}")
         erased = erased | F.coalesce(F.col(flag), F.lit(False))
     quiet = bool(known_hashes(lake, "lines", [corpus, namespace]))
@@ -91,7 +92,7 @@ def segments_left(lake: Lake, heard: DataFrame) -> DataFrame:
         return heard
     each = heard.select("utterance_id", F.explode("segments.utterance_id").alias("segment"))
     dead = of_kind(lake.read("tombstones"), "utterance")
-    marked = each.withColumn("hash", hashed(salt_of(lake), "utterance", F.col("segment")))
+    marked = each.withColumn("hash", hashed(salt_of(lake), "utterance", "segment"))
     gone = marked.join(dead, on="hash", how="left_semi")
     lost = gone.groupBy("utterance_id").agg(F.collect_set("segment").alias("lost"))
     left = F.filter("segments", lambda segment: ~F.array_contains("lost", segment["utterance_id"]))
@@ -123,10 +124,10 @@ def refusals_without_erased(lake: Lake, refused: DataFrame) -> DataFrame:
         return refused
     salt, hashes = salt_of(lake), lake.read("tombstones")
     ids = {
-        "utterance": hashed(salt, "utterance", F.col("given")),
+        "utterance": hashed(salt, "utterance", "given"),
         # What lakes that were erased from by an older version remember of all that went.
-        "source_id": hashed(salt, "source_id", F.col("corpus"), F.col("given")),
-        "given": hashed(salt, "given", F.col("corpus"), F.col("given")),
+        "source_id": hashed(salt, "source_id", "corpus", "given"),
+        "given": hashed(salt, "given", "corpus", "given"),
     }
     erased = F.lit(False)
     for kind, value in ids.items():

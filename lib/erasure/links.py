@@ -22,7 +22,7 @@ def lost_keys(lake: Lake, going: DataFrame) -> DataFrame:
     Keys that others share stay: they keep everyone else where they are.
     """
     own = going.select(utterance_key().alias("link_key"))
-    left = lost_links(lake, going).select(id_of(F.col("kind"), F.col("value")).alias("link_key"))
+    left = lost_links(lake, going).select(id_of("kind", "value").alias("link_key"))
     return own.unionByName(left).distinct()
 
 

@@ -63,9 +63,7 @@ class Plan:
 
         if kind not in self.kinds:
             return frame.limit(0)
-        value = (
-            F.col(columns[0]) if kind in _AS_IT_IS else hashed(self.salt, kind, *(F.col(c) for c in columns))
-        )
+        value = F.col(columns[0]) if kind in _AS_IT_IS else hashed(self.salt, kind, *columns)
         marked = frame.withColumn("hash", value)
         return marked.join(of_kind(self.hashes, kind), on="hash", how="left_semi").drop("hash")
 

@@ -34,13 +34,15 @@ def hash_of(salt: str, kind: str, *values: str) -> str:
     return digest.hexdigest()
 
 
-def hashed(salt: str, kind: str, *values: Column) -> Column:
-    """The same of columns; null where a value is null."""
+def hashed(salt: str, kind: str, *values: str) -> Column:
+    """The same of columns, or other SQL; null where a value is null."""
     from pyspark.sql import functions as F
 
     from speechlake.splits.keys import framed
+    from speechlake.sql_text import literal
 
-    return F.sha2(F.concat(*(framed(field) for field in (F.lit(salt), F.lit(kind), *values))), 256)
+    fields = (literal(salt), literal(kind), *values)
+    return F.expr(f"sha2(concat({', '.join(map(framed, fields))}), 256)")
 
 
 def of_kind(hashes: DataFrame, kind: str) -> DataFrame:

@@ -124,7 +124,7 @@ def _append_refusals(hold: Hold, stage: Stage, spec: Import, refused: DataFrame,
     about = {"name": spec.name, "version": spec.version, "sha256": stage.note["sha256"]}
     whole = {
         **{name: F.lit(value) for name, value in about.items()},
-        "row_id": id_of(*(F.coalesce(name, F.lit("")) for name in alike)),
+        "row_id": id_of(*(f"coalesce({name}, '')" for name in alike)),
         "run_id": F.lit(stage.run_id),
     }
     rows = once.withColumns(whole).select(*IMPORT_REFUSALS.column_names)

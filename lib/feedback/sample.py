@@ -19,6 +19,7 @@ from speechlake.splits.judging import set_aside
 from speechlake.splits.keys import id_of
 from speechlake.splits.pins import pinned, taken, with_numbers
 from speechlake.splits.rules import FAIL, PASS, with_verdicts
+from speechlake.sql_text import literal
 from speechlake.text.subtags import primary_of
 from speechlake.views import main_transcript
 
@@ -138,9 +139,7 @@ def drawn(decided: DataFrame, wanted: Mapping[Stratum, int], *, rule: str, seed:
     from pyspark.sql import functions as F
     from pyspark.sql.window import Window
 
-    hashed = decided.withColumn(
-        "draw", id_of(F.lit("review"), F.lit(str(seed)), F.lit(rule), F.col("utterance_id"))
-    )
+    hashed = decided.withColumn("draw", id_of(*map(literal, ("review", str(seed), rule)), "utterance_id"))
     order = Window.partitionBy(*STRATUM).orderBy("draw")
     most = max(wanted.values(), default=0)
     # A constant first: Spark then sorts only the best of each partition, not a language in one task.

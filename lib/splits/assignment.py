@@ -22,6 +22,7 @@ from speechlake.splits.memory import (
     why_not_there,
 )
 from speechlake.splits.policy import EVALUATION, Policy, Side
+from speechlake.sql_text import literal
 from speechlake.text.subtags import primary_of
 from speechlake.units import MS_PER_HOUR
 
@@ -116,5 +117,5 @@ def _room(policy: Policy, side: Side) -> Column:
 
 
 def _with_room(groups: DataFrame, rooms: DataFrame, policy: Policy) -> DataFrame:
-    draw = id_of(F.lit("order"), F.lit(str(policy.splits.salt)), F.col("link_group"))
+    draw = id_of(literal("order"), literal(str(policy.splits.salt)), "link_group")
     return groups.join(F.broadcast(rooms), "stratum", how="inner").withColumn("draw", draw)

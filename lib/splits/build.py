@@ -96,13 +96,13 @@ def build(
     listed = decided.filter("kept AND listed IS NOT NULL")
     waiting, forgotten = not_compared(tally)
     told = (
-        *(outcome.warnings(tally, policy), evaluation_corpora.told(rows, policy), placed.warnings),
+        *(outcome.warnings(tally, policy), placed.warnings),
         *(evaluation_corpora.shared_speakers(tally), waiting),
     )
     return Build(
         splits=outcome.splits(decided, policy),
         decisions=outcome.decisions(decided),
-        assignments=outcome.assignments(decided, assignments, policy),
+        assignments=outcome.assignments(decided, assignments, policy, staged),
         counts=outcome.counts(tally),
         rules=outcome.rules(tally, policy),
         warnings=reduce(lambda one, other: one.unionByName(other), told).orderBy("message"),

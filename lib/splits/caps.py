@@ -16,6 +16,7 @@ from speechlake.splits.operators import number_text
 from speechlake.splits.policy import Policy
 from speechlake.splits.policy_balance import Cap
 from speechlake.splits.rules import failure
+from speechlake.sql_text import literal
 from speechlake.text.flags import plain
 from speechlake.text.subtags import primary_of
 from speechlake.units import MS_PER_HOUR
@@ -45,9 +46,12 @@ def with_caps(decided: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
 
 def _over(decided: DataFrame, cap: Cap, salt: str) -> DataFrame:
     """(utterance_id, over): the failure of every train row that its cap leaves out."""
-    draw = id_of(F.lit("cap"), F.lit(salt), F.col("utterance_id"))
+    draw = id_of(literal("cap"), literal(salt), "utterance_id")
     trains = decided.filter(F.col("kept") & (F.col("side") == "train"))
     rows = trains.select("utterance_id", "ms", _capped(cap.per).alias("capped"), draw.alias("draw"))
+    if cap.per == "text":
+        # A text may be long, and only whether two are the same matters.
+        rows = rows.withColumn("capped", F.when(F.col("capped") != "", id_of(literal("text"), "capped")))
     limit = round(cap.hours * MS_PER_HOUR)
     running = _in_line(rows.filter(F.col("capped").isNotNull()))
     hours = number_text(F.col("running_ms") / MS_PER_HOUR)
@@ -83,11 +87,8 @@ def _in_line(rows: DataFrame) -> DataFrame:
 
 def _capped(per: str) -> Column:
     """The value whose hours count together; null for a row that no cap is for."""
-    if per == "text":
-        said = plain(F.col("text"))
-        # Hashed: a text may be long, and only whether two are the same matters.
-        return F.when(said != "", id_of(F.lit("text"), said))
     values = {
+        "text": plain(F.col("text")),
         "speaker": F.col("speaker_id"),
         "corpus": F.col("corpus"),
         "language": primary_of(F.col("language")),

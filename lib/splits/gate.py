@@ -18,6 +18,7 @@ from speechlake.splits import gate_benchmarks, gate_speakers, gate_texts
 from speechlake.splits.gate_lines import BITS, astride, bit, counted, each, is_boilerplate, lines
 from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
+from speechlake.sql_text import literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -222,7 +223,7 @@ def _moved(rows: DataFrame, assignments: DataFrame, before: DataFrame | None, st
     Few rows are asked: those that evaluate, and of train those that some build said to evaluate.
     """
     evaluates = ~F.col("split").eqNullSafe("train")
-    own = id_of(F.lit("utterance"), F.col("utterance_id")).alias("link_key")
+    own = id_of(literal("utterance"), "utterance_id").alias("link_key")
     keyed = rows.select("utterance_id", "split", own)
     said = assignments.filter("side != 'train'").select("link_key").distinct()
     trains = keyed.filter(~evaluates).join(

@@ -142,16 +142,17 @@ def _speaker_elsewhere(rows: DataFrame) -> DataFrame:
     return corpora.groupBy("corpus").agg(F.min("speaker_id").alias("elsewhere"))
 
 
-def with_link_group(rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
+def with_link_group(rows: DataFrame, keyed: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
     """Add `link_group`: the same value for utterances that share any of their `link_keys`, transitively.
 
-    Keeps every row and every other column. The value is the smallest link key of those that connect the group,
-    or the utterance's own key when nothing does, so it depends on the rows alone.
+    `keyed` are the same utterances with all of these. Keeps every row and every other column. The value is the smallest
+    link key of those that connect the group, or the utterance's own key when nothing does, so it depends on the rows
+    alone.
     """
-    keyed = staged("shared keys", _keys_seen_twice(rows))
-    edges = keyed.filter(F.size("keys") > 1).select(F.explode(_neighbours()).alias("edge")).select("edge.*")
+    shared = staged("shared keys", _keys_seen_twice(keyed))
+    edges = shared.filter(F.size("keys") > 1).select(F.explode(_neighbours()).alias("edge")).select("edge.*")
     labels = components(edges.distinct(), staged=staged)
-    joined = keyed.select("utterance_id", F.col("keys")[0].alias("key")).join(labels, "key", how="left")
+    joined = shared.select("utterance_id", F.col("keys")[0].alias("key")).join(labels, "key", how="left")
     grouped = joined.select("utterance_id", F.coalesce("label", "key").alias("link_group"))
     grouped = staged("link groups", grouped)
     group = F.coalesce(F.col("link_group"), utterance_key())

@@ -151,8 +151,9 @@ def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
     )
 
 
-def with_remembered_side(rows: DataFrame, staged: Staged) -> DataFrame:
-    """Add `remembered` (a rank or null) and `reason`, from what `with_memory_of_keys` and `with_ties` found.
+def with_remembered_side(rows: DataFrame, keyed: DataFrame, staged: Staged) -> DataFrame:
+    """Add `remembered` (a rank or null) and `reason`, from what `with_memory_of_keys` and `with_ties` found. `keyed` are the
+    same utterances with all their `link_keys`.
 
     A row that was published (`own`) keeps its side; any other takes that of its own links, else the highest in its
     group. Reasons are `speaker_elsewhere` (an evaluation row of a corpus that is train only), `speaker_unknown` (an
@@ -166,7 +167,7 @@ def with_remembered_side(rows: DataFrame, staged: Staged) -> DataFrame:
     reasoned = reasoned.withColumn("reason", why_not_there(F.col("remembered")))
     if groups.filter("mixed").isEmpty():
         return reasoned.drop("mixed")
-    bridges = _bridges(reasoned).withColumn("bridge", F.lit("bridges_splits"))
+    bridges = _bridges(reasoned, keyed, staged).withColumn("bridge", F.lit("bridges_splits"))
     joined = reasoned.join(sent_if_few(staged("bridges", bridges)), "utterance_id", how="left")
     return joined.withColumn("reason", F.coalesce("reason", "bridge")).drop("bridge", "mixed")
 
@@ -199,18 +200,18 @@ def why_not_there(rank: Column) -> Column:
     )
 
 
-def _bridges(rows: DataFrame) -> DataFrame:
+def _bridges(rows: DataFrame, keyed: DataFrame, staged: Staged) -> DataFrame:
     """(utterance_id) of rows that still share a key with another side: the chains that newcomers make.
 
     A new row gives way to what was published and, among new ones, the lower side to the higher; a published row to
     one that was published on a higher side.
     """
     there = F.col("reason").isNull() & fits(F.col("remembered"))
-    keyed = rows.filter("mixed").select(
-        *("utterance_id", "own", "remembered", "reason", there.alias("there")),
-        F.explode("link_keys").alias("link_key"),
-    )
-    keys = keyed.groupBy("link_key").agg(
+    said = rows.filter("mixed").select("utterance_id", "own", "remembered", "reason", there.alias("there"))
+    said = sent_if_few(staged("mixed groups", said))
+    mixed = keyed.select("utterance_id", "link_keys").join(said, "utterance_id", how="inner")
+    each = mixed.withColumn("link_key", F.explode("link_keys")).drop("link_keys")
+    keys = each.groupBy("link_key").agg(
         F.min("own").alias("lowest_published"),
         F.max(F.when(F.col("there"), F.col("own"))).alias("highest_published"),
         F.max(F.when(F.col("there"), F.col("remembered"))).alias("highest_there"),
@@ -220,5 +221,5 @@ def _bridges(rows: DataFrame) -> DataFrame:
     astride = F.when(F.col("own").isNull(), above | below).otherwise(
         F.col("own") < F.col("highest_published")
     )
-    met = keyed.join(keys, "link_key", how="inner").filter(F.col("reason").isNull() & astride)
+    met = each.join(keys, "link_key", how="inner").filter(F.col("reason").isNull() & astride)
     return met.select("utterance_id").distinct()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.joins import FEW
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import stratum
 from speechlake.splits.groups import BOILERPLATE
@@ -13,11 +14,13 @@ from speechlake.splits.keys import array_where, id_of, utterance_key
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS, says
+from speechlake.sql_text import literal
 from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.checkpoints import Staged
     from speechlake.schemas import Table
 
 
@@ -47,20 +50,26 @@ def decisions(decided: DataFrame) -> DataFrame:
     return _in_contract(decided.filter("NOT kept"), DECISIONS, own)
 
 
-def assignments(decided: DataFrame, published: DataFrame, policy: Policy) -> DataFrame:
+def assignments(decided: DataFrame, published: DataFrame, policy: Policy, staged: Staged) -> DataFrame:
     """(scheme, link_key, side) of every link of every kept row that has no published row, and of `_copies` of such rows.
-    Runs Spark: where a corpus is cut again there is none, and nobody is asked for keys."""
+    Runs Spark: where a corpus is cut again there are few or none, and only what was published of these is looked for."""
+    keys_of_new = F.sum(F.when(F.expr(_NEW), F.size("link_keys")))
+    new_keys, copies = decided.agg(keys_of_new, F.count_if(_gave_way())).collect()[0]
     # Where there is nothing, Spark is told so, and looks at no row again.
-    any_row, any_copy = decided.agg(F.bool_or(F.expr(_NEW)), F.bool_or(_gave_way())).collect()[0]
-    rows = decided.filter(_NEW if any_row else "false")
-    copies = _copies(decided if any_copy else decided.limit(0))
+    rows = decided.filter(_NEW if new_keys else "false")
     each = rows.select(F.explode("link_keys").alias("link_key"), "side")
-    new = each.unionByName(copies.select(F.explode("keys").alias("link_key"), "side")).distinct()
-    new = new.join(published.select("link_key"), "link_key", how="left_anti")
+    more = _copies(decided if copies else decided.limit(0))
+    new = each.unionByName(more.select(F.explode("keys").alias("link_key"), "side")).distinct()
+    known = published.select("link_key")
+    if (new_keys or 0) + _KEYS_OF_A_COPY * copies <= FEW:
+        new = F.broadcast(staged("new keys", new))
+        known = F.broadcast(known.join(new, "link_key", how="left_semi"))
+    new = new.join(known, "link_key", how="left_anti")
     return new.select(F.lit(policy.splits.scheme).alias("scheme"), "link_key", "side")
 
 
 _NEW = "kept AND new_keys"
+_KEYS_OF_A_COPY = 2
 
 
 def _shares_audio() -> Column:
@@ -81,7 +90,7 @@ def _copies(decided: DataFrame) -> DataFrame:
     """
     out = decided.filter(_gave_way())
     heard = decided.filter(_shares_audio() & F.col("kept")).select("overlap_id", "side").distinct()
-    keys = F.array(utterance_key(), id_of(F.lit("content"), F.col("content_sha256")))
+    keys = F.array(utterance_key(), id_of(literal("content"), "content_sha256"))
     return out.join(heard, ["overlap_id", "side"], how="left_semi").select(keys.alias("keys"), "side")
 
 
@@ -114,17 +123,19 @@ def rules(tally: DataFrame, policy: Policy) -> DataFrame:
     `hours_alone` are the hours of rows that this rule excludes and nothing else does.
     """
     asked = tally.filter(F.col("set_aside").isNull())
-    counted = {"passed": PASS, "failed": FAIL, "not_applicable": NOT_APPLICABLE}
+
+    def of(what: str, condition: str) -> str:
+        return f"coalesce(sum(CASE WHEN {condition} THEN {what} END), 0)"
+
     # One row of aggregates, and no row per rule of each row.
-    each = [
-        F.struct(
-            F.lit(rule.rule).alias("rule"),
-            *(_utterances(says(n, verdict)).alias(name) for name, verdict in counted.items()),
-            _hours(F.col("alone") == rule.rule).alias("hours_alone"),
-        )
-        for n, rule in enumerate(policy.keep)
-    ]
-    return asked.agg(F.array(*each).cast(_RULES).alias("rules")).select(F.inline("rules"))
+    each = []
+    for n, rule in enumerate(policy.keep):
+        told = literal(rule.rule)
+        counted = (of("n", says(n, verdict)) for verdict in (PASS, FAIL, NOT_APPLICABLE))
+        alone = f"{of('ms', f'alone = {told}')} / {MS_PER_HOUR}"
+        each.append(f"struct({told}, {', '.join(counted)}, {alone})")
+    found = F.expr(f"array({', '.join(each)})").cast(_RULES).alias("rules")
+    return asked.agg(found).select(F.inline("rules"))
 
 
 _RULES = "array<struct<rule:string,passed:bigint,failed:bigint,not_applicable:bigint,hours_alone:double>>"
@@ -197,9 +208,8 @@ def _utterances(condition: Column | None = None) -> Column:
     return F.coalesce(F.sum(counted), F.lit(0))
 
 
-def _hours(condition: Column | None = None) -> Column:
-    counted = F.col("ms") if condition is None else F.when(condition, F.col("ms"))
-    return (F.coalesce(F.sum(counted), F.lit(0)) / MS_PER_HOUR).alias("hours")
+def _hours() -> Column:
+    return (F.coalesce(F.sum("ms"), F.lit(0)) / MS_PER_HOUR).alias("hours")
 
 
 def extractors_of(policy: Policy) -> list[str]:

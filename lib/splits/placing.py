@@ -42,6 +42,8 @@ from speechlake.splits.refusals import kept_out_by_lists, large_groups, too_much
 from speechlake.splits.settled import with_settled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrame
 
 # What placing needs of a row, besides its links.
@@ -87,25 +89,29 @@ def place(
     if settles:
         settled = staged("settled", settled)
     gone = _gone(remembering, staged)
-    known = staged("remembered", _remembered(settled, gone, settles, staged))
+    known = staged("remembered", _remembered(settled, gone, settles, links, staged))
     groups = staged("groups", group_table(known, policy))
     sided = staged("sided", with_side(known, groups, policy, staged))
     evaluated = published.filter(F.col("own") > RANKS["train"])
     out, refusals = _giving_way(sided, evaluated, rows, policy, staged, has.decontaminates, forms)
     if policy.lists.named():
         refusals.append(_too_much_kept_out(settled, sided, rows, policy))
-    large = staged("large groups", large_groups(known, groups, links, policy))
+    large = large_groups(known, remembering, groups, links, policy, staged)
     why = sent_if_few(staged("giving way", out.withColumnRenamed("reason", "why")))
     placed = sided.drop("detail").join(why, "utterance_id", how="left")
-    placed = _with_what_stands_there(placed.withColumn("reason", F.coalesce("reason", "why")), sided, staged)
+    placed = placed.withColumn("reason", F.coalesce("reason", "why"))
+    placed = _with_what_stands_there(placed, sided, remembering, staged)
     placed = placed.select(*_PLACED)
     if settles:
         refused = settled.filter(F.col("reason").isNotNull()).withColumn("side", side_of(F.col("settled")))
         placed = placed.unionByName(refused.select(*_PLACED))
     refusing = large.filter("refuse").select("message")
+    warnings = large.select("message")
+    if has.decontaminates:
+        warnings = warnings.unionByName(evaluation_corpora.told(rows, policy))
     return Placed(
         placed,
-        large.select("message"),
+        warnings,
         reduce(lambda a, b: a.unionByName(b), refusals, refusing),
     )
 
@@ -162,9 +168,12 @@ def _gone(remembering: DataFrame, staged: Staged) -> DataFrame:
     return gone.join(sent_if_few(staged("gone", met)), "utterance_id", how="left_semi")
 
 
-def _remembered(settled: DataFrame, gone: DataFrame, settles: bool, staged: Staged) -> DataFrame:
+def _remembered(
+    settled: DataFrame, gone: DataFrame, settles: bool, links: Mapping[str, str], staged: Staged
+) -> DataFrame:
     """Rows that groups place, with what is remembered of them; listed rows, and those that are out because they tie
-    sides together, as groups of their own.
+    sides together, as groups of their own. Of columns those that are read from then on, of `link_keys` those of rows that
+    have `new_keys`: they are half of a row.
 
     `gone` are rows that were published and are fit for no side by now (`_gone`): they go nowhere, and a copy of one that
     evaluated does not train. Nor does one of what was published and is settled to be out.
@@ -182,34 +191,41 @@ def _remembered(settled: DataFrame, gone: DataFrame, settles: bool, staged: Stag
             "reason": F.lit("bridges_splits"),
         }
     )
-    grouped = with_remembered_side(with_link_group(tied.filter(~F.col("tie")), staged=staged), staged)
-    whole = grouped.drop("tie").unionByName(out.drop("tie", "lowest", "highest"))
+    keyed = tied.filter(~F.col("tie"))
+    grouped = with_link_group(_slim(keyed, links), keyed, staged=staged)
+    grouped = with_remembered_side(grouped, keyed, staged)
+    whole = grouped.drop("tie").unionByName(_slim(out, links).drop("tie", "lowest", "highest"))
     if settles:
         fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
         alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
-        whole = whole.unionByName(alone.drop("lowest", "highest"))
+        whole = whole.unionByName(_slim(alone, links).drop("lowest", "highest"))
     return whole.drop("settled", "is_fit", "replaced")
 
 
-def _with_what_stands_there(placed: DataFrame, sided: DataFrame, staged: Staged) -> DataFrame:
-    """`detail` of what bridges sides, a row of another side that shares a link with it, and of a train-only corpus."""
-    bridging = sided.filter(F.col("reason") == "bridges_splits")
-    bridging = staged(
-        "bridging", bridging.select("utterance_id", "side", F.explode("link_keys").alias("link_key"))
-    )
+def _slim(rows: DataFrame, links: Mapping[str, str]) -> DataFrame:
+    """Without what only links are made of, and without keys that are all remembered."""
+    made = [column for column in links.values() if column not in NEEDED]
+    return rows.drop(*made).withColumn("link_keys", F.when(F.col("new_keys"), F.col("link_keys")))
+
+
+def _with_what_stands_there(
+    placed: DataFrame, sided: DataFrame, keyed: DataFrame, staged: Staged
+) -> DataFrame:
+    """`detail` of what bridges sides, a row of another side that shares a link with it, and of a train-only corpus.
+    `keyed` are the same utterances with all their `link_keys`."""
+    bridging = sided.filter(F.col("reason") == "bridges_splits").select("utterance_id", "side")
+    bridging = staged("bridging", bridging)
     # Hardly any build has such rows: all others are asked for their keys only where there are some.
     if not bridging.isEmpty():
+        each = keyed.select("utterance_id", F.explode("link_keys").alias("link_key"))
+        asked = sent_if_few(bridging.join(each, "utterance_id", how="inner"))
         other = sided.select(
             F.col("utterance_id").alias("other_id"),
             F.col("side").alias("other_side"),
             F.col("reason").isNotNull().alias("is_out"),
-            F.explode("link_keys").alias("link_key"),
         )
-        met = (
-            other.join(sent_if_few(bridging), "link_key", how="inner")
-            .filter("side != other_side")
-            .groupBy("utterance_id")
-        )
+        other = other.join(each.withColumnRenamed("utterance_id", "other_id"), "other_id", how="inner")
+        met = other.join(asked, "link_key", how="inner").filter("side != other_side").groupBy("utterance_id")
         first = met.agg(F.min(F.struct("is_out", "link_key", "other_id")).alias("first"))
         stands = first.select("utterance_id", F.col("first.other_id").alias("stands"))
         placed = placed.join(stands, "utterance_id", how="left").withColumn(

@@ -66,7 +66,7 @@ def put_back(hold: Hold, scheme: str, digest: str) -> int:
     )
     sides = first.where("one_side OR kind = 'utterance'").select(
         F.lit(scheme).alias("scheme"),
-        id_of(F.col("kind"), F.col("value")).alias("link_key"),
+        id_of("kind", "value").alias("link_key"),
         F.col("first.split").alias("side"),
         F.col("first.build_id").alias("build_id"),
     )

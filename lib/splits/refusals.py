@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
+    from speechlake.checkpoints import Staged
     from speechlake.splits.policy import Policy
 
 # Of values, groups and what glues them: enough to see the cause.
@@ -100,12 +101,20 @@ def percent(share: Column) -> Column:
 HEARD = "speakers who are named in recordings and copies of rows that name nobody"
 
 
-def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], policy: Policy) -> DataFrame:
+def large_groups(
+    known: DataFrame,
+    linked: DataFrame,
+    groups: DataFrame,
+    links: Mapping[str, str],
+    policy: Policy,
+    staged: Staged,
+) -> DataFrame:
     """(message, refuse) per group with more of a stratum's hours than `max_group_share`, and what glued it together.
 
-    `known` has link_group and a column per link; `groups` one row per group (link_group, stratum, ms, rows). A group
-    of one link alone, such as a speaker who is most of a language, is told too: it will not evaluate. A row
-    that is linked to nobody is no group. Of a stratum the largest few are told, and how many others there are.
+    `known` says the link_group of each utterance, `linked` has a column per link; `groups` one row per group (link_group,
+    stratum, ms, rows). A group of one link alone, such as a speaker who is most of a language, is told too: it will not
+    evaluate. A row that is linked to nobody is no group. Of a stratum the largest few are told, and how many others there
+    are.
     """
     from pyspark.sql import Window
 
@@ -121,9 +130,14 @@ def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], 
     largest = Window.partitionBy("stratum").orderBy(F.desc("share"), "link_group")
     others = F.count("*").over(Window.partitionBy("stratum")) - TOLD
     most = large.withColumns({"place": F.row_number().over(largest), "others": others})
-    most = most.filter(F.col("place") <= TOLD)
     # A few of each stratum.
-    glue = _glue(known.join(F.broadcast(most.select("link_group")), "link_group", how="inner"), links)
+    most = F.broadcast(staged("large groups", most.filter(F.col("place") <= TOLD)))
+    if most.isEmpty():
+        return most.select(F.lit("").alias("message"), F.lit(False).alias("refuse"))
+    members = known.select("utterance_id", "link_group").join(
+        most.select("link_group"), "link_group", how="inner"
+    )
+    glue = _glue(linked.join(members, "utterance_id", how="inner"), links)
     refused = policy.splits.refuse_group_share
     refuse = F.lit(False) if refused is None else F.col("share") > refused
     told = most.join(F.broadcast(glue), "link_group", how="left")
@@ -135,7 +149,7 @@ def large_groups(known: DataFrame, groups: DataFrame, links: Mapping[str, str], 
         F.lit(" of the hours, held together by "), F.coalesce("glue", F.lit(HEARD)),
         F.when((F.col("place") == TOLD) & (F.col("others") > 0), more).otherwise(""),
     )  # fmt: skip
-    return told.select(message.alias("message"), refuse.alias("refuse"))
+    return staged("what glues", told.select(message.alias("message"), refuse.alias("refuse")))
 
 
 def _glue(members: DataFrame, links: Mapping[str, str]) -> DataFrame:

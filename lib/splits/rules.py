@@ -30,6 +30,7 @@ from speechlake.splits.policy import AnyRule, ErrorRate, Policy, SameLanguage, S
 from speechlake.splits.policy_rules import AnyOf, checks_of, extractors_read
 from speechlake.splits.signals import derived_columns
 from speechlake.splits.text import is_blank
+from speechlake.sql_text import literal
 from speechlake.text.languages import HEARD_AS, WHISPER_SPELLING
 from speechlake.text.subtags import primary_of
 
@@ -115,22 +116,22 @@ _READ_BY: Mapping[type, tuple[str, ...]] = {
 }
 
 
-def says(n: int, verdict: str) -> Column:
-    """Whether that is the verdict of rule `n` of the policy, of a row with `said`."""
-    return F.substring("said", n + 1, 1) == verdict[0]
+def says(n: int, verdict: str) -> str:
+    """SQL: whether that is the verdict of rule `n` of the policy, of a row with `said`."""
+    return f"substring(said, {n + 1}, 1) = {literal(verdict[0])}"
 
 
 def has_failed(policy: Policy, side: str) -> Column:
     """Whether any rule that counts for the side failed, of a row with `said`."""
-    counting = [n for n, rule in enumerate(policy.keep) if side in rule.on]
-    return reduce(or_, (says(n, FAIL) for n in counting), F.lit(False))
+    counting = (says(n, FAIL) for n, rule in enumerate(policy.keep) if side in rule.on)
+    return F.expr(" OR ".join(counting) or "false")
 
 
 def rule_failures(policy: Policy, asked: Mapping[Side, Column]) -> Column:
     """Array of `failure` of the rules that `failed` and count for a side that is `asked`, in policy order."""
     each = [
         (
-            says(n, FAIL) & reduce(or_, (asked[side] for side in rule.on), F.lit(False)),
+            F.expr(says(n, FAIL)) & reduce(or_, (asked[side] for side in rule.on), F.lit(False)),
             F.col("failed")[f"rule_{n}"],
         )
         for n, rule in enumerate(policy.keep)

@@ -48,12 +48,8 @@ def test_every_table_loses_rows_of_a_person_or_is_said_to_hold_none() -> None:
 
 
 def test_the_hash_of_a_column_is_that_of_the_value(spark: SparkSession) -> None:
-    from pyspark.sql import functions as F
-
     frame = spark.createDataFrame([("c", "Zoë"), ("c", None)], "corpus string, id string")
-    found = [
-        row[0] for row in frame.select(hashed(SALT, "source_id", F.col("corpus"), F.col("id"))).collect()
-    ]
+    found = [row[0] for row in frame.select(hashed(SALT, "source_id", "corpus", "id")).collect()]
     assert found == [hash_of(SALT, "source_id", "c", "Zoë"), None]
 
 

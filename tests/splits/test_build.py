@@ -199,6 +199,26 @@ def test_a_digest_sees_every_value_and_every_copy_of_a_row(spark):
     assert len({digest(one, two), *(digest(*rows) for rows in others)}) == 1 + len(others)
 
 
+def test_a_digest_does_not_depend_on_which_row_says_what_keys_maps_have(spark):
+    maps = [
+        {"x": "1", "y": "2"},
+        {"x": "1"},
+        {"y": "2", "xx": "1"},
+        {"x": None, "y": "2"},
+        {"z": None},
+        {},
+        None,
+    ]
+    none = spark.createDataFrame([], "a string")
+
+    def digest(*found):
+        return rows_digest(spark.createDataFrame([(each,) for each in found], "m map<string,string>"), none)
+
+    assert len({digest(*maps[n:], *maps[:n]) for n in range(len(maps))}) == 1
+    # But for keys of nulls, which were left out since the first release.
+    assert len({digest(maps[0], each) for each in maps}) == len(maps) - 1
+
+
 def test_a_digest_is_what_it_was_when_releases_recorded_it(spark):
     columns = "text string, n double, m map<string,string>, l array<string>, ms bigint"
     rows = [("a", 1.5, {"x": "1", "y": "2"}, ["p", ""], 7), ("naïve " * 40, None, {}, [], None)]
