@@ -52,8 +52,11 @@ def asked_audio(lake: Lake, rows: DataFrame, decontaminate: Decontaminate) -> Da
     return asked
 
 
-def keyed_audio(lake: Lake, asked: DataFrame) -> DataFrame:
-    """(utterance_id, content_sha256, fingerprint) of what has audio keys of `asked_audio`."""
+def keyed_audio(lake: Lake, asked: DataFrame) -> DataFrame | None:
+    """(utterance_id, content_sha256, fingerprint) of what has audio keys of `asked_audio`; None where the lake's profile
+    names no keys: then nothing was compared, and nobody waits for it."""
+    if not profile(lake).get("audio_keys"):
+        return None
     # Asked twice and more: what was compared, and both ends of each pair.
     return checkpointed("keyed audio", keyed_now(lake, asked))
 
@@ -76,7 +79,9 @@ def not_compared(tally: DataFrame) -> tuple[DataFrame, DataFrame]:
     return told.filter("NOT most").select("message"), told.filter("most").select("message")
 
 
-def never_compared(lake: Lake, asked: DataFrame, keyed: DataFrame) -> str | None:
+def never_compared(lake: Lake, asked: DataFrame, keyed: DataFrame | None) -> str | None:
     """Why a build with this audio (of `asked_audio`, `keyed_audio`) must not be published; None where all was compared."""
+    if keyed is None:
+        return None
     unknown = not_looked_up(lake, keyed).unionByName(keyless(lake, asked)).count()
     return f"{unknown} of its utterances and of those it must not hold {_UNKNOWN}" if unknown else None

@@ -177,7 +177,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         asked,
         listed,
         heard=heard_samples(lake),
-        copies=copies_of(lake, keyed),
+        copies=None if keyed is None else copies_of(lake, keyed),
         before=largest_release(lake, note["scheme"], but=build),
     )
     told = told_leaks(found)

@@ -59,7 +59,8 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     assignments = said_assignments(lake, release["scheme"])
     listed = lake.read("fixed_sets").where(F.col("build_id") == release["build_id"])
     sides = listed.select("utterance_id", F.col("side").alias("listed"))
-    copies = copies_of(lake, keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate)))
+    keyed = keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate))
+    copies = None if keyed is None else copies_of(lake, keyed)
     before = largest_release(lake, release["scheme"], but=release["build_id"])
     found = leaks(
         rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies, before=before
