@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyspark
 import pytest
@@ -17,6 +18,9 @@ from speechlake import session
 from speechlake.errors import DiskFull, NoSpark, UsageError
 from speechlake.health import software
 from speechlake.health.finding import Finding, fine, mend
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @pytest.mark.parametrize(("cores", "told"), [(1, True), (4, True), (5, False), (64, False)])
@@ -174,3 +178,13 @@ def test_a_master_that_is_none_is_a_usage_error_and_one_that_is_away_is_worth_an
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == code
     assert re.search(told, done.stderr, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_java_is_asked_once_where_a_function_is(spark: SparkSession) -> None:
+    from pyspark.sql import functions as F
+
+    known = vars(spark._jvm)["org.apache.spark.sql.functions"]
+    vars(known).pop("soundex", None)
+    F.soundex("a")
+    assert "soundex" in vars(known)
