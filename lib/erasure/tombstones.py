@@ -38,11 +38,10 @@ def hashed(salt: str, kind: str, *values: str) -> Column:
     """The same of columns, or other SQL; null where a value is null."""
     from pyspark.sql import functions as F
 
-    from speechlake.splits.keys import framed
+    from speechlake.splits.keys import hash_of_all
     from speechlake.sql_text import literal
 
-    fields = (literal(salt), literal(kind), *values)
-    return F.expr(f"sha2(concat({', '.join(map(framed, fields))}), 256)")
+    return F.expr(hash_of_all(literal(salt), literal(kind), *values))
 
 
 def of_kind(hashes: DataFrame, kind: str) -> DataFrame:

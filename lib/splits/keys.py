@@ -36,31 +36,29 @@ def framed(field: str) -> str:
     return f"concat(CASE WHEN {length} < 128 THEN {short} ELSE {long} END, cast({field} AS binary))"
 
 
+def hash_of_all(*fields: str) -> str:
+    """SQL: sha256 of texts, each in SQL and behind its length, 64 hex digits; null where any is null."""
+    return f"sha2(concat({', '.join(map(framed, fields))}), 256)"
+
+
 def id_of(*fields: str) -> Column:
     """`speechlake.ids.make_id` of texts, each in SQL; null where any field is null."""
     return F.expr(_id_of(*fields))
 
 
 def _id_of(*fields: str) -> str:
-    return f"substring(sha2(concat({', '.join(map(framed, fields))}), 256), 1, 32)"
-
-
-_OWN = _id_of(literal("utterance"), "utterance_id")
+    return f"substring({hash_of_all(*fields)}, 1, 32)"
 
 
 def utterance_key() -> Column:
     """The link key that every utterance has to itself."""
-    return F.expr(_OWN)
+    return id_of(literal("utterance"), "utterance_id")
 
 
 def link_keys(links: Mapping[str, str] = LINKS) -> Column:
     """Array of all link keys of an utterance, in the order of `links` (kind -> column), its own key last."""
-    none = "cast(array() AS array<string>)"
-    keys = (
-        f"CASE WHEN {name(column)} IS NOT NULL THEN array({_id_of(literal(kind), name(column))}) ELSE {none} END"
-        for kind, column in links.items()
-    )
-    return F.expr(f"concat({', '.join(keys)}, array({_OWN}))")
+    keys = [(F.col(column).isNotNull(), id_of(literal(kind), name(column))) for kind, column in links.items()]
+    return F.concat(array_where(keys, "array<string>"), F.array(utterance_key()))
 
 
 def speaker_keys(speakers: str) -> Column:
