@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.checkpoints import Staged, checkpointed, planned_at_once
+from speechlake.checkpoints import Staged, checkpointed, in_place, planned_at_once
 from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits import evaluation_corpora, outcome
 from speechlake.splits.caps import with_caps
@@ -91,7 +91,8 @@ def build(
     forms = formed(rows, policy, staged)
     rows = without_unsaid(rows, forms, staged)
     placed = place(rows, policy, assignments, staged, forms)
-    decided = _finished(staged("decided", _decided(rows, placed, policy)), policy, forms, staged)
+    decided = in_place(staged)("decided", _decided(rows, placed, policy))
+    decided = _finished(decided, policy, forms, staged)
     tally = staged("tally", outcome.tallied(decided))
     listed = decided.filter("kept AND listed IS NOT NULL")
     waiting, forgotten = not_compared(tally)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.checkpoints import Staged, checkpointed
+from speechlake.checkpoints import Staged, checkpointed, in_place
 from speechlake.joins import sent_if_few
-from speechlake.splits import gate_benchmarks, gate_speakers, gate_texts
-from speechlake.splits.gate_lines import BITS, astride, bit, counted, each, is_boilerplate, lines
+from speechlake.splits import gate_benchmarks, gate_speakers, gate_texts, gate_values
+from speechlake.splits.gate_lines import bit, each, is_boilerplate, lines
 from speechlake.splits.keys import id_of
 from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
 from speechlake.sql_text import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from pyspark.sql import Column, DataFrame
 
@@ -101,14 +101,13 @@ def leaks(
     )
     written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
     # Each kind of leak reads it: without this, each would join all rows with all utterances again.
-    rows = staged("gate", written.join(known, "utterance_id", how="left"))
+    rows = in_place(staged)("gate", written.join(known, "utterance_id", how="left"))
     rows = gate_speakers.with_heard(rows, links, staged)
-    samples = None if heard is None else staged("gate samples", _decoded(rows, heard))
+    samples = None if heard is None else _decoded(rows, heard)
     found = [
-        _by_value(rows, values, excluding),
+        *gate_values.of_build(rows, values, excluding, samples),
         _moved(rows, assignments, before, staged),
         _speaker_unknown(rows, listed),
-        *([] if samples is None else [_samples(samples)]),
         *([] if copies is None else [_copies(rows, copies)]),
         *gate_texts.of_build(rows, wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
@@ -131,62 +130,15 @@ def _value(name: str) -> Column:
     return F.when(F.length(value) > 0, F.concat_ws(":", "speaker_namespace", value))
 
 
-def _by_value(rows: DataFrame, linked: Mapping[str, str], excluding: Collection[str]) -> DataFrame:
-    """All that rows of one value show, in one pass: values on two sides, rows that are there twice, or never may be.
-
-    `linked` names the column with the values of each thing that the policy links; those in `excluding` may be on
-    both evaluation sides, not in train too. Copies, and whatever shares a part with them, are kind `duplicate`, what
-    is cut out of the same bytes is kind `content`; boilerplate links nothing, and must not evaluate.
-    """
-    copy = F.when(~is_boilerplate(), F.struct("overlap_id", "cluster_id"))
-    said = [
-        ("speaker", F.col("speaker_id")),
-        ("recording", F.col("recording_id")),
-        *(("content", F.when(~is_boilerplate(), F.col(name))) for name in _if_there(rows, "content_sha256")),
-        ("duplicate", copy["overlap_id"]),
-        ("duplicate", F.when(~copy["cluster_id"].eqNullSafe(copy["overlap_id"]), copy["cluster_id"])),
-        *((name, F.col(column)) for name, column in linked.items()),
-        ("utterance", F.col("utterance_id")),
-        ("unknown_utterance", F.when(F.col("known").isNull(), F.col("utterance_id"))),
-        ("boilerplate", F.when(is_boilerplate() & (F.col("split") != "train"), F.col("cluster_id"))),
-    ]
-    values = F.array(*(F.struct(F.lit(kind).alias("kind"), value.alias("value")) for kind, value in said))
-    # One voice may be on several sides inside a corpus that is declared to hold no other. Corpora are told apart by
-    # a hash: the lowest of texts is looked for by sorting, and a lake has no billions of corpora.
-    corpus = F.xxhash64("corpus").alias("corpus")
-    spoken = rows.select("split", corpus, "single_speaker", F.explode(values).alias("said"))
-    spoken = spoken.filter(F.col("said.value").isNotNull())
-    if "heard" in rows.columns:
-        # Apart: of each row with values, Spark would interpret what makes more of them out of an array.
-        heard = rows.filter("heard IS NOT NULL").select(
-            "split", corpus, "single_speaker", F.explode("heard").alias("value")
-        )
-        said_so = F.struct(F.lit("speaker").alias("kind"), "value").alias("said")
-        spoken = spoken.unionByName(heard.select("split", "corpus", "single_speaker", said_so))
-    inside_one_corpus = (F.min("corpus") == F.max("corpus")) & F.bool_and("single_speaker")
-    groups = spoken.groupBy("said.kind", "said.value").agg(*counted(), inside_one_corpus.alias("inside"))
-    kind = F.col("kind")
-    trained = F.col("seen").bitwiseAND(BITS["train"]) > 0
-    wrong = (
-        F.when(kind.isin("unknown_utterance", "boilerplate"), F.lit(True))
-        .when(kind == "utterance", F.col("utterances") > 1)
-        .when(kind == "speaker", astride() & ~F.coalesce("inside", F.lit(False)))
-        .when(kind.isin(list(excluding)), astride() & trained)
-        .otherwise(astride())
-    )
-    return lines(groups.filter(wrong), kind)
-
-
 def _decoded(rows: DataFrame, heard: DataFrame) -> DataFrame:
-    """What was decoded of each row."""
-    mine = rows.join(heard, ["utterance_id", "content_sha256"], how="inner")
+    """What was decoded of each row: several samples, where versions of the extractor heard several."""
+    theirs = heard.select(
+        F.col("utterance_id").alias("theirs"), F.col("content_sha256").alias("heard_of"), "samples_sha256"
+    )
+    # A comparison from both sides is no key of the join: rows stay where they lie, by utterance.
+    same = F.col("content_sha256").between(F.col("heard_of"), F.col("heard_of"))
+    mine = rows.join(theirs, (F.col("utterance_id") == F.col("theirs")) & same, how="inner")
     return mine.select("utterance_id", "split", "samples_sha256", "duplicate_kind")
-
-
-def _samples(samples: DataFrame) -> DataFrame:
-    """The same decoded samples on more than one side; `duplicates` is not asked."""
-    own = samples.filter(~is_boilerplate()).groupBy(F.col("samples_sha256").alias("value"))
-    return lines(own.agg(*counted()).filter(astride()), "samples")
 
 
 def _copies(rows: DataFrame, copies: DataFrame) -> DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -79,6 +80,48 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     return joined.filter("is_fit OR own IS NOT NULL")
 
 
+@dataclass(frozen=True)
+class MemorySeen:
+    """Whether there is, among rows with their memory (`with_memory_of_keys`), one that was published and is not fit any
+    more, a new one under keys of which nobody knows, a published one that may have to go by what its keys say, and a new
+    one whose keys are of two sides: where there is none, nobody is asked for more."""
+
+    gone: bool
+    newcomers: bool
+    evicts: bool
+    between: bool
+
+    @classmethod
+    def of(cls, rows: DataFrame) -> MemorySeen:
+        """In one look at all rows."""
+        own, fit = F.col("own"), F.col("is_fit")
+        asked = {
+            "gone": ~fit,
+            "newcomers": fit & own.isNull() & F.col("new_keys"),
+            # Of all others, no key is known to another side.
+            "evicts": fit & own.isNotNull() & (_may_be_elsewhere() | F.col("replaced")),
+            "between": fit & _is_between(F.col("lowest"), F.col("highest")),
+        }
+        found = rows.agg(*(F.coalesce(F.bool_or(said), F.lit(False)).alias(n) for n, said in asked.items()))
+        return cls(**found.collect()[0].asDict())
+
+    @property
+    def may_tie(self) -> bool:
+        """Whether `with_ties` may find a row, if nothing is there but rows that are fit."""
+        return self.evicts or self.between
+
+
+def _may_be_elsewhere() -> Column:
+    """Of a published row: some key is remembered on a higher side, or may be that of one, as nobody remembers it."""
+    return F.col("new_keys") | (F.col("own") < F.col("highest"))
+
+
+def _is_between(lowest: Column, highest: Column) -> Column:
+    """A new row whose keys are of two sides. What a train-only corpus once evaluated binds nobody, itself least of all."""
+    between = F.col("own").isNull() & ~F.col("train_only") & (lowest < highest)
+    return F.coalesce(between, F.lit(False))
+
+
 def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     """Add `tie`: rows that tie sides together by their own links, and so go before groups are made.
 
@@ -96,9 +139,7 @@ def with_ties(rows: DataFrame, staged: Staged) -> DataFrame:
     found = sent_if_few(staged("ties", found))
     joined = rows.join(found, "utterance_id", how="left")
     lowest, highest = F.least("lowest", "new_lowest"), F.greatest("highest", "new_highest")
-    # What a train-only corpus once evaluated binds nobody, itself least of all.
-    between = F.col("own").isNull() & ~F.col("train_only") & (lowest < highest)
-    tie = F.coalesce("is_evicted", F.lit(False)) | F.coalesce(between, F.lit(False))
+    tie = F.coalesce("is_evicted", F.lit(False)) | _is_between(lowest, highest)
     return joined.withColumns({"tie": tie, "lowest": lowest, "highest": highest}).drop(
         "new_lowest", "new_highest", "is_evicted"
     )
@@ -113,8 +154,7 @@ def _evicted(rows: DataFrame) -> DataFrame:
     higher = rows.filter((own > RANKS["train"]) & there).select(
         F.explode("link_keys").alias("link_key"), own.alias("rank")
     )
-    # Of all others, no key is known to another side.
-    lower = rows.filter(own.isNotNull() & (F.col("new_keys") | (own < F.col("highest"))))
+    lower = rows.filter(own.isNotNull() & _may_be_elsewhere())
     keyed = lower.select("utterance_id", "own", F.explode("link_keys").alias("link_key"))
     met = keyed.join(higher.groupBy("link_key").agg(F.max("rank").alias("rank")), "link_key", how="inner")
     found = met.filter(own < F.col("rank")).select("utterance_id")

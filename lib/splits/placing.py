@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.checkpoints import Staged
+from speechlake.checkpoints import Staged, in_place
 from speechlake.joins import sent_if_few
 from speechlake.splits import evaluation_corpora
 from speechlake.splits.assignment import group_table, with_side
@@ -29,6 +29,7 @@ from speechlake.splits.keepers import beaten_copies, without
 from speechlake.splits.keys import link_keys, shared_keys, utterance_key
 from speechlake.splits.memory import (
     RANKS,
+    MemorySeen,
     fits,
     rank_of,
     side_of,
@@ -81,17 +82,26 @@ def place(
     has = _seen(rows)
     linked, links = _linked(rows, policy, assignments, has, staged)
     audio = evaluation_corpora.audio(rows) if has.decontaminates else None
-    remembering = staged("remembering", with_memory_of_keys(linked, assignments, staged))
+    # Frames of all rows: each joins the one before it where that lies.
+    lying = in_place(staged)
+    remembering = lying("remembering", with_memory_of_keys(linked, assignments, lying))
+    memory = MemorySeen.of(remembering)
     published = remembering.filter("own IS NOT NULL")
     settled = with_settled(remembering.filter("is_fit"), audio, published, policy, staged)
     # Else nothing is settled before groups are.
     settles = has.decontaminates or has.listed or bool(policy.lists.named())
     if settles:
         settled = staged("settled", settled)
-    gone = _gone(remembering, staged)
-    known = staged("remembered", _remembered(settled, gone, settles, links, staged))
+    free, others = settled.filter(F.col("settled").isNull()).drop("reason"), []
+    gone = _gone(remembering, staged) if memory.gone and memory.newcomers else None
+    if settles or memory.may_tie or gone is not None:
+        free, tied = _without_ties(free, settled, gone, settles, staged)
+        others.append(tied)
+    if settles:
+        others.append(_settled_alone(settled))
+    known = lying("remembered", _remembered(free, others, links, lying))
     groups = staged("groups", group_table(known, policy))
-    sided = staged("sided", with_side(known, groups, policy, staged))
+    sided = lying("sided", with_side(known, groups, policy, staged))
     evaluated = published.filter(F.col("own") > RANKS["train"])
     out, refusals = _giving_way(sided, evaluated, rows, policy, staged, has.decontaminates, forms)
     if policy.lists.named():
@@ -154,32 +164,32 @@ def _linked(
     return (with_speakers_heard(keyed, rows, staged=staged) if has.nameless else keyed), links
 
 
-def _gone(remembering: DataFrame, staged: Staged) -> DataFrame:
-    """Rows that were published, are fit for no side by now, and share a link with a newcomer.
+def _gone(remembering: DataFrame, staged: Staged) -> DataFrame | None:
+    """Rows that were published, are fit for no side by now, and share a link with a newcomer; None where there is none.
 
     As they were published all is remembered; but a speaker may be corrected since, or a copy found.
     """
     gone = remembering.filter("NOT is_fit")
     newcomers = remembering.filter("is_fit AND own IS NULL AND new_keys")
     asked = newcomers.select(F.explode(shared_keys()).alias("link_key")).distinct()
-    asked = sent_if_few(staged("keys of newcomers", asked.limit(0) if gone.isEmpty() else asked))
+    asked = sent_if_few(staged("keys of newcomers", asked))
     met = gone.select("utterance_id", F.explode(shared_keys()).alias("link_key"))
     met = met.join(asked, "link_key", how="left_semi").select("utterance_id").distinct()
-    return gone.join(sent_if_few(staged("gone", met)), "utterance_id", how="left_semi")
+    met = staged("gone", met)
+    return None if met.isEmpty() else gone.join(sent_if_few(met), "utterance_id", how="left_semi")
 
 
-def _remembered(
-    settled: DataFrame, gone: DataFrame, settles: bool, links: Mapping[str, str], staged: Staged
-) -> DataFrame:
-    """Rows that groups place, with what is remembered of them; listed rows, and those that are out because they tie
-    sides together, as groups of their own. Of columns those that are read from then on, of `link_keys` those of rows that
-    have `new_keys`: they are half of a row.
+def _without_ties(
+    free: DataFrame, settled: DataFrame, gone: DataFrame | None, settles: bool, staged: Staged
+) -> tuple[DataFrame, DataFrame]:
+    """Rows that groups place, and those that are out because they tie sides together, as groups of their own.
 
     `gone` are rows that were published and are fit for no side by now (`_gone`): they go nowhere, and a copy of one that
     evaluated does not train. Nor does one of what was published and is settled to be out.
     """
-    free = settled.filter(F.col("settled").isNull()).drop("reason").withColumn("is_out", F.lit(False))
-    asked = free.unionByName(gone, allowMissingColumns=True)
+    asked = free.withColumn("is_out", F.lit(False))
+    if gone is not None:
+        asked = asked.unionByName(gone, allowMissingColumns=True)
     if settles:
         kept_out = settled.filter(F.col("reason").isNotNull() & F.col("own").isNotNull()).drop("reason")
         asked = asked.unionByName(kept_out.withColumns({"is_fit": F.lit(False), "is_out": F.lit(True)}))
@@ -191,14 +201,26 @@ def _remembered(
             "reason": F.lit("bridges_splits"),
         }
     )
-    keyed = tied.filter(~F.col("tie"))
+    return tied.filter(~F.col("tie")).drop("tie"), out.drop("tie")
+
+
+def _settled_alone(settled: DataFrame) -> DataFrame:
+    """Rows of a list that stay, as groups of their own."""
+    fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
+    return fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
+
+
+def _remembered(
+    keyed: DataFrame, others: list[DataFrame], links: Mapping[str, str], staged: Staged
+) -> DataFrame:
+    """Rows that groups place, with what is remembered of them, and `others`, which have a group and a side already.
+
+    Of columns those that are read from then on, of `link_keys` those of rows that have `new_keys`: they are half of a row.
+    """
     grouped = with_link_group(_slim(keyed, links), keyed, staged=staged)
-    grouped = with_remembered_side(grouped, keyed, staged)
-    whole = grouped.drop("tie").unionByName(_slim(out, links).drop("tie", "lowest", "highest"))
-    if settles:
-        fixed = settled.filter(F.col("settled").isNotNull() & F.col("reason").isNull())
-        alone = fixed.withColumns({"link_group": utterance_key(), "remembered": F.col("settled")})
-        whole = whole.unionByName(_slim(alone, links).drop("lowest", "highest"))
+    whole = with_remembered_side(grouped, keyed, staged)
+    for other in others:
+        whole = whole.unionByName(_slim(other, links).drop("lowest", "highest"))
     return whole.drop("settled", "is_fit", "replaced")
 
 

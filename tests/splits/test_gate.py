@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pyspark.sql import functions as F
 from splits_tables import candidate, candidates, policy, unassigned
 
 from speechlake.ids import make_id
+from speechlake.splits import gate_values
 from speechlake.splits.build import build
 from speechlake.splits.gate import leaks
 
@@ -39,6 +41,20 @@ FINDS = [
 def test_gate_finds(spark, moved, found):
     rows = spark.createDataFrame([*{**FINE, **moved}.items()], "utterance_id string, split string")
     assert said(leaks(rows, candidates(spark, *LINKS), unassigned(spark))) == found
+
+
+def test_values_that_have_one_number_are_told_apart_before_they_are_said_to_leak(spark, monkeypatch):
+    def one_for_all(kind, wrong, value):
+        number = F.when(value.isNotNull(), F.lit(7).cast("bigint"))
+        return F.struct(F.lit(wrong).alias("wrong"), number.alias("value"))
+
+    monkeypatch.setattr(gate_values, "_numbered", one_for_all)
+    moved = {"b": "test", "c": "dev"}
+    rows = spark.createDataFrame([*{**FINE, **moved}.items()], "utterance_id string, split string")
+    assert said(leaks(rows, candidates(spark, *LINKS), unassigned(spark))) == {
+        ("speaker", "s", ("test", "train"), 2),
+        ("recording", "r", ("dev", "train"), 2),
+    }
 
 
 def test_a_row_that_is_there_twice_or_moved_is_a_leak(spark):
@@ -96,8 +112,6 @@ def test_copies_on_two_sides_are_a_leak_though_duplicates_does_not_tell_of_them(
 
 @pytest.mark.slow
 def test_a_wrong_side_put_into_a_real_build_is_found(spark):
-    from pyspark.sql import functions as F
-
     frame = candidates(spark, *(candidate(str(n), speaker_id=f"s{n % 6}") for n in range(18)))
     built = build(frame, policy(splits={"test": {"hours": 1, "max_share": 0.4}}), unassigned(spark))
     sides = {row["utterance_id"]: row["split"] for row in built.splits.collect()}

@@ -178,6 +178,35 @@ def test_a_copy_that_gave_way_stays_where_it_is_heard_once_the_one_that_was_kept
     assert found == {"kept": (None, "not_in_manifest", None), "beaten": "test", "other clip": "test"}
 
 
+# What was published before -> whether somebody is asked for rows that tie sides together, and where rows end.
+TIES = [
+    ({}, False, {"a": "train", "b": "train"}),
+    # A speaker whom the published row did not have then, and a new row has too: no side is against another.
+    ({"a": "train"}, True, {"a": "train", "b": "train"}),
+    ({"a": "train", "b": "test"}, True, {"a": ("train", "bridges_splits", "b"), "b": "test"}),
+]
+
+
+@pytest.mark.parametrize(("before", "asked", "ends"), TIES, ids=lambda value: str(value)[:60])
+def test_ties_are_looked_for_where_a_published_row_may_have_to_go(spark, before, asked, ends):
+    steps = []
+
+    def staged(name, frame):
+        steps.append(name)
+        return frame.localCheckpoint()
+
+    rows = candidates(spark, candidate("a", speaker_id="s"), candidate("b", speaker_id="s"))
+    built = build(rows, policy(), published(spark, **before), staged=staged)
+    assert ends_of(built) == ends
+    assert ("ties" in steps) == asked
+    # Once all keys are remembered, as where a corpus is cut again, nobody is asked.
+    steps.clear()
+    if not any(isinstance(end, tuple) for end in ends.values()):
+        known = published(spark, **before).unionByName(built.assignments.select("link_key", "side"))
+        assert ends_of(build(rows, policy(), known, staged=staged)) == ends
+        assert "ties" not in steps
+
+
 def test_more_of_train_than_allowed_is_refused_with_what_it_is_shared_with(spark):
     common = "this is a recording that everybody makes in the public domain"
     linked = policy(text={"prefer": ["manifest"]}, links={"text": "exclude_from_train"})
