@@ -99,7 +99,9 @@ def leaks(
     known = links.select(
         *_LINKED, F.lit(True).alias("known"), *(_value(name).alias(column) for name, column in values.items())
     )
-    written = split_rows.select("utterance_id", "split", *_if_there(split_rows, "text", "content_sha256"))
+    held = gate_benchmarks.held(links, wanted, staged)
+    read = ["content_sha256", *(["text"] if gate_texts.are_read(wanted, held is not None) else [])]
+    written = split_rows.select("utterance_id", "split", *_if_there(split_rows, *read))
     # Each kind of leak reads it: without this, each would join all rows with all utterances again.
     rows = in_place(staged)("gate", written.join(known, "utterance_id", how="left"))
     rows = gate_speakers.with_heard(rows, links, staged)
@@ -111,8 +113,10 @@ def leaks(
         *([] if copies is None else [_copies(rows, copies)]),
         *gate_texts.of_build(rows, wanted),
         *([] if listed is None else [_off_its_list(rows, listed)]),
-        *gate_benchmarks.leaks(
-            rows, links, wanted, heard=heard, samples=samples, copies=copies, staged=staged
+        *(
+            []
+            if held is None
+            else gate_benchmarks.leaks(rows, held, wanted, heard=heard, samples=samples, copies=copies)
         ),
     ]
     return reduce(lambda one, other: one.unionByName(other), found)

@@ -22,27 +22,29 @@ _READ = (
 )
 
 
+def held(links: DataFrame, asked: Asked, staged: Staged) -> DataFrame | None:
+    """Rows of `links` that are of evaluation corpora which the policy heeds; None where there is none."""
+    named = asked.decontaminate.corpora
+    heeded = F.lit(True) if named is None else F.col("corpus").isin(list(named))
+    current = links.filter((F.col("role") == "evaluation") & F.col("retired_in").isNull() & heeded)
+    found = staged("gate benchmarks", current.select(*(name for name in _READ if name in links.columns)))
+    return None if found.isEmpty() else found
+
+
 def leaks(
     rows: DataFrame,
-    links: DataFrame,
+    held: DataFrame,
     asked: Asked,
     *,
     heard: DataFrame | None,
     samples: DataFrame | None,
     copies: DataFrame | None,
-    staged: Staged,
 ) -> Iterator[DataFrame]:
     """Frames of (kind, value, sides, utterances): rows by utterance_id.
 
-    `rows`, `links`, `heard` and `copies` as in `gate.leaks`, `samples` what was decoded of `rows`. Where the policy heeds
-    no evaluation corpus, nobody is asked.
+    `rows`, `heard` and `copies` as in `gate.leaks`, `held` what evaluation corpora hold, `samples` what was decoded of
+    `rows`.
     """
-    named = asked.decontaminate.corpora
-    heeded = F.lit(True) if named is None else F.col("corpus").isin(list(named))
-    current = links.filter((F.col("role") == "evaluation") & F.col("retired_in").isNull() & heeded)
-    held = staged("gate benchmarks", current.select(*(name for name in _READ if name in links.columns)))
-    if held.isEmpty():
-        return
     parts = held.select("overlap_id").distinct()
     yield lines(each(rows.join(parts, "overlap_id", how="left_semi")), "evaluation_corpus")
     files = held.filter(~is_boilerplate())

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from speechlake.splits.gate import Asked
 
 
+def are_read(asked: Asked, has_benchmarks: bool) -> bool:
+    """Whether texts of rows are compared, which are half of a row."""
+    return asked.links.text.mode != "off" or (has_benchmarks and asked.decontaminate.text)
+
+
 def of_build(rows: DataFrame, asked: Asked) -> Iterator[DataFrame]:
     """Frames of (kind, value, sides, utterances): train rows by utterance_id that say what evaluates in the same build.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from speechlake.joins import sent_if_few
-from speechlake.splits.keys import audio_keys, audio_places
+from speechlake.splits.keys import audio_keys, audio_places, utterance_key
 from speechlake.splits.policy import Side
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     `assignments` holds link_key and side of this scheme, as published, one row per key. Of rows that are not `is_fit`
     those stay that were published, and nobody is asked for more of them.
     """
-    asked = F.when(F.col("is_fit"), F.col("link_keys")).otherwise(F.slice("link_keys", -1, 1)).alias("asked")
+    # Keys of rows that are not fit are not computed so: Spark puts what they are made of here.
+    asked = F.when(F.col("is_fit"), F.col("link_keys")).otherwise(F.array(utterance_key())).alias("asked")
     first, beyond = audio_places()
     placed = rows.select("utterance_id", asked, first.alias("audio"), beyond.alias("beyond"))
     each = placed.select(
