@@ -97,10 +97,9 @@ def commit_build(hold: Hold, stage: Stage) -> str | None:
             _append(hold, name, frame, build, stage.digest, counted.get(name))
         _gate(lake, build, note, listed)
         _append(hold, "assignments", sides, build, stage.digest)
-        if not lake.is_local:
-            _require_whole(
-                lake, build, {name: counted.get(name) or frame.count() for name, frame in rows.items()}
-            )
+        _require_whole(
+            lake, build, {name: counted.get(name) or frame.count() for name, frame in rows.items()}
+        )
         # Asked once more, because a build of another scheme may have taken the name by now.
         published = hold.insert_missing(
             "releases",
@@ -192,8 +191,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
 def _require_whole(lake: Lake, build: str, counted: Mapping[str, int]) -> None:
     """Conflict unless the tables hold as many rows of the build as were staged.
 
-    Asked on object stores: where no locks tell who runs, upkeep may sweep rows of a build that was left for long while it
-    is taken up.
+    Where no locks tell who runs, upkeep may sweep rows of a build that was left for long while it is taken up.
     """
     from pyspark.sql import functions as F
 
