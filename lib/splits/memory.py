@@ -12,6 +12,8 @@ from speechlake.splits.keys import audio_keys, audio_places, utterance_key
 from speechlake.splits.policy import Side
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import Column, DataFrame
 
     from speechlake.checkpoints import Staged
@@ -81,6 +83,12 @@ def with_memory_of_keys(rows: DataFrame, assignments: DataFrame, staged: Staged)
     return joined.filter("is_fit OR own IS NOT NULL")
 
 
+def any_of(rows: DataFrame, asked: Mapping[str, Column]) -> dict[str, bool]:
+    """Of each condition whether some row meets it, in one look at all rows; null is no."""
+    found = rows.agg(*(F.coalesce(F.bool_or(said), F.lit(False)).alias(name) for name, said in asked.items()))
+    return found.collect()[0].asDict()
+
+
 @dataclass(frozen=True)
 class MemorySeen:
     """Whether there is, among rows with their memory (`with_memory_of_keys`), one that was published and is not fit any
@@ -103,8 +111,7 @@ class MemorySeen:
             "evicts": fit & own.isNotNull() & (_may_be_elsewhere() | F.col("replaced")),
             "between": fit & _is_between(F.col("lowest"), F.col("highest")),
         }
-        found = rows.agg(*(F.coalesce(F.bool_or(said), F.lit(False)).alias(n) for n, said in asked.items()))
-        return cls(**found.collect()[0].asDict())
+        return cls(**any_of(rows, asked))
 
     @property
     def may_tie(self) -> bool:

@@ -30,6 +30,7 @@ from speechlake.splits.keys import link_keys, shared_keys, utterance_key
 from speechlake.splits.memory import (
     RANKS,
     MemorySeen,
+    any_of,
     fits,
     rank_of,
     side_of,
@@ -145,8 +146,7 @@ def _seen(rows: DataFrame) -> _Seen:
         "nameless": F.col("speaker_id").isNull(),
         "single_speaker": F.col("single_speaker"),
     }
-    found = rows.agg(*(F.coalesce(F.bool_or(said), F.lit(False)).alias(name) for name, said in asked.items()))
-    return _Seen(**found.collect()[0].asDict())
+    return _Seen(**any_of(rows, asked))
 
 
 def _linked(
