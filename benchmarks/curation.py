@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from _machine import Timed, timed
 from _tables import generated, shaped
 
 from speechlake.duplicates.keys import Keys, pack
@@ -114,15 +114,15 @@ def duplicates(folder: Path, count: int) -> None:
     """The whole, then ADDED clips more; recall and precision against what was planted."""
     lake = Lake(spark_session("bench"), folder)
     fill_keys(lake, 0, count)
-    whole_s = _timed(lambda: find_duplicates.run(lake, progress=Progress(quiet=True)))
-    _judge(lake, count, "whole", whole_s)
+    whole = timed(lambda: find_duplicates.run(lake, progress=Progress(quiet=True)))
+    _judge(lake, count, "whole", whole)
     fill_keys(lake, count, count + ADDED)
-    added_s = _timed(lambda: find_duplicates.run(lake, progress=Progress(quiet=True)))
-    _judge(lake, count + ADDED, f"{ADDED:,} more", added_s)
-    print(f"    adding takes {added_s / whole_s:.3f} of the whole", flush=True)
+    added = timed(lambda: find_duplicates.run(lake, progress=Progress(quiet=True)))
+    _judge(lake, count + ADDED, f"{ADDED:,} more", added)
+    print(f"    adding takes {added.seconds / whole.seconds:.3f} of the whole", flush=True)
 
 
-def _judge(lake: Lake, count: int, what: str, seconds: float) -> None:
+def _judge(lake: Lake, count: int, what: str, took: Timed) -> None:
     pairs = lake.read("audio_pairs").select("utterance_id", "other_id")
     copies = lake.spark.range(COPY_EVERY, count, COPY_EVERY)
     other = ID.replace("id)", "id - 1)")
@@ -132,7 +132,7 @@ def _judge(lake: Lake, count: int, what: str, seconds: float) -> None:
     n = planted.count()
     found, right = pairs.count(), pairs.join(planted, ["utterance_id", "other_id"], "left_semi").count()
     print(
-        f"duplicates, {count:,} clips, {what}: {seconds:.1f} s; {n:,} planted, {found:,} found, "
+        f"duplicates, {count:,} clips, {what}: {took}; {n:,} planted, {found:,} found, "
         f"recall {right / n:.4f}, precision {right / max(found, 1):.4f}",
         flush=True,
     )
@@ -247,19 +247,13 @@ def recut(folder: Path, count: int) -> None:
     policies = {name: read_policy(path) for name, path in (("first", POLICY), ("stricter", stricter))}
     with reusing([policy for policy, _ in policies.values()]):
         for release, (policy, said) in policies.items():
-            seconds = _timed(
+            took = timed(
                 lambda: build_splits.run(lake, policy, said, release=release, progress=Progress(quiet=True))  # noqa: B023
             )
             row = lake.read("releases").where(f"release = '{release}'").collect()[0]
             sides = {name: sum(c.utterances for c in row.counts if (c.split or "excluded") == name)
                      for name in ("train", "dev", "test", "excluded")}  # fmt: skip
-            print(f"re-cut, {count:,} utterances, {release}: {seconds:.1f} s; {sides}", flush=True)
-
-
-def _timed(step: object) -> float:
-    started = time.monotonic()
-    step()  # type: ignore[operator]
-    return time.monotonic() - started
+            print(f"re-cut, {count:,} utterances, {release}: {took}; {sides}", flush=True)
 
 
 WHAT = {"duplicates": duplicates, "recut": recut}
