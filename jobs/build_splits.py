@@ -36,6 +36,7 @@ from speechlake.splits.evaluate import evaluated
 from speechlake.splits.extras import extras_named, refuse_unknown_extras
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
+from speechlake.splits.pins import without_values
 from speechlake.splits.policy import Policy, read_policy
 from speechlake.splits.publish import commit_build, refuse_used_name, staged_build, was_cut_by
 from speechlake.splits.recall import put_back
@@ -223,7 +224,12 @@ def _publish(
     alike = (
         alike_voices(heard_voices(lake, policy), said.build.splits) if lake.exists("signals_speaker") else []
     )
-    warned = [*oddities(lake, policy), *without_keys(lake), *alike]
+    warned = [
+        *oddities(lake, policy),
+        *without_values(policy, said.numbers),
+        *without_keys(lake),
+        *alike,
+    ]
     stage = staged_build(hold, said.build, note, this.digest[:16], warned)
     progress.say(f"release {release}: writing what was decided, and looking for leaks in it")
     commit_build(hold, stage)

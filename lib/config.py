@@ -186,7 +186,18 @@ def _message(error: ErrorDetails) -> str:
         return "is missing"
     expected = _EXPECTED.get(error["type"])
     told = f"expected {expected.format(**error.get('ctx', {}))}" if expected else error["msg"]
-    return f"{told}{_found(error.get('input'))}" if told.startswith("expected") else told
+    found = f"{told}{_found(error.get('input'))}" if told.startswith("expected") else told
+    # YAML 1.1 takes 1e-9 for text.
+    is_text = error["type"] == "float_type" and re.fullmatch(_WITHOUT_POINT, str(error.get("input")))
+    return f"{found}, which YAML takes for text; did you mean {_pointed(is_text)}?" if is_text else found
+
+
+_WITHOUT_POINT = r"([+-]?[0-9]+(?:\.[0-9]*)?)[eE]([+-]?)([0-9]+)"
+
+
+def _pointed(number: re.Match[str]) -> str:
+    digits, sign, exponent = number.groups()
+    return f"{digits if '.' in digits else digits + '.0'}e{sign or '+'}{exponent}"
 
 
 def _found(value: object) -> str:

@@ -76,6 +76,14 @@ def test_a_number_that_python_does_not_spell_is_not_told() -> None:
         ("text: 1", "text: expected text, found 1"),
         ("text:", "text: expected text, found nothing"),
         ("number: often", "number: expected a number, found 'often'"),
+        (
+            "number: 1e-9",
+            "number: expected a number, found '1e-9', which YAML takes for text; did you mean 1.0e-9?",
+        ),
+        (
+            "number: 2.5E7",
+            "number: expected a number, found '2.5E7', which YAML takes for text; did you mean 2.5e+7?",
+        ),
         ("number: -1", "number: expected 0.0 or more, found -1"),
         ("number: 1", "number: expected less than 1.0, found 1"),
         ("number: .inf", "number: expected a finite number, found inf"),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from speechlake.feedback.sample import KEPT, REMOVED
 from speechlake.feedback.spec import PREFIX
-from speechlake.feedback.verdicts import ANSWERS, BAD, HEARD
+from speechlake.feedback.verdicts import ANSWERS, BAD, HEARD, SKIPPED
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -40,8 +40,8 @@ def has_reviews(lake: Lake) -> bool:
 def reviews(lake: Lake) -> DataFrame:
     """(rule, asked, utterance_id, verdict, decision, stratum, population): of each, the answer that was imported last.
 
-    Of all imports that have a verdict and a rule, whatever they are called; what was skipped is left out, and
-    what is no answer: another verdict, or a population that is not above 0. `asked` is what the rule asked when the
+    Of all imports that have a verdict and a rule, whatever they are called; what was skipped, or was at last, is left out,
+    and what is no answer: another verdict, or a population that is not above 0. `asked` is what the rule asked when the
     clip was drawn; null in answers of pages that did not tell.
     """
     from pyspark.sql import functions as F
@@ -62,11 +62,12 @@ def reviews(lake: Lake) -> DataFrame:
     )
     whole = F.col("rule").isNotNull() & F.col("decision").isNotNull()
     possible = F.col("population").isNull() | (F.col("population") > 0)
-    told = wide.where(whole & possible & F.col("verdict").isin(list(HEARD)))
+    told = wide.where(whole & possible & F.col("verdict").isin([*HEARD, SKIPPED]))
     parts = ("n", "model_sha256", "content_sha256", "verdict", "decision", "stratum", "population")
     last = told.groupBy("rule", "asked", "utterance_id").agg(F.max(F.struct(*parts)).alias("last"))
     kept = [f"last.{name}" for name in ("verdict", "decision", "stratum", "population")]
-    return last.select("rule", "asked", "utterance_id", *kept)
+    heard = last.where(F.col("last.verdict") != SKIPPED)
+    return heard.select("rule", "asked", "utterance_id", *kept)
 
 
 def rule_precision(reviews: DataFrame) -> DataFrame:

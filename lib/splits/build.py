@@ -20,6 +20,7 @@ from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits import evaluation_corpora, outcome
 from speechlake.splits.caps import with_caps
 from speechlake.splits.compared import not_compared
+from speechlake.splits.eviction import Texts
 from speechlake.splits.forms import formed, with_forms, without_unsaid
 from speechlake.splits.judging import columns_read as read_by_judging
 from speechlake.splits.judging import judged, only, placement_problems, problems
@@ -72,12 +73,14 @@ def build(
     assignments: DataFrame,
     *,
     english_only: Collection[str] = (),
+    evaluated_texts: DataFrame | None = None,
     staged: Staged = checkpointed,
 ) -> Build:
     """Evaluate `policy`. Every row of `candidates` ends in exactly one of `splits` and `decisions`.
 
     `assignments` holds link_key and side of the policy's scheme, as published, one row per key.
-    `english_only` lists fingerprints of models that know no other language. Frames that several steps read
+    `english_only` lists fingerprints of models that know no other language, `evaluated_texts` (utterance_id, text, prompts)
+    holds what releases of the scheme evaluate by. Frames that several steps read
     pass through `staged`. Runs Spark only to choose how groups, joins, shared texts and new link keys are
     computed, and for the hours that weights balance. The policy's quantiles must have been replaced by their numbers
     (`speechlake.splits.pins`).
@@ -90,7 +93,7 @@ def build(
         rows = staged("judged", _only(marked, _of_judged(policy)))
     forms = formed(rows, policy, staged)
     rows = without_unsaid(rows, forms, staged)
-    placed = place(rows, policy, assignments, staged, forms)
+    placed = place(rows, policy, assignments, staged, Texts(forms, evaluated_texts))
     decided = in_place(staged)("decided", _decided(rows, placed, policy))
     decided = _finished(decided, policy, forms, staged)
     tally = staged("tally", outcome.tallied(decided))

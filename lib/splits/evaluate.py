@@ -11,6 +11,7 @@ from speechlake.splits.build import Build, build
 from speechlake.splits.candidates import english_only, published_assignments
 from speechlake.splits.pins import pinned, taken, used, with_numbers
 from speechlake.splits.policy import Policy
+from speechlake.splits.recall import evaluated_texts
 from speechlake.splits.reuse import joined_candidates
 
 if TYPE_CHECKING:
@@ -36,5 +37,11 @@ def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Eval
         numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
     meant = with_numbers(policy, numbers)
     assignments = published_assignments(lake, policy.splits.scheme)
-    built = build(rows, meant, assignments, english_only=english_only(lake), staged=staged)
+    compared = policy.links.text.mode != "off"
+    built = build(
+        *(rows, meant, assignments),
+        english_only=english_only(lake),
+        evaluated_texts=evaluated_texts(lake, policy.splits.scheme) if compared else None,
+        staged=staged,
+    )
     return Evaluated(built, meant, used(policy, numbers))

@@ -6,6 +6,7 @@ The evaluation side is small: its keys go to the train rows, never the other way
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 BROADCAST_KEYS = 1_000_000
 
 _COLUMNS = ("utterance_id", "reason", "detail", "source", "value")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What texts are besides what people wrote of rows: `forms` (utterance_id, form_text) as trainers get them, where that
+    is something else, and `published` (utterance_id, text, prompts), by which releases of the scheme evaluate, whatever
+    their rows say now (`recall.evaluated_texts`)."""
+
+    forms: DataFrame | None = None
+    published: DataFrame | None = None
 
 
 def evicting_columns(links: Links) -> dict[str, str]:
@@ -55,24 +66,25 @@ def evicted(
     staged: Staged,
     *,
     benchmarks: bool,
-    forms: DataFrame | None = None,
+    texts: Texts,
 ) -> DataFrame | None:
     """(utterance_id, reason, detail, source, value) of the train rows that give way; None where no link asks for it.
 
     `placed` are the rows that stay where they are so far (utterance_id, side, `evicting_columns`), `evaluated` those
     that were published to evaluate, whether they stay or not; `rows` holds the text of every row, and of evaluation
     corpora, if there are `benchmarks`. `detail` names the evaluation row or corpus, `source` is an evaluation row,
-    `value` what is shared, where it is no text. Texts are shared as they were written, or in the form of `forms`
-    (utterance_id, form_text): either counts.
+    `value` what is shared, where it is no text. Texts are shared as they were written, or in the form of `texts`: either
+    counts.
     """
     columns = evicting_columns(policy.links)
     evaluating = placed.filter(F.col("side").isin(list(EVALUATION))).select("utterance_id", *columns.values())
     evaluating = evaluating.unionByName(evaluated.select("utterance_id", *columns.values()))
     found = [_by_value(placed, evaluating, name, column) for name, column in columns.items()]
-    said = _said(rows, forms)
-    keys = [_keys_of_sides(evaluating, said, policy)] if policy.links.text.mode != "off" else []
+    said = _said(rows, texts.forms)
+    compared = policy.links.text.mode != "off"
+    keys = [_keys_of_sides(evaluating, said, texts.published, policy)] if compared else []
     keys += (
-        [_keys_of_benchmarks(rows, policy, forms is not None)]
+        [_keys_of_benchmarks(rows, policy, texts.forms is not None)]
         if benchmarks and policy.decontaminate.text
         else []
     )
@@ -120,12 +132,19 @@ def _by_text(placed: DataFrame, said: DataFrame, keys: DataFrame) -> DataFrame:
     return hits.withColumn("value", F.lit(None).cast("string")).select(*_COLUMNS)
 
 
-def _keys_of_sides(evaluating: DataFrame, said: DataFrame, policy: Policy) -> DataFrame:
-    """(key, reason, detail, source) of the texts of rows that evaluate, one row per key."""
+def _keys_of_sides(
+    evaluating: DataFrame, said: DataFrame, before: DataFrame | None, policy: Policy
+) -> DataFrame:
+    """(key, reason, detail, source) of the texts of rows that evaluate, and of those that were published `before`, one row
+    per key."""
+    min_words = policy.links.text.min_words
     # Sent to where the texts are: else all texts, train's too, would be moved to meet a few ids.
     there = sent_if_few(evaluating.select("utterance_id"), BROADCAST_KEYS)
     texts = said.filter(~F.col("prompts")).join(there, "utterance_id", how="left_semi")
-    keys = texts.select("utterance_id", _exploded(_either(policy.links.text.min_words)))
+    keys = texts.select("utterance_id", _exploded(_either(min_words)))
+    if before is not None:
+        published = before.filter(~F.col("prompts"))
+        keys = keys.unionByName(published.select("utterance_id", _exploded(_keys("text", min_words))))
     first = keys.groupBy("key").agg(F.min("utterance_id").alias("source"))
     return first.select(
         "key", F.lit("text_in_evaluation").alias("reason"), F.col("source").alias("detail"), "source"

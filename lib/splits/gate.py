@@ -74,6 +74,7 @@ def leaks(
     heard: DataFrame | None = None,
     copies: DataFrame | None = None,
     before: DataFrame | None = None,
+    evaluated_texts: DataFrame | None = None,
 ) -> DataFrame:
     """(kind, value, sides, utterances) of everything that sits where it must not; no rows: publish.
 
@@ -85,7 +86,8 @@ def leaks(
     counts; `listed` (utterance_id, listed) the evaluation sets by list; `heard` (utterance_id, content_sha256,
     samples_sha256) what was decoded, and `copies` (utterance_id, other_id) what was found alike, so that copies are found
     of which `duplicates` does not tell yet.
-    `before` (utterance_id, published) are rows of a release of the scheme, whatever `assignments` says of them.
+    `before` (utterance_id, published) are rows of a release of the scheme, whatever `assignments` says of them, and
+    `evaluated_texts` (text, prompts) what evaluates in its releases.
 
     Kinds: `utterance` (twice in the build, or on two sides), `recording`, `content`, `duplicate`, `samples`, `copy`, `speaker`
     (unless all its rows are in one corpus declared `single_speaker`; of a row without one, whom others of its recording or audio name), `speaker_unknown` (evaluates), sessions
@@ -111,7 +113,7 @@ def leaks(
         _moved(rows, assignments, before, staged),
         _speaker_unknown(rows, listed),
         *([] if copies is None else [_copies(rows, copies)]),
-        *gate_texts.of_build(rows, wanted),
+        *gate_texts.of_build(rows, wanted, evaluated_texts),
         *([] if listed is None else [_off_its_list(rows, listed)]),
         *(
             []

@@ -19,25 +19,35 @@ def with_heard(rows: DataFrame, links: DataFrame, staged: Staged) -> DataFrame:
     """Add `heard`: of rows that name no speaker those whom other utterances, written or not, name in their recording, and
     in what they share audio with; null of others. Where everybody has a name, nothing is added.
 
-    `links` has one row per utterance, as for `gate.leaks`. The one voice of a corpus binds nobody.
+    `links` has one row per utterance, as for `gate.leaks`. The one voice of a corpus binds nobody but the rows of that
+    corpus, of which it is the voice too.
     """
-    nameless = rows.filter(F.col("speaker_id").isNull()).select("utterance_id", _places())
+    always = F.lit(True)
+    nameless = rows.filter(F.col("speaker_id").isNull()).select(
+        "utterance_id", _places(recording=always, audio=always, corpus=F.col("single_speaker"))
+    )
     nameless = staged("nameless", nameless)
     if nameless.isEmpty():
         return rows
     places = sent_if_few(nameless.select("place").distinct())
-    named = links.filter("speaker_id IS NOT NULL AND NOT single_speaker AND retired_in IS NULL")
-    asked = named.select("speaker_id", _places()).join(places, "place", how="left_semi").distinct()
+    named = links.filter("speaker_id IS NOT NULL AND retired_in IS NULL")
+    alone = F.col("single_speaker")
+    told = named.select("speaker_id", _places(recording=~alone, audio=~alone, corpus=alone))
+    asked = told.join(places, "place", how="left_semi").distinct()
     met = nameless.join(asked, "place", how="inner").groupBy("utterance_id")
     heard = staged("speakers heard", met.agg(F.collect_set("speaker_id").alias("heard")))
     return rows.join(sent_if_few(heard), "utterance_id", how="left")
 
 
-def _places() -> Column:
-    """The recording, and what a row shares audio under, if that is no boilerplate: a row for each."""
-    shared = F.when(~is_boilerplate(), F.col("overlap_id"))
+def _places(*, recording: Column, audio: Column, corpus: Column) -> Column:
+    """Where somebody is heard, a row for each whose condition is true: in the recording, in what a row shares audio under,
+    if that is no boilerplate, and in the corpus."""
     said = (
-        F.struct(F.lit(kind).alias("kind"), value.alias("value"))
-        for kind, value in (("r", F.col("recording_id")), ("a", shared))
+        F.when(met, F.struct(F.lit(kind).alias("kind"), F.col(column).alias("value")))
+        for kind, column, met in (
+            ("r", "recording_id", recording),
+            ("a", "overlap_id", audio & ~is_boilerplate()),
+            ("c", "corpus", corpus),
+        )
     )
     return F.explode(F.filter(F.array(*said), lambda place: place["value"].isNotNull())).alias("place")

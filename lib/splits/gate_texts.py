@@ -21,15 +21,19 @@ def are_read(asked: Asked, has_benchmarks: bool) -> bool:
     return asked.links.text.mode != "off" or (has_benchmarks and asked.decontaminate.text)
 
 
-def of_build(rows: DataFrame, asked: Asked) -> Iterator[DataFrame]:
-    """Frames of (kind, value, sides, utterances): train rows by utterance_id that say what evaluates in the same build.
+def of_build(rows: DataFrame, asked: Asked, before: DataFrame | None = None) -> Iterator[DataFrame]:
+    """Frames of (kind, value, sides, utterances): train rows by utterance_id that say what evaluates in the same build, or
+    what was published `before` (text, prompts) to evaluate.
 
     Texts are compared as they were written, for that is what a trainer reads: in a form that is not verbatim, two
     may be the same that nobody said alike ("twenty one" and "21").
     """
     if "text" in rows.columns and asked.links.text.mode != "off":
         evaluates = rows.filter(_no_prompts() & (F.col("split") != "train"))
-        yield _shared(rows, _keys(evaluates, F.col("text"), asked.links.text.min_words), "text")
+        texts = evaluates.select("text")
+        if before is not None:
+            texts = texts.unionByName(before.filter("NOT prompts").select("text"))
+        yield _shared(rows, _keys(texts, F.col("text"), asked.links.text.min_words), "text")
 
 
 def of_benchmarks(rows: DataFrame, benchmarks: DataFrame, asked: Asked) -> Iterator[DataFrame]:

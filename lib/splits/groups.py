@@ -38,33 +38,41 @@ def with_linked_speaker(
         flagged = rows.join(elsewhere, "corpus", how="left")
     train_only = F.col("elsewhere").isNotNull()
     linked = ~F.col("single_speaker") | train_only
+    # Where nobody is named, in a corpus of one voice, it is that voice.
+    voice = F.when(F.col("single_speaker"), F.coalesce("speaker_id", "elsewhere")).otherwise(
+        F.col("speaker_id")
+    )
     boilerplate = F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
     return (
         flagged.withColumn("train_only", train_only)
         .withColumn("boilerplate", boilerplate)
-        .withColumn("linked_speaker", F.when(linked, F.col("speaker_id")))
+        .withColumn("linked_speaker", F.when(linked, voice))
         .withColumn("linked_overlap", F.when(~F.col("boilerplate"), F.col("overlap_id")))
         .withColumn("linked_content", F.when(~F.col("boilerplate"), F.col("content_sha256")))
         .withColumn("linked_samples", F.when(~F.col("boilerplate"), F.col("audio_samples_sha256")))
     )
 
 
-def with_speakers_heard(linked: DataFrame, rows: DataFrame, *, staged: Staged = checkpointed) -> DataFrame:
+def with_speakers_heard(
+    linked: DataFrame, rows: DataFrame, *, alone: bool = False, staged: Staged = checkpointed
+) -> DataFrame:
     """Add to the `link_keys` of each of `linked` whose speaker nobody names those of the speakers who may be heard in it.
 
     That is whom `rows`, all candidates, name in its recording, and in what it is a copy or a part of, whether these stay
     or not: one that goes, as its speaker was corrected to one of test, leaves no copy of his voice in train. Boilerplate
-    says nothing.
+    says nothing. Where some corpus is declared to hold one speaker (`alone`), and that voice is elsewhere too, it is that
+    of its nameless rows.
     """
     nameless = F.col("speaker_id").isNull()
-    for asks, heard in (
-        ("recording_id", _named_in_recordings(rows)),
-        ("linked_overlap", _named_in_audio(rows)),
-    ):
+    places = [
+        (F.col("recording_id"), _named_in_recordings(rows)),
+        (F.col("linked_overlap"), _named_in_audio(rows)),
+    ]
+    if alone:
+        places.append((F.when(F.col("single_speaker") & F.col("train_only"), F.col("corpus")), _voices(rows)))
+    for asks, heard in places:
         told = sent_if_few(staged("speakers heard", heard.select(F.col("of").alias("heard_in"), "heard")))
-        joined = linked.withColumn("heard_in", F.when(nameless, F.col(asks))).join(
-            told, "heard_in", how="left"
-        )
+        joined = linked.withColumn("heard_in", F.when(nameless, asks)).join(told, "heard_in", how="left")
         shared = F.array_union(shared_keys(), speaker_keys("heard"))
         more = F.concat(shared, F.slice("link_keys", -1, 1))
         keys = F.when(F.col("heard").isNull(), F.col("link_keys")).otherwise(more)
@@ -93,6 +101,12 @@ def _named_in_recordings(rows: DataFrame) -> DataFrame:
     return asked.groupBy(F.col("recording_id").alias("of")).agg(_speakers())
 
 
+def _voices(rows: DataFrame) -> DataFrame:
+    """(of, heard): of corpora that are declared to hold one speaker, whom their rows name."""
+    said = rows.filter("single_speaker AND speaker_id IS NOT NULL")
+    return said.groupBy(F.col("corpus").alias("of")).agg(_speakers())
+
+
 def _speakers() -> Column:
     return F.array_sort(F.collect_set("speaker_id")).alias("heard")
 
@@ -116,7 +130,8 @@ def link_value(name: str) -> Column:
 
 
 def voices_heard(rows: DataFrame, assignments: DataFrame) -> DataFrame:
-    """(corpus, speaker_id, single_speaker) of rows that may stay, and of those that go now and were published before.
+    """(corpus, speaker_id, single_speaker) of rows that may stay, of those that go now and were published before, and of all
+    that name the one voice of a corpus: it is that of rows which name nobody.
 
     `rows` have `is_fit` too; `assignments` holds link_key and side of the scheme.
     """
@@ -125,7 +140,7 @@ def voices_heard(rows: DataFrame, assignments: DataFrame) -> DataFrame:
     gone = spoken.filter("NOT is_fit").join(alone, "speaker_id", how="left_semi")
     published = gone.withColumn("link_key", utterance_key()).join(assignments, "link_key", how="left_semi")
     said = ("corpus", "speaker_id", "single_speaker")
-    return spoken.filter("is_fit").select(*said).unionByName(published.select(*said))
+    return spoken.filter("is_fit OR single_speaker").select(*said).unionByName(published.select(*said))
 
 
 def _speaker_elsewhere(rows: DataFrame) -> DataFrame:

@@ -80,12 +80,13 @@ def _beaten_in_clusters(copies: DataFrame) -> DataFrame:
 
 def _beaten_in_overlaps(copies: DataFrame) -> DataFrame:
     clusters = copies.groupBy("side", "overlap_id", "cluster_id").agg(
-        F.max("ms").alias("ms"), F.min("rank")["utterance_id"].alias("best")
+        F.max("ms").alias("ms"), F.min("rank").alias("best")
     )
-    longest = F.min(F.struct((-F.col("ms")).alias("less"), "cluster_id", "best")).alias("longest")
+    # Of as long ones that with the better row: not by the cluster's name (see `_boilerplate`).
+    longest = F.min(F.struct((-F.col("ms")).alias("less"), "best", "cluster_id")).alias("longest")
     kept = clusters.groupBy("side", "overlap_id").agg(longest)
     joined = copies.join(kept, ["side", "overlap_id"], how="inner").withColumn(
-        "detail", F.col("longest.best")
+        "detail", F.col("longest.best.utterance_id")
     )
     same = F.col("cluster_id") == F.col("longest.cluster_id")
     return _beaten(joined, F.when(same, "duplicate_of_kept").otherwise("contained_in_kept"))

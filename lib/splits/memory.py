@@ -173,11 +173,11 @@ def _newly_linked(rows: DataFrame, evicted: DataFrame) -> DataFrame:
     """(utterance_id, new_lowest, new_highest) of new rows that share a link with published ones by now.
 
     Looked for are keys that nobody remembers, and few rows have any, but for new ones. What is evicted binds copies of
-    it to its side; where its file was replaced it is heard on two, and they go.
+    it to its side, though others are remembered on theirs by the same key; where its file was replaced it is heard on
+    two, and they go.
     """
-    marked = rows.filter("new_keys").join(
-        sent_if_few(evicted).withColumn("goes", F.lit(True)), "utterance_id", how="left"
-    )
+    goes = sent_if_few(evicted).withColumn("goes", F.lit(True))
+    marked = rows.join(goes, "utterance_id", how="left").filter("new_keys OR goes")
     # What a train-only corpus once evaluated binds its copies alone: they are not of train either.
     of_voice = (
         _binding(F.col("own")).isNull() & F.col("own").isNotNull() & F.col("linked_speaker").isNotNull()

@@ -11,6 +11,7 @@ from speechlake.schemas import DECISIONS, SPLITS
 from speechlake.splits.assignment import stratum
 from speechlake.splits.groups import BOILERPLATE
 from speechlake.splits.keys import array_where, id_of, utterance_key
+from speechlake.splits.memory import side_of
 from speechlake.splits.policy import EVALUATION, SIDES, Policy
 from speechlake.splits.policy_rules import extractors_read
 from speechlake.splits.rules import FAIL, NOT_APPLICABLE, PASS, says
@@ -86,9 +87,14 @@ def _copies(decided: DataFrame) -> DataFrame:
     """(keys, side) of rows that are not kept and share audio with a row of their side that is: they are heard with it, and
     once that one is retired nobody would know. Their own key and their file's; others may not know better than they.
 
-    What ties sides together stays unknown: remembered, it would evict what was published.
+    What ties sides together stays unknown: remembered, it would evict what was published. So does what shares audio with
+    a row that was published on another side, which may be kept no more.
     """
     out = decided.filter(_gave_way())
+    published = decided.filter(_shares_audio() & F.col("own").isNotNull())
+    sides = published.select("overlap_id", side_of(F.col("own")).alias("other")).distinct()
+    apart = out.join(sides, "overlap_id", how="inner").filter("side != other").select("utterance_id")
+    out = out.join(apart, "utterance_id", how="left_anti")
     heard = decided.filter(_shares_audio() & F.col("kept")).select("overlap_id", "side").distinct()
     keys = F.array(utterance_key(), id_of(literal("content"), "content_sha256"))
     return out.join(heard, ["overlap_id", "side"], how="left_semi").select(keys.alias("keys"), "side")

@@ -106,6 +106,18 @@ def used(policy: Policy, numbers: Numbers) -> dict[str, float]:
     }
 
 
+def without_values(policy: Policy, numbers: Numbers) -> list[str]:
+    """A warning for each quantile of all languages that has no number, as nothing had the value."""
+    lacking = {
+        asked.key(asked.language_key): asked for asked in quantiles(policy) if asked.language == "default"
+    }
+    return [
+        f"the policy's quantile {asked.quantile:g} of {asked.name} found no value, and so is no limit yet"
+        for key, asked in sorted(lacking.items())
+        if key not in numbers
+    ]
+
+
 def pinned(lake: Lake, scheme: str) -> dict[str, float]:
     """Numbers that releases of the scheme pinned; the release that was published first has the say."""
     rows = lake.read("releases").where(F.col("scheme") == scheme)

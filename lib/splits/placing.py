@@ -16,7 +16,7 @@ from speechlake.checkpoints import Staged, in_place
 from speechlake.joins import sent_if_few
 from speechlake.splits import evaluation_corpora
 from speechlake.splits.assignment import group_table, with_side
-from speechlake.splits.eviction import evicted, evicting_columns
+from speechlake.splits.eviction import Texts, evicted, evicting_columns
 from speechlake.splits.groups import (
     link_value,
     voices_heard,
@@ -74,12 +74,9 @@ def place(
     policy: Policy,
     assignments: DataFrame,
     staged: Staged,
-    forms: DataFrame | None = None,
+    texts: Texts,
 ) -> Placed:
-    """Place the judged `rows`; those that are fit for no side are absent. Counts evaluation corpora, so it runs Spark.
-
-    `forms` are texts as trainers get them (`speechlake.splits.forms`), where these are not as people wrote them.
-    """
+    """Place the judged `rows`; those that are fit for no side are absent. Counts evaluation corpora, so it runs Spark."""
     has = _seen(rows)
     linked, links = _linked(rows, policy, assignments, has, staged)
     audio = evaluation_corpora.audio(rows) if has.decontaminates else None
@@ -104,7 +101,7 @@ def place(
     groups = staged("groups", group_table(known, policy))
     sided = lying("sided", with_side(known, groups, policy, staged))
     evaluated = published.filter(F.col("own") > RANKS["train"])
-    out, refusals = _giving_way(sided, evaluated, rows, policy, staged, has.decontaminates, forms)
+    out, refusals = _giving_way(sided, evaluated, rows, policy, staged, has.decontaminates, texts)
     if policy.lists.named():
         refusals.append(_too_much_kept_out(settled, sided, rows, policy))
     large = large_groups(known, remembering, groups, links, policy, staged)
@@ -161,7 +158,9 @@ def _linked(
     valued = own.withColumns({column: link_value(name) for name, column in evicting.items()})
     columns = dict.fromkeys([*NEEDED, "is_fit", *links.values(), *evicting.values()])
     keyed = valued.select(*columns).withColumn("link_keys", link_keys(links))
-    return (with_speakers_heard(keyed, rows, staged=staged) if has.nameless else keyed), links
+    return (
+        with_speakers_heard(keyed, rows, alone=has.single_speaker, staged=staged) if has.nameless else keyed
+    ), links
 
 
 def _gone(remembering: DataFrame, staged: Staged) -> DataFrame | None:
@@ -272,12 +271,12 @@ def _giving_way(
     policy: Policy,
     staged: Staged,
     has_benchmarks: bool,
-    forms: DataFrame | None,
+    texts: Texts,
 ) -> tuple[DataFrame, list[DataFrame]]:
     """(utterance_id, reason, detail) of rows that give way to others, each once; and why that is too much."""
     there = sided.filter(F.col("reason").isNull() & fits(rank_of(F.col("side"))))
     found, refusals = [], []
-    train_loses = evicted(there, evaluated, rows, policy, staged, benchmarks=has_benchmarks, forms=forms)
+    train_loses = evicted(there, evaluated, rows, policy, staged, benchmarks=has_benchmarks, texts=texts)
     if train_loses is not None:
         train_loses = staged("evicted", train_loses)
         train = there.filter(F.col("side") == "train").select("utterance_id", "ms")

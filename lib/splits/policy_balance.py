@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section
-from speechlake.splits.policy_values import CorpusName, as_tuple, plain
+from speechlake.splits.policy_values import CorpusName, Hours, as_tuple, plain
 
 CAPPED: tuple[str, ...] = ("speaker", "text", "corpus", "language")
 CAP_REASONS: Mapping[str, str] = {
@@ -25,7 +25,7 @@ class Cap(Section):
     """
 
     per: Literal["speaker", "text", "corpus", "language"]
-    hours: Annotated[float, Field(gt=0)]
+    hours: Hours
 
 
 class Weights(Section):

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from speechlake.config import Section, invalid, like
 from speechlake.errors import ConfigError
 from speechlake.schemas import UTTERANCES
-from speechlake.splits.policy_values import EVALUATION, Side, as_tuple
+from speechlake.splits.policy_values import EVALUATION, Hours, Side, as_tuple
 
 Name = Annotated[
     str,
@@ -35,10 +35,10 @@ PLACEMENT_REASONS: Mapping[str, str] = {
     "shares_with_fixed_set": "It shares a link with a row that a list names for another side.",
     "text_in_evaluation": "It would train, and an evaluation row of the scheme says the same.",
     "session_in_evaluation": "It would train, and an evaluation row of the scheme is of its session.",
-    "overlaps_other_utterance": "It is mostly the same stretch of the recording as a row that stays.",
+    "overlaps_other_utterance": "It is mostly the same stretch of the recording as a row that stays, or of which a copy stays.",
     "boilerplate": "More than 20 recordings share its audio: it never evaluates, and few copies train.",
-    "duplicate_of_kept": "It is a copy of a row that stays on its side.",
-    "contained_in_kept": "It shares a part with a longer row that stays on its side.",
+    "duplicate_of_kept": "It is a copy of another row of its side, which stays, unless a cap leaves it out.",
+    "contained_in_kept": "It shares a part with a longer row of its side, which stays, unless a cap leaves it out.",
 }
 
 # Columns of `utterances` that a link may name: what identifies a row links nothing, and the others of these
@@ -66,7 +66,7 @@ class Duplicates(Section):
         BeforeValidator(as_tuple),
         Field(min_length=1),
     ] = ("text_kind", "duration")
-    boilerplate_copies: Annotated[int, Field(ge=0)] = 1
+    boilerplate_copies: Annotated[int, Field(ge=0, le=1_000_000)] = 1
 
 
 def _spelled(value: object) -> object:
@@ -195,7 +195,7 @@ def _read(fixed: FixedSet, policy: Path, side: str) -> FoundSet:
 class Size(Section):
     """How large an evaluation side is in each stratum: the smaller of `hours` and `max_share` of it."""
 
-    hours: Annotated[float, Field(gt=0)]
+    hours: Hours
     max_share: Share
     min_speakers: Annotated[int, Field(ge=1)] | None = None
 

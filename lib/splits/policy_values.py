@@ -35,7 +35,10 @@ LanguageOrDefault = Annotated[
     str, like("[a-z]{2,3}|default", f"{SUBTAG}, or default"), AfterValidator(_as_stored)
 ]
 CorpusName = Annotated[str, like(*CORPUS_NAME)]
-Scalar = bool | int | float | str
+# A whole number that no column can hold is compared as any number is.
+Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | str
+# A hundred thousand years of audio: in milliseconds, a number that Spark has.
+Hours = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Quantile(Section):

@@ -20,7 +20,7 @@ from speechlake.splits.candidates import heard_samples, links, said_assignments
 from speechlake.splits.compared import MENDED_BY, asked_audio, keyed_audio, never_compared
 from speechlake.splits.digest import build_id, digested
 from speechlake.splits.gate import Asked, leaks
-from speechlake.splits.recall import largest_release
+from speechlake.splits.recall import evaluated_texts, largest_release
 from speechlake.staging import Stage
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         heard=heard_samples(lake),
         copies=None if keyed is None else copies_of(lake, keyed),
         before=largest_release(lake, note["scheme"], but=build),
+        evaluated_texts=evaluated_texts(lake, note["scheme"]),
     )
     told = told_leaks(found)
     if told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from speechlake.splits.evaluation_corpora import PROMPTS
 from speechlake.splits.keys import id_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,27 @@ def largest_release(lake: Lake, scheme: str, *, but: str) -> DataFrame | None:
     largest = max(rows, key=lambda row: (kept(row), row.published_at, row.build_id))
     found = lake.read("splits").where(F.col("build_id") == largest.build_id)
     return found.select("utterance_id", F.col("split").alias("published"))
+
+
+def evaluated_texts(lake: Lake, scheme: str, *, until: str | None = None) -> DataFrame:
+    """(utterance_id, text, prompts) of all that evaluates in releases of the scheme, as these released it; `prompts` of
+    corpora whose texts many say on purpose. With `until`, of that build and those that were published before it.
+
+    Somebody was measured by these texts, whatever became of the rows since: they are retired, or say something else.
+    """
+    from pyspark.sql import functions as F
+
+    releases = lake.read("releases").where(F.col("scheme") == scheme)
+    if until is not None:
+        last = releases.where(F.col("build_id") == until).agg(F.min("published_at").alias("last"))
+        releases = releases.join(F.broadcast(last), on=F.col("published_at") <= F.col("last"), how="inner")
+    # As many as releases; by name, Spark reads their files alone.
+    builds = sorted({row.build_id for row in releases.select("build_id").collect()})
+    told = F.coalesce(F.array_contains("text_tags", PROMPTS), F.lit(False)).alias("prompts")
+    corpora = lake.read("corpora").select("corpus", told)
+    rows = lake.read("splits").where(F.col("build_id").isin(builds) & (F.col("split") != "train"))
+    said = rows.where("text IS NOT NULL").select("corpus", "utterance_id", "text").distinct()
+    return said.join(F.broadcast(corpora), on="corpus", how="inner").drop("corpus")
 
 
 def put_back(hold: Hold, scheme: str, digest: str) -> int:

@@ -15,7 +15,7 @@ from speechlake.splits.compared import asked_audio, keyed_audio
 from speechlake.splits.digest import rows_digest
 from speechlake.splits.gate import Asked, leaks
 from speechlake.splits.policy import Policy
-from speechlake.splits.recall import largest_release
+from speechlake.splits.recall import evaluated_texts, largest_release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +62,14 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     keyed = keyed_audio(lake, asked_audio(lake, rows, asked.decontaminate))
     copies = None if keyed is None else copies_of(lake, keyed)
     before = largest_release(lake, release["scheme"], but=release["build_id"])
+    # What is published later may evaluate by what trains here, and no more there.
+    texts = evaluated_texts(lake, release["scheme"], until=release["build_id"])
     found = leaks(
-        rows, linked, assignments, asked, sides, heard=heard_samples(lake), copies=copies, before=before
+        *(rows, linked, assignments, asked, sides),
+        heard=heard_samples(lake),
+        copies=copies,
+        before=before,
+        evaluated_texts=texts,
     )
     return found, note
 

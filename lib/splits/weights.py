@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 # (stratum, corpus) of train rows.
 Cell = tuple[str, str]
-# Places that are kept: far below what a sampler notices, far above what sums of doubles leave open.
+# Places that are kept: far below what a sampler notices, far above what sums of doubles leave open. Of weights below a
+# thousandth as many digits as these have, for none is 0.
 PLACES = 6
+_DIGITS = 4
 
 
 def with_weights(decided: DataFrame, policy: Policy) -> DataFrame:
@@ -59,7 +62,11 @@ def weights(ms: Mapping[Cell, int], asked: Weights) -> dict[Cell, float]:
     }
     total = sum(ms[cell] for cell in raw)
     mean = sum(ms[cell] * weight for cell, weight in raw.items()) / total if total else 1.0
-    return {cell: round(weight / mean, PLACES) for cell, weight in raw.items()}
+    return {cell: _rounded(weight / mean) for cell, weight in raw.items()}
+
+
+def _rounded(weight: float) -> float:
+    return round(weight, max(PLACES, _DIGITS - 1 - math.floor(math.log10(weight))))
 
 
 def _stratum(asked: Weights) -> Column:

@@ -91,6 +91,33 @@ def test_answers_about_another_limit_are_told_apart(spark):
     ]  # fmt: skip
 
 
+def test_an_answer_that_was_skipped_at_last_is_none(rows):
+    columns = {"verdict": "bad_text", "rule": "length", "decision": "removed"}
+    imports = {"1": (columns, ("u1", "u2")), "2": ({**columns, "verdict": "skip"}, ("u1",))}
+    told = [
+        (f"{column} {version}", word, column, version, utterances)
+        for version, (words, utterances) in imports.items()
+        for column, word in words.items()
+    ]
+    named = [
+        (key, {"name": f"imported.r.{column}", "version": version}) for key, _, column, version, _ in told
+    ]
+    frames = {
+        "extractors": rows(EXTRACTORS, *named),
+        "profiles": rows(PROFILES, *[(n, {"fingerprint": key}) for n, (key, *_) in enumerate(told)]),
+        "signals_imported": rows(
+            SIGNALS_IMPORTED,
+            *[
+                (each, {"fingerprint": key, "content_sha256": "c", "word": word})
+                for key, word, _, _, utterances in told
+                for each in utterances
+            ],
+        ),
+    }
+    lake: Any = SimpleNamespace(read=frames.__getitem__)
+    assert [(row.utterance_id, row.verdict) for row in reviews(lake).collect()] == [("u2", "bad_text")]
+
+
 def test_only_verdicts_that_are_known_and_populations_above_nothing_are_answers(rows):
     answers = {
         "u1": ("good", 9.0),

@@ -7,7 +7,7 @@ import random
 import pytest
 from splits_tables import candidate, candidates, policy
 
-from speechlake.splits.pins import quantiles, taken, used, with_numbers
+from speechlake.splits.pins import quantiles, taken, used, with_numbers, without_values
 
 RATIO = "audio.clipped_ratio"
 
@@ -79,6 +79,21 @@ def test_pinned_numbers_stay_whatever_the_rows_say(spark):
     said = asking({"quantile": 0.9, "per": "language"})
     assert taken(rows(spark), said, {EN: 0.123, "other": 7.0}) == {EN: 0.123, FR: 0.9, "other": 7.0}
     assert used(said, {EN: 0.123, "other at_most x 1": 7.0}) == {EN: 0.123}
+
+
+def test_a_quantile_of_all_languages_that_finds_no_value_is_told(spark):
+    said = policy(
+        keep=[
+            {"rule": "none", "signal": "audio.rms_dbfs", "at_least": {"quantile": 0.5}},
+            {"rule": "some", "signal": RATIO, "at_most": {"quantile": 0.9}},
+            {"rule": "german", "signal": RATIO, "at_most": {"de": {"quantile": 0.8}}},
+        ]
+    )
+    found = taken(rows(spark), said, {})
+    assert without_values(said, found) == [
+        "the policy's quantile 0.5 of audio.rms_dbfs found no value, and so is no limit yet"
+    ]
+    assert without_values(said, {**found, "audio.rms_dbfs at_least default 0.5": -20.0}) == []
 
 
 def test_order_and_partitions_change_no_number(spark):

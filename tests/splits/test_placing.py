@@ -160,6 +160,17 @@ def test_a_kind_of_copies_includes_those_that_are_more_alike(spark, kinds):
     assert found == {"long": "train", "twin": beaten, "coded": beaten, "part": part}
 
 
+def test_of_parts_of_one_length_the_better_row_stays_whatever_their_clusters_are_called(spark):
+    asked = policy(duplicates={"kinds": ["contained"], "keep": ["quality"]})
+    for clusters in (("k1", "k2"), ("k2", "k1")):
+        rows = [
+            copy(name, "contained", "o", cluster, quality_ovrl=quality)
+            for name, cluster, quality in zip(("poor", "good"), clusters, (2.0, 4.0), strict=True)
+        ]
+        found = ends_of(build(candidates(spark, *rows), asked, unassigned(spark)))
+        assert found == {"good": "train", "poor": ("train", "contained_in_kept", "good")}
+
+
 def test_a_copy_that_gave_way_stays_where_it_is_heard_once_the_one_that_was_kept_is_retired(spark):
     near = policy(duplicates={"kinds": ["near"]})
     kept = copy("kept", "near", "o", "k", speaker_id="s", audio_duration_s=4.0)
@@ -176,6 +187,25 @@ def test_a_copy_that_gave_way_stays_where_it_is_heard_once_the_one_that_was_kept
     known = first.unionByName(built.assignments.select("link_key", "side"))
     found = ends_of(build(candidates(spark, *later), near, known))
     assert found == {"kept": (None, "not_in_manifest", None), "beaten": "test", "other clip": "test"}
+
+
+def test_a_copy_that_gave_way_is_not_remembered_where_its_audio_was_published_on_another_side(spark):
+    asked = policy(
+        keep=[{"rule": "clean", "signal": "audio.clipped_ratio", "at_most": 0.1, "on": "train"}],
+        links={"session": "off"},
+    )
+    rows = [
+        copy("trained", "contained", "o", audio_clipped_ratio=0.5),
+        copy("tests", "contained", "o", audio_clipped_ratio=0.0),
+        # It holds both, and its voice trains elsewhere.
+        copy("both", "contained", "o", corpus="solo", single_speaker=True, speaker_id="x", audio_clipped_ratio=0.0),
+        candidate("voice", speaker_id="x", audio_clipped_ratio=0.0),
+    ]  # fmt: skip
+    built = build(candidates(spark, *rows), asked, published(spark, trained="train", tests="test"))
+    found = ends_of(built)
+    assert (found["tests"], found["both"]) == ("test", ("test", "speaker_elsewhere", "x"))
+    assert found["trained"][:2] == ("train", "clean")
+    assert make_id("utterance", "both") not in {row["link_key"] for row in built.assignments.collect()}
 
 
 # What was published before -> whether somebody is asked for rows that tie sides together, and where rows end.

@@ -253,6 +253,23 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
         },
         {("speaker", "gone"), ("moved", "gone dev")},
     ),
+    "a copy of a row that goes, of which every key is remembered": (
+        # By what they share the row of test is remembered: a later clip made their clusters one.
+        [
+            row("merged test", overlap_id="me", cluster_id="me 1", duplicate_kind="near"),
+            row("merged train", speaker_id="me", recording_id="me", content_sha256="me", overlap_id="me", cluster_id="me 2", duplicate_kind="near"),
+            row("merged copy", overlap_id="me", cluster_id="me 2", duplicate_kind="near"),
+        ],
+        {
+            "merged test": "test", ("duplicate", "me"): "test", "merged train": "train",
+            **dict.fromkeys([("speaker", "me"), ("recording", "me"), ("content", "me")], "train"),
+        },
+        {
+            "merged test": "test", "merged train": ("train", "bridges_splits", "merged test"),
+            "merged copy": ("test", "bridges_splits", "merged train"),
+        },
+        {("duplicate", "me")},
+    ),
     "a clip of audio from both sides": (
         # One that comes later, such as all of an episode: what of it trained before must not evaluate with it.
         [
@@ -394,6 +411,29 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
             "voice elsewhere": ("test", "bridges_splits", "voice other"), "voice other": "train",
         },
         {("speaker", "v:x"), ("duplicate", "vt")},
+    ),
+    "a clip that names nobody, in a corpus of one voice that evaluates elsewhere": (
+        # Other lines of the corpus say whose voice it is, whether these are kept or not.
+        [
+            row("named by nobody", corpus="one", single_speaker=True, speaker_id=None),
+            row("named by all", corpus="one", single_speaker=True, speaker_id="one:x", not_compared=True),
+            row("named elsewhere test", speaker_id="one:x"),
+        ],
+        {"named elsewhere test": "test"},
+        {
+            "named by nobody": ("test", "speaker_elsewhere", "one:x"), "named by all": (None, "not_compared", None),
+            "named elsewhere test": "test",
+        },
+        {("speaker", "one:x")},
+    ),
+    "a clip that names nobody, in a corpus whose voice is nowhere else": (
+        [
+            row("nowhere else test", corpus="only", single_speaker=True, speaker_id="only:x"),
+            row("nowhere else", corpus="only", single_speaker=True, speaker_id=None),
+        ],
+        {"nowhere else test": "test"},
+        {"nowhere else test": "test", "nowhere else": "train"},
+        set(),
     ),
     "a voice that another corpus trained, and keeps no more": (
         [

@@ -31,6 +31,12 @@ def test_a_corpus_may_count_more():
     assert found == pytest.approx({("en", "c"): 40 / 60, ("en", "d"): 120 / 60}, abs=1e-6)
 
 
+def test_no_weight_is_nothing():
+    asked = Weights.model_validate({"corpora": {"d": 1e-9}})
+    found = weights({("en", "c"): 30, ("en", "d"): 10}, asked)
+    assert found == {("en", "c"): 1.333333, ("en", "d"): 1.333e-9}
+
+
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(["en", "de", "cy"]), st.sampled_from(["c", "d"])),
