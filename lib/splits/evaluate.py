@@ -37,11 +37,10 @@ def evaluated(lake: Lake, policy: Policy, staged: Staged = checkpointed) -> Eval
         numbers = taken(rows, policy, pinned(lake, policy.splits.scheme))
     meant = with_numbers(policy, numbers)
     assignments = published_assignments(lake, policy.splits.scheme)
-    compared = policy.links.text.mode != "off"
     built = build(
         *(rows, meant, assignments),
         english_only=english_only(lake),
-        evaluated_texts=evaluated_texts(lake, policy.splits.scheme) if compared else None,
+        evaluated_texts=evaluated_texts(lake, policy.splits.scheme) if policy.links.compares_texts else None,
         staged=staged,
     )
     return Evaluated(built, meant, used(policy, numbers))

@@ -27,8 +27,12 @@ def with_marks(judged: DataFrame, policy: Policy) -> DataFrame:
     named = policy.decontaminate.corpora
     heeded = F.lit(True) if named is None else F.col("corpus").isin(list(named))
     evaluates = F.coalesce(F.col("set_aside") == "evaluation_corpus", F.lit(False))
-    prompts = F.coalesce(F.array_contains("text_tags", PROMPTS), F.lit(False))
-    return judged.withColumns({"prompts": prompts, "decontaminates": evaluates & heeded})
+    return judged.withColumns({"prompts": is_prompts(), "decontaminates": evaluates & heeded})
+
+
+def is_prompts() -> Column:
+    """True of a corpus with `text_tags` whose texts are prompts. Never null."""
+    return F.coalesce(F.array_contains("text_tags", PROMPTS), F.lit(False))
 
 
 def audio(rows: DataFrame) -> DataFrame:

@@ -81,8 +81,7 @@ def evicted(
     evaluating = evaluating.unionByName(evaluated.select("utterance_id", *columns.values()))
     found = [_by_value(placed, evaluating, name, column) for name, column in columns.items()]
     said = _said(rows, texts.forms)
-    compared = policy.links.text.mode != "off"
-    keys = [_keys_of_sides(evaluating, said, texts.published, policy)] if compared else []
+    keys = [_keys_of_sides(evaluating, said, texts.published, policy)] if policy.links.compares_texts else []
     keys += (
         [_keys_of_benchmarks(rows, policy, texts.forms is not None)]
         if benchmarks and policy.decontaminate.text

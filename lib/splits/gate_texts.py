@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def are_read(asked: Asked, has_benchmarks: bool) -> bool:
     """Whether texts of rows are compared, which are half of a row."""
-    return asked.links.text.mode != "off" or (has_benchmarks and asked.decontaminate.text)
+    return asked.links.compares_texts or (has_benchmarks and asked.decontaminate.text)
 
 
 def of_build(rows: DataFrame, asked: Asked, before: DataFrame | None = None) -> Iterator[DataFrame]:
@@ -28,7 +28,7 @@ def of_build(rows: DataFrame, asked: Asked, before: DataFrame | None = None) -> 
     Texts are compared as they were written, for that is what a trainer reads: in a form that is not verbatim, two
     may be the same that nobody said alike ("twenty one" and "21").
     """
-    if "text" in rows.columns and asked.links.text.mode != "off":
+    if "text" in rows.columns and asked.links.compares_texts:
         evaluates = rows.filter(_no_prompts() & (F.col("split") != "train"))
         texts = evaluates.select("text")
         if before is not None:

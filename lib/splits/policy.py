@@ -177,7 +177,7 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _texts_to_link(self) -> Policy:
-        if self.text is None and self.links.text.mode != "off":
+        if self.text is None and self.links.compares_texts:
             raise PydanticCustomError(
                 "links", "links.text needs a section 'text', which says what the text is"
             )

@@ -117,6 +117,11 @@ class Links(Section):
                 raise invalid("column", name, [*LINK_COLUMNS, "extras.<name>"])
         return value
 
+    @property
+    def compares_texts(self) -> bool:
+        """Whether train gives way to texts that evaluate."""
+        return self.text.mode != "off"
+
     def of_mode(self, mode: Mode) -> dict[str, Link]:
         """Sessions and columns that are linked so, by name."""
         return {name: link for name, link in self._others().items() if link.mode == mode}

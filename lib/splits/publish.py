@@ -179,7 +179,7 @@ def _gate(lake: Lake, build: str, note: Mapping[str, Any], listed: DataFrame | N
         heard=heard_samples(lake),
         copies=None if keyed is None else copies_of(lake, keyed),
         before=largest_release(lake, note["scheme"], but=build),
-        evaluated_texts=evaluated_texts(lake, note["scheme"]),
+        evaluated_texts=evaluated_texts(lake, note["scheme"]) if asked.links.compares_texts else None,
     )
     told = told_leaks(found)
     if told:

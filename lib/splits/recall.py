@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speechlake.splits.evaluation_corpora import PROMPTS
+from speechlake.splits.evaluation_corpora import is_prompts
 from speechlake.splits.keys import id_of
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def evaluated_texts(lake: Lake, scheme: str, *, until: str | None = None) -> Dat
         releases = releases.join(F.broadcast(last), on=F.col("published_at") <= F.col("last"), how="inner")
     # As many as releases; by name, Spark reads their files alone.
     builds = sorted({row.build_id for row in releases.select("build_id").collect()})
-    told = F.coalesce(F.array_contains("text_tags", PROMPTS), F.lit(False)).alias("prompts")
-    corpora = lake.read("corpora").select("corpus", told)
+    corpora = lake.read("corpora").select("corpus", is_prompts().alias("prompts"))
     rows = lake.read("splits").where(F.col("build_id").isin(builds) & (F.col("split") != "train"))
     said = rows.where("text IS NOT NULL").select("corpus", "utterance_id", "text").distinct()
     return said.join(F.broadcast(corpora), on="corpus", how="inner").drop("corpus")

@@ -63,7 +63,11 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     copies = None if keyed is None else copies_of(lake, keyed)
     before = largest_release(lake, release["scheme"], but=release["build_id"])
     # What is published later may evaluate by what trains here, and no more there.
-    texts = evaluated_texts(lake, release["scheme"], until=release["build_id"])
+    texts = (
+        evaluated_texts(lake, release["scheme"], until=release["build_id"])
+        if asked.links.compares_texts
+        else None
+    )
     found = leaks(
         *(rows, linked, assignments, asked, sides),
         heard=heard_samples(lake),
