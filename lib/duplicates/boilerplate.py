@@ -11,7 +11,8 @@ from speechlake.joins import lying_together
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# A jingle or prompt that lies in more recordings than this says nothing of who belongs together.
+# A jingle or prompt that lies in more recordings than this says nothing of who belongs together. Recordings that are
+# retired do not count: a corpus that is delivered anew, coded otherwise, every week is no jingle.
 BOILERPLATE_RECORDINGS = 20
 # A part that lies in more recordings is boilerplate too; what two utterances share beyond it by a second is theirs.
 BEYOND_S = 1.0
@@ -36,7 +37,7 @@ def boilerplate(
         marked.join(current, on="utterance_id", how="inner")
         .groupBy("label")
         .agg(
-            F.countDistinct("recording_id").alias("recordings"),
+            F.countDistinct(F.when(~F.col("is_retired"), F.col("recording_id"))).alias("recordings"),
             F.bool_or(F.coalesce("is_common", F.lit(False))).alias("is_common"),
             F.bool_or(F.col("corpus").isin(list(evaluating))).alias("evaluates"),
         )
@@ -50,12 +51,13 @@ def common_places(parts: DataFrame, current: DataFrame, staged: Staged = checkpo
     """(utterance_id, place): steps of PLACE_S of an utterance that lie in more than BOILERPLATE_RECORDINGS other
     recordings each: the jingle at the start of an episode, not a talk of which every minute lies in another clip.
 
-    `parts` are pairs with a common part, `current` rows with utterance_id and recording_id.
+    `parts` are pairs with a common part, `current` rows with utterance_id, recording_id and is_retired.
     """
     from pyspark.sql import functions as F
 
     own = current.select("utterance_id", F.col("recording_id").alias("own"))
-    others = current.select(F.col("utterance_id").alias("partner"), "recording_id")
+    there = current.where("NOT is_retired")
+    others = there.select(F.col("utterance_id").alias("partner"), "recording_id")
     met = _both_ends(parts).join(others, on="partner", how="inner").join(own, on="utterance_id", how="inner")
     met = met.where("recording_id != own").select("utterance_id", "recording_id", "places")
     met = staged("parts", met)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # How clusters are made of pairs: a lake whose clusters were made otherwise gets new ones by the next run.
-CLUSTERING_VERSION = 3
+CLUSTERING_VERSION = 4
 # What has a name of its own: copies of one another, and all that share audio.
 KINDS = ("cluster", "overlap")
 
@@ -36,8 +36,8 @@ def duplicates(
 ) -> DataFrame:
     """Rows of `duplicates` for all utterances that share audio with others.
 
-    `current` has one row per utterance that is there, of `those_sharing` at least: corpus, utterance_id, recording_id,
-    content_sha256, audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of `audio_pairs`
+    `current` has one row per utterance that is there, or was published, of `those_sharing` at least: corpus, utterance_id,
+    recording_id, content_sha256, is_retired, audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of `audio_pairs`
     between two of them, `former` rows of `duplicates` as they were. A clip of the corpora `evaluating`, and its copies,
     are boilerplate by their copies alone: its text goes on to keep train clean where 20 other recordings quote it.
     """

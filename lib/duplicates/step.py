@@ -2,8 +2,8 @@
 
 Pairs are committed first, then `duplicates`, then, in `key_buckets`, whose keys led to them: of an utterance that is
 there, the tables hold all that was found. Killed in between, the next run looks it up again, and finds the same
-pairs, which are there by key. What was retired or replaced is forgotten before all else: its keys meet nobody
-(`keys_of_most`), so what comes back must be looked up anew.
+pairs, which are there by key. What was replaced, or retired and never published, is forgotten before all else: its keys
+meet nobody (`keys_of_most`), so what comes back must be looked up anew.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from speechlake.duplicates.search import meetings, verified, who_met
 from speechlake.errors import Conflict
 from speechlake.joins import FEW, sent_if_few, with_matching
 from speechlake.signals.catalogue import profile
+from speechlake.splits.keys import utterance_key
 from speechlake.views import located_utterances, with_signals
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 # Of clips with all that is current of them, half a kilobyte each, every task may hold fewer than of ids.
 FEW_CLIPS = FEW // 2
 # What is current of a clip and is not asked of those who met.
-NOT_OF_PAIRS = ("audio_samples_sha256", "duration_s", "samples", "is_filed", "is_fresh")
+NOT_OF_PAIRS = ("is_retired", "audio_samples_sha256", "duration_s", "samples", "is_filed", "is_fresh")
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,46 @@ class Looked:
 
 
 def current_audio(lake: Lake) -> DataFrame:
-    """One row per utterance that is not retired: identity, place, content, hash of samples, length.
+    """One row per utterance that is not retired, or was published: identity, place, content, hash of samples, length.
 
+    `is_retired` says that it is there for its copies alone, which must not come to another side than it was on.
     `fingerprint` says what made its keys and how they are sampled, null where there are none; `samples` about how many
     samples these give.
     """
     from pyspark.sql import functions as F
 
-    utterances = located_utterances(lake).where("retired_in IS NULL")
+    utterances, retired = located_utterances(lake), _retired_and_published(lake)
+    if retired is None:
+        utterances = utterances.where("retired_in IS NULL").withColumn("is_retired", F.lit(False))
+    else:
+        marked = utterances.join(retired, on="utterance_id", how="left")
+        utterances = marked.where("retired_in IS NULL OR is_retired").fillna(False, ["is_retired"])
     known = profile(lake)
     frame = with_signals(utterances, lake, {name: known.get(name, ()) for name in ("audio", "audio_keys")})
     usable = F.col("content_sha256").isNotNull() & (F.col("audio_keys_frames") > 0)
     return frame.select(
         *("corpus", "utterance_id", "recording_id", "channel", "start_ms", "end_ms", "content_sha256"),
-        *("audio_samples_sha256", F.col("audio_duration_s").alias("duration_s")),
+        *("is_retired", "audio_samples_sha256", F.col("audio_duration_s").alias("duration_s")),
         F.when(usable, as_sampled(F.col("audio_keys_fingerprint"))).alias("fingerprint"),
         samples_expected("audio_keys_frames").alias("samples"),
     )
+
+
+def _retired_and_published(lake: Lake) -> DataFrame | None:
+    """(utterance_id, is_retired) of retired rows whose side some scheme remembers; None where nothing is retired.
+
+    The job does not count `assignments` among what it reads: that a release was published changes nothing of what
+    shares audio, until a row of it is retired.
+    """
+    from pyspark.sql import functions as F
+
+    retired = lake.read("utterances").where("retired_in IS NOT NULL")
+    keyed = checkpointed("retired", retired.select("utterance_id", utterance_key().alias("link_key")))
+    if keyed.isEmpty():
+        return None
+    said = lake.read("assignments").select("link_key")
+    met = said.join(sent_if_few(keyed), on="link_key", how="inner").select("utterance_id").distinct()
+    return sent_if_few(checkpointed("retired and published", met)).withColumn("is_retired", F.lit(True))
 
 
 def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
@@ -73,7 +97,7 @@ def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
 def keys_of_most(lake: Lake, clips: DataFrame, fingerprint: str, count: int) -> DataFrame:
     """FILED, `keys` and `active` of `clips` (FILED), which are the `count` of this fingerprint that there are.
 
-    Others that have keys of it were retired, or have other audio since. Mostly these are few, as two counts say, and
+    Others that have keys of it were retired unpublished, or have other audio since. Mostly these are few, as two counts say, and
     the keys of all clips, a kilobyte each, stay where they are. Conflict where keys went since clips were joined.
     """
     from pyspark.sql import functions as F

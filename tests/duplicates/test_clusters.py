@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 CURRENT = (
-    "corpus string, utterance_id string, recording_id string, content_sha256 string, "
+    "corpus string, utterance_id string, recording_id string, content_sha256 string, is_retired boolean, "
     "audio_samples_sha256 string, duration_s double"
 )
 PAIRS = (
@@ -26,8 +26,12 @@ FORMER = "utterance_id string, cluster_id string, overlap_id string"
 
 
 def current(spark: SparkSession, samples: dict[str, str | None], **recordings: str) -> DataFrame:
-    """Utterances of ten seconds by their samples, each in a recording of its own unless told otherwise."""
-    rows = [("c", u, recordings.get(u, f"r-{u}"), f"content of {u}", s, 10.0) for u, s in samples.items()]
+    """Utterances of ten seconds by their samples, each in a recording of its own unless told otherwise; those that are
+    called retired are."""
+    rows = [
+        ("c", u, recordings.get(u, f"r-{u}"), f"content of {u}", u.startswith("retired"), s, 10.0)
+        for u, s in samples.items()
+    ]
     return spark.createDataFrame(rows, CURRENT)
 
 
@@ -97,6 +101,16 @@ def test_a_cluster_over_more_than_twenty_recordings_is_boilerplate_and_links_not
     assert {found[name][0] for name in one} == {"exact"}
     # What only shares the jingle shares nothing.
     assert {"x", "y"} & set(found) == set()
+
+
+@pytest.mark.slow
+def test_what_is_delivered_anew_each_week_is_no_boilerplate(spark):
+    weeks = {f"retired {n:02}": "A" for n in range(BOILERPLATE_RECORDINGS + 1)}
+    parts = pairs(spark, *[("talk", week, "contained", 4.0) for week in weeks], ("talk", "x", "contained", 4.0))
+    frame = current(spark, {**weeks, "now": "A", "talk": None, "x": None})
+    found = told(duplicates(frame, parts, spark.createDataFrame([], FORMER)))
+    assert {found[name][0] for name in (*weeks, "now")} == {"exact"}
+    assert len({overlap for _, _, _, overlap in found.values()}) == 1
 
 
 def ends_of_kept(parts: DataFrame, frame: DataFrame) -> set[tuple[str, str]]:

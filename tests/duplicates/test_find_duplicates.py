@@ -10,8 +10,10 @@ from key_tools import drawn, noisy
 from lake_tools import QUIET
 
 from speechlake.duplicates.keys import Keys, pack
+from speechlake.ids import make_id
 from speechlake.jobs import find_duplicates
 from speechlake.schemas import (
+    ASSIGNMENTS,
     CONTENT_HASHES,
     PROFILES,
     RECORDINGS,
@@ -209,6 +211,26 @@ def test_a_clip_that_comes_back_meets_what_came_while_it_was_gone(lake, rows):
     retire(None)
     assert find_duplicates.run(lake, progress=QUIET).counts["looked_up"] == 1
     assert {pair: kind for pair, (kind, _, _) in pairs_of(lake).items()} == {("a1", "d1"): "near"}
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_new_audio_meets_what_was_published_and_is_retired(lake, rows):
+    from pyspark.sql import functions as F
+
+    base, other = drawn(200, seed=1), drawn(200, seed=2)
+    keyed(lake, rows, "c", {"a1": base, "a2": other})
+    key = make_id("utterance", f"a1{'0' * 30}")
+    with lake.hold("publish", "c", "r2") as hold:
+        hold.append_missing("assignments", rows(ASSIGNMENTS, ("main", {"link_key": key, "side": "test"})))
+        retired = lake.read("utterances").withColumn("retired_in", F.lit("m#2"))
+        hold.merge("utterances", retired, corpus="c")
+    keyed(lake, rows, "d", {"d1": noisy(base, 0.05, seed=4), "d2": noisy(other, 0.05, seed=5)})
+    find_duplicates.run(lake, progress=QUIET)
+    assert set(pairs_of(lake)) == {("a1", "d1")}
+    told = {row.utterance_id[:2]: row.overlap_id for row in lake.read("duplicates").collect()}
+    assert set(told) == {"a1", "d1"}
+    assert told["a1"] == told["d1"]
 
 
 @pytest.mark.slow

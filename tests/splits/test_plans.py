@@ -85,7 +85,7 @@ def test_duplicates_join_by_keys(spark, rows, plans):
     current = spark.createDataFrame(
         [("a", "r", "c1", "s", 2.0), ("b", "q", "c2", "s", 2.0)],
         "utterance_id string, recording_id string, content_sha256 string, audio_samples_sha256 string, duration_s double",
-    ).selectExpr("'c' AS corpus", "*")
+    ).selectExpr("'c' AS corpus", "false AS is_retired", "*")
     pairs = rows(AUDIO_PAIRS, ("a", {"other_id": "b", "kind": "near"}))
     here = those_sharing(current, pairs, plans.staged)
     plans.look("duplicates", duplicates(here, pairs, rows(DUPLICATES), plans.staged))
