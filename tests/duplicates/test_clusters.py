@@ -106,7 +106,9 @@ def test_a_cluster_over_more_than_twenty_recordings_is_boilerplate_and_links_not
 @pytest.mark.slow
 def test_what_is_delivered_anew_each_week_is_no_boilerplate(spark):
     weeks = {f"retired {n:02}": "A" for n in range(BOILERPLATE_RECORDINGS + 1)}
-    parts = pairs(spark, *[("talk", week, "contained", 4.0) for week in weeks], ("talk", "x", "contained", 4.0))
+    parts = pairs(
+        spark, *[("talk", week, "contained", 4.0) for week in weeks], ("talk", "x", "contained", 4.0)
+    )
     frame = current(spark, {**weeks, "now": "A", "talk": None, "x": None})
     found = told(duplicates(frame, parts, spark.createDataFrame([], FORMER)))
     assert {found[name][0] for name in (*weeks, "now")} == {"exact"}
