@@ -129,18 +129,32 @@ def link_value(name: str) -> Column:
     return F.when(value != "", F.concat("speaker_namespace", F.lit(":"), value))
 
 
-def voices_heard(rows: DataFrame, assignments: DataFrame) -> DataFrame:
+def voices_heard(rows: DataFrame, assignments: DataFrame, staged: Staged = checkpointed) -> DataFrame:
     """(corpus, speaker_id, single_speaker) of rows that may stay, of those that go now and were published before, and of all
-    that name the one voice of a corpus: it is that of rows which name nobody.
+    that name the one voice of a corpus: it is that of rows which name nobody. A row that names nobody speaks with the
+    voice that others name in its recording or audio, whether these stay or not.
 
     `rows` have `is_fit` too; `assignments` holds link_key and side of the scheme.
     """
     spoken = rows.select("utterance_id", "is_fit", "corpus", "speaker_id", "single_speaker")
+    spoken = spoken.unionByName(_voices_in_nameless(rows, staged).select(*spoken.columns))
     alone = spoken.filter("single_speaker").select("speaker_id").distinct()
     gone = spoken.filter("NOT is_fit").join(alone, "speaker_id", how="left_semi")
     published = gone.withColumn("link_key", utterance_key()).join(assignments, "link_key", how="left_semi")
     said = ("corpus", "speaker_id", "single_speaker")
     return spoken.filter("is_fit OR single_speaker").select(*said).unionByName(published.select(*said))
+
+
+def _voices_in_nameless(rows: DataFrame, staged: Staged) -> DataFrame:
+    """Rows that name nobody, in whose recording or audio other corpora name the one voice of a corpus: with that."""
+    alone = rows.filter("single_speaker AND speaker_id IS NOT NULL").select("speaker_id").distinct()
+    audio = F.when(~F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False)), F.col("overlap_id"))
+    place = F.explode(F.array(F.col("recording_id"), audio)).alias("place")
+    elsewhere = rows.filter(_is_named()).join(alone, "speaker_id", how="left_semi")
+    told = staged("voices elsewhere", elsewhere.select("speaker_id", place).distinct())
+    told = told.filter("place IS NOT NULL")
+    nameless = rows.filter(F.col("speaker_id").isNull()).select("utterance_id", "is_fit", "corpus", place)
+    return nameless.join(sent_if_few(told), "place", how="inner").withColumn("single_speaker", F.lit(False))
 
 
 def _speaker_elsewhere(rows: DataFrame) -> DataFrame:

@@ -151,7 +151,7 @@ def _linked(
 ) -> tuple[DataFrame, dict[str, str]]:
     """Rows with their link columns and keys, and whether they are fit for some side; kind of link -> column."""
     marked = rows.withColumn("is_fit", F.expr(" OR ".join(f"fits_{side}" for side in SIDES)))
-    among = voices_heard(marked, assignments) if has.single_speaker else None
+    among = voices_heard(marked, assignments, staged) if has.single_speaker else None
     speaking = with_linked_speaker(marked, among=among, staged=staged)
     own, links = with_own_links(speaking, policy.links)
     evicting = evicting_columns(policy.links)

@@ -426,6 +426,20 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[Any, str], dict[str, Any], set
         },
         {("speaker", "one:x")},
     ),
+    "a clip that names nobody, in what a dropped line of that voice is heard in": (
+        [
+            row("lone test", corpus="lone", single_speaker=True, speaker_id="lone:x"),
+            row("lone train", corpus="lone", single_speaker=True, speaker_id="lone:x"),
+            row("heard of", speaker_id="lone:x", not_compared=True, overlap_id="hh", cluster_id="hh", duplicate_kind="near"),
+            row("heard in", speaker_id=None, overlap_id="hh", cluster_id="hh", duplicate_kind="near"),
+        ],
+        {"lone test": "test", "lone train": "train"},
+        {
+            "lone test": ("test", "speaker_elsewhere", "lone:x"), "lone train": "train",
+            "heard of": (None, "not_compared", None), "heard in": "train",
+        },
+        {("speaker", "lone:x")},
+    ),
     "a clip that names nobody, in a corpus whose voice is nowhere else": (
         [
             row("nowhere else test", corpus="only", single_speaker=True, speaker_id="only:x"),
