@@ -37,9 +37,9 @@ def duplicates(
     """Rows of `duplicates` for all utterances that share audio with others.
 
     `current` has one row per utterance that is there, or was published, of `those_sharing` at least: corpus, utterance_id,
-    recording_id, content_sha256, is_retired, audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of `audio_pairs`
-    between two of them, `former` rows of `duplicates` as they were. A clip of the corpora `evaluating`, and its copies,
-    are boilerplate by their copies alone: its text goes on to keep train clean where 20 other recordings quote it.
+    recording_id, content_sha256, is_retired, audio_samples_sha256 (null is like nothing), duration_s. `pairs` are rows of
+    `audio_pairs` between two of them, `former` rows of `duplicates` as they were. A clip of the corpora `evaluating`, and
+    its copies, are boilerplate by their copies alone: its text goes on to keep train clean where 20 other recordings quote it.
     """
     exact = staged("exact", same_samples(current))
     near = pairs.where("kind = 'near'").select(*ends(pairs))

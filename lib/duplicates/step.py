@@ -97,8 +97,8 @@ def with_filed(lake: Lake, current: DataFrame) -> DataFrame:
 def keys_of_most(lake: Lake, clips: DataFrame, fingerprint: str, count: int) -> DataFrame:
     """FILED, `keys` and `active` of `clips` (FILED), which are the `count` of this fingerprint that there are.
 
-    Others that have keys of it were retired unpublished, or have other audio since. Mostly these are few, as two counts say, and
-    the keys of all clips, a kilobyte each, stay where they are. Conflict where keys went since clips were joined.
+    Others that have keys of it were retired unpublished, or have other audio since. Mostly these are few, as two counts
+    say, and the keys of all clips, a kilobyte each, stay where they are. Conflict where keys went since clips were joined.
     """
     from pyspark.sql import functions as F
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.groups import BOILERPLATE
+from speechlake.splits.groups import is_boilerplate
 from speechlake.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ def audio(rows: DataFrame) -> DataFrame:
     held = rows.filter("decontaminates")
     files = held.filter(~is_boilerplate()).select(F.col("content_sha256").alias("at"), "corpus")
     return held.select(F.col("overlap_id").alias("at"), "corpus").unionByName(files).filter("at IS NOT NULL")
-
-
-def is_boilerplate() -> Column:
-    """True where the audio is heard in many recordings. Never null."""
-    return F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
 
 
 def shared_speakers(tally: DataFrame) -> DataFrame:

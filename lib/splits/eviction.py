@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged
 from speechlake.joins import sent_if_few
-from speechlake.splits.evaluation_corpora import is_boilerplate
 from speechlake.splits.forms import normalised
+from speechlake.splits.groups import is_boilerplate
 from speechlake.splits.policy_links import Links
 from speechlake.splits.policy_values import EVALUATION
 from speechlake.splits.shingles import text_keys

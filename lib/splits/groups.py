@@ -42,10 +42,9 @@ def with_linked_speaker(
     voice = F.when(F.col("single_speaker"), F.coalesce("speaker_id", "elsewhere")).otherwise(
         F.col("speaker_id")
     )
-    boilerplate = F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
     return (
         flagged.withColumn("train_only", train_only)
-        .withColumn("boilerplate", boilerplate)
+        .withColumn("boilerplate", is_boilerplate())
         .withColumn("linked_speaker", F.when(linked, voice))
         .withColumn("linked_overlap", F.when(~F.col("boilerplate"), F.col("overlap_id")))
         .withColumn("linked_content", F.when(~F.col("boilerplate"), F.col("content_sha256")))
@@ -78,6 +77,11 @@ def with_speakers_heard(
         keys = F.when(F.col("heard").isNull(), F.col("link_keys")).otherwise(more)
         linked = joined.withColumn("link_keys", keys).drop("heard_in", "heard")
     return linked
+
+
+def is_boilerplate() -> Column:
+    """True where the audio is heard in many recordings. Never null."""
+    return F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False))
 
 
 def _is_named() -> Column:
@@ -148,8 +152,8 @@ def voices_heard(rows: DataFrame, assignments: DataFrame, staged: Staged = check
 def _voices_in_nameless(rows: DataFrame, staged: Staged) -> DataFrame:
     """Rows that name nobody, in whose recording or audio other corpora name the one voice of a corpus: with that."""
     alone = rows.filter("single_speaker AND speaker_id IS NOT NULL").select("speaker_id").distinct()
-    audio = F.when(~F.coalesce(F.col("duplicate_kind") == BOILERPLATE, F.lit(False)), F.col("overlap_id"))
-    place = F.explode(F.array(F.col("recording_id"), audio)).alias("place")
+    audio = F.when(~is_boilerplate(), F.col("overlap_id"))
+    place = F.explode(F.array("recording_id", audio)).alias("place")
     elsewhere = rows.filter(_is_named()).join(alone, "speaker_id", how="left_semi")
     told = staged("voices elsewhere", elsewhere.select("speaker_id", place).distinct())
     told = told.filter("place IS NOT NULL")
