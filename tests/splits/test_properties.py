@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,101 +108,6 @@ def on_two_sides(kept: dict[str, str], seen: Sequence[dict[str, Any]]) -> list[t
             if row["utterance_id"] in kept and values[kind]:
                 found[kind, values[kind]].add(kept[row["utterance_id"]])
     return [key for key, on in found.items() if len(on) > 1]
-
-
-CORRECTED = policy(
-    **SIZED,
-    links={"columns": {"extras.book": "together"}},
-    lists={side: {"file": f"{side}.txt", "sha256": "0"} for side in ("dev", "test")}
-    | {"max_evicted_share": 1.0},
-)
-# What somebody may say otherwise of a row, from one release to the next.
-CORRECTIONS = {
-    "speaker_id": lambda rng: rng.choice([None, *(f"s{k}" for k in range(30))]),
-    "audio_duration_s": lambda rng: rng.choice([0.1, 3.0]),
-    "audio_clipped_ratio": lambda rng: rng.choice([0.0, 0.5]),
-    "listed": lambda rng: rng.choice([None, "dev", "test"]),
-    "role": lambda rng: rng.choice(["training", "training", "evaluation"]),
-    "extras": lambda rng: rng.choice([{}, {"book": f"b{rng.randrange(20)}"}]),
-    "not_compared": lambda rng: rng.random() < 0.3,
-}
-
-
-def heard(rng: random.Random, n: int, clips: int) -> tuple[set[int], dict[str, Any]]:
-    """Which clips are heard in a row, two where it is longer, and the row; its copies are found later."""
-    solo = rng.random() < 0.15
-    said = {"corpus": "solo", "single_speaker": True} if solo else {}
-    said["speaker_id"] = "s0" if solo else CORRECTIONS["speaker_id"](rng)
-    said["recording_id"] = f"r{rng.randrange(40)}" if rng.random() < 0.05 else f"own {n}"
-    row = candidate(f"u{n}", start_ms=5000 * n, audio_duration_s=3.0, text=f"text {n}", **said)
-    return {rng.randrange(clips) for _ in range(1 + (rng.random() < 0.07))}, row
-
-
-def with_copies(rows: Sequence[tuple[set[int], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The rows with what find-duplicates says of them: all that share a clip, whatever others, are one."""
-    first: dict[int, int] = {}
-
-    def of(clip: int) -> int:
-        return clip if first.setdefault(clip, clip) == clip else of(first[clip])
-
-    for clips, _ in rows:
-        for clip in clips:
-            first[max(of(clip), of(min(clips)))] = min(of(clip), of(min(clips)))
-    times = Counter(of(min(clips)) for clips, _ in rows)
-    found = []
-    for clips, row in rows:
-        at = of(min(clips))
-        part = len(clips) > 1
-        copies = (
-            f"o{at}",
-            f"part {row['utterance_id']}" if part else f"o{at}",
-            "contained" if part else "near",
-        )
-        said = copies if times[at] > 1 else (None, None, None)
-        found.append(row | dict(zip(("overlap_id", "cluster_id", "duplicate_kind"), said, strict=True)))
-    return found
-
-
-def heard_on_two_sides(spark: Any, rng: random.Random, releases: int, batch: int) -> list[Any]:
-    """Release after release, with new rows and others corrected between them: rows, and their side, with a clip that is
-    heard on another one, in the same release or in an earlier one; and what the gate says of each release."""
-    rows: list[tuple[set[int], dict[str, Any]]] = []
-    keys: dict[str, str] = {}
-    sides: dict[int, str] = {}
-    found: list[Any] = []
-    for _ in range(releases):
-        for _, row in rows:
-            if rng.random() < 0.5:
-                name = rng.choice([*CORRECTIONS])
-                row[name] = CORRECTIONS[name](rng)
-        rows += [heard(rng, len(rows) + n, 4 * batch) for n in range(batch)]
-        frame = candidates(spark, *with_copies(rows))
-        known = remembered(spark, keys)
-        result = build(frame, CORRECTED, known)
-        kept = {row["utterance_id"]: row["split"] for row in result.splits.collect()}
-        found += leaks(result.splits, frame, known, Asked.by(CORRECTED), result.listed).collect()
-        for clips, row in rows:
-            side = kept.get(row["utterance_id"])
-            found += [(row, side) for clip in clips if side and sides.setdefault(clip, side) != side]
-        keys |= {row["link_key"]: row["side"] for row in result.assignments.collect()}
-    return found
-
-
-@pytest.mark.slow
-def test_no_clip_is_heard_on_two_sides_whatever_is_corrected_between_releases(spark):
-    assert heard_on_two_sides(spark, random.Random(3), 2, 150) == []
-
-
-@pytest.mark.long
-@settings(
-    max_examples=10,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(seed=st.integers(0, 10**9))
-def test_no_clip_is_heard_on_two_sides_whatever_is_corrected_between_many_releases(spark, seed):
-    assert heard_on_two_sides(spark, random.Random(seed), 4, 120) == []
 
 
 @pytest.mark.slow
