@@ -6,13 +6,15 @@ with a reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
 from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, WORD_CHARACTERS, JsonValues
-from speechlake.feedback.source import JSON_LINES, parquet_rows
+from speechlake.feedback.parquet_source import parquet_rows
+from speechlake.feedback.source import JSON_LINES
 from speechlake.feedback.spec import SPARK_TYPES, STORED, Import, Source
 from speechlake.feedback.verdicts import ANSWERS, QUESTION, VERDICTS
 from speechlake.manifests.contract import Source as Lines
@@ -39,6 +41,7 @@ REASONS: Mapping[str, str] = {
 def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
     """Every row of the source, columns `ROWS_DDL`; every column of `spec` has a type."""
     from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
 
     if source.format == "jsonl":
         from speechlake.manifests.lines_source import read_lines
@@ -48,7 +51,8 @@ def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
     if source.format == "delta":
         frame = spark.read.format("delta").option("versionAsOf", str(source.version)).load(source.uri)
     else:
-        frame = parquet_rows(spark, source.uri, [uri for uri, _ in source.files])
+        schema = StructType.fromJson(json.loads(source.schema or ""))
+        frame = parquet_rows(spark, source.uri, [uri for uri, _ in source.files], schema)
     problem = _first_problem(spec)
     said = [_said(field, kind) for field, kind in _kinds(spec).items()]
     return frame.select(

@@ -7,25 +7,25 @@ table's covers the names of its files, which are never written twice.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
 from speechlake.errors import SpeechlakeError, UsageError
 from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
+from speechlake.feedback.parquet_source import columns_of, parquet_rows, require_alike, spark_schema
 from speechlake.feedback.spec import Import, Source, sentence
 from speechlake.feedback.verdicts import MAY_LACK
-from speechlake.files import Files, as_is
+from speechlake.files import Files
 from speechlake.ids import canonical_json
 from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
-from speechlake.manifests.places import entry_of, joined, local_uri, open_binary, walk
+from speechlake.manifests.places import entry_of, joined, local_uri, walk
 from speechlake.uris import is_local, local_path, require_place, unseen
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
 
 FORMATS: tuple[str, ...] = ("auto", "parquet", "jsonl", "delta")
@@ -63,23 +63,7 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
         _require_names(spark, spec, place, uris, head)
         types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
-    _require_alike([(each, _parquet_types(each, [spec.key, "corpus", *spec.fields])) for each, _ in uris])
-    schema = parquet_rows(spark, place, [each for each, _ in uris]).schema
-    return Source(place, "parquet", sha256, tuple(uris), types=_types(schema, spec, place))
-
-
-def parquet_rows(spark: SparkSession, uri: str, files: Sequence[str]) -> DataFrame:
-    """Rows of the files at `uri`: exactly those that the digest covers, in whatever folders they lie.
-
-    Folders called `column=value` are columns where all files lie in such folders.
-    """
-    below = [file.removeprefix(uri).strip("/").split("/")[:-1] for file in files]
-    if all(folders and all("=" in name for name in folders) for folders in below):
-        reader = spark.read.option("basePath", Files(spark).spelt(uri))
-    else:
-        # Looking for columns in these names, Spark would leave out files whose folders are called otherwise.
-        reader = spark.read.option("recursiveFileLookup", "true")
-    return reader.parquet(*(as_is(Files(spark).spelt(file)) for file in files))
+    return _parquet(spark, spec, place, Source(place, "parquet", sha256, tuple(uris)))
 
 
 def with_types(spec: Import, source: Source) -> Import:
@@ -150,27 +134,6 @@ def _kind(place: str, names: Sequence[str]) -> str:
     raise UsageError(f"SOURCE {place} {what}", hint="Say which: --format parquet, jsonl or delta.")
 
 
-def _parquet_types(uri: str, names: Sequence[str]) -> dict[str, str]:
-    """Types of those columns of a file that are called one of `names`; UsageError where it is no Parquet file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with open_binary(uri) as stream:
-            schema = pq.read_metadata(stream).schema.to_arrow_schema()
-    except pa.ArrowException as error:
-        raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
-    except OSError as error:
-        # So Arrow raises what its reader of Parquet cannot make out.
-        if "thrift" in str(error):
-            raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
-        raise _unseen(uri, error) from error
-    types = {field.name: field.type for field in schema if field.name in names}
-    # What Arrow alone tells apart: strings of short and long columns, and those of a dictionary.
-    plain = {n: t.value_type if pa.types.is_dictionary(t) else t for n, t in types.items()}
-    return {n: re.sub("^(large_string|string_view)$", "string", str(t)) for n, t in plain.items()}
-
-
 def _require_names(
     spark: SparkSession, spec: Import, place: str, uris: Sequence[tuple[str, int]], head: Sequence[bytes]
 ) -> None:
@@ -181,6 +144,11 @@ def _require_names(
     from speechlake.manifests.lines_source import read_lines
 
     known, may_lack = names_seen(head), {column.field for column in MAY_LACK.intersection(spec.columns)}
+    if head and not known and not all(column.type for column in spec.columns):
+        raise UsageError(
+            f"SOURCE {place}: none of the first {len(head)} lines is a JSON object",
+            hint="JSON lines hold one object on each line, in UTF-8.",
+        )
     lacking = frozenset(spec.fields) - known - may_lack
     if lacking and known:
         lines = read_lines(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris])
@@ -191,20 +159,30 @@ def _require_names(
             )
 
 
-def _require_alike(files: Sequence[tuple[str, Mapping[str, str]]]) -> None:
-    """UsageError where files differ in a column: Spark takes the schema of one for all, and reads nulls of a column
-    that others lack. `files` are pairs (URI, types of its columns)."""
-    first: dict[str, tuple[str, str]] = {}
-    for uri, types in files:
-        for name, kind in types.items():
-            first.setdefault(name, (uri, kind))
-    for uri, types in files:
-        for name, (other, kind) in first.items():
-            if types.get(name) != kind:
-                raise UsageError(
-                    f"SOURCE {uri}: column {name!r} is {types.get(name, 'not there')}, in {other} it is {kind}",
-                    hint="One import takes files with the same columns.",
-                )
+def _parquet(spark: SparkSession, spec: Import, place: str, source: Source) -> Source:
+    """`source` with what Spark is told of its files, and the types of what is imported."""
+    from dataclasses import replace
+
+    names = [spec.key, "corpus", *spec.fields]
+    for uri, _ in source.files:
+        _require_read(uri)
+    columns = [(uri, columns_of(uri)) for uri, _ in source.files]
+    require_alike(columns, names)
+    uri, there = columns[0]
+    schema = spark_schema(uri, there, names)
+    read = parquet_rows(spark, place, [each for each, _ in source.files], schema).schema
+    types = _types(read, spec, place, others=there)
+    return replace(source, types=types, schema=schema.json())
+
+
+def _require_read(uri: str) -> None:
+    """UsageError where Spark would leave a file out, or cannot open it, for its name alone."""
+    name = uri.rsplit("/", 1)[-1]
+    if name.startswith((".", "_")) or (is_local(uri) and ":" in name):
+        raise UsageError(
+            f"SOURCE {uri}: Spark does not read a file of this name",
+            hint="Rename it: no '.' or '_' in front, no ':' in it.",
+        )
 
 
 def _digest(spark: SparkSession, names: Sequence[str], uris: Sequence[tuple[str, int]]) -> str:
@@ -236,12 +214,16 @@ def _delta(spark: SparkSession, spec: Import, place: str) -> Source:
     return Source(place, "delta", _sha256(names), version=version, types=types)
 
 
-def _types(schema: StructType, spec: Import, place: str) -> dict[str, str]:
-    """Our types of the columns that `spec` imports; UsageError for a column that is not there or of another type."""
+def _types(schema: StructType, spec: Import, place: str, others: Iterable[str] = ()) -> dict[str, str]:
+    """Our types of the columns that `spec` imports; UsageError for a column that is not there or of another type.
+
+    `others` are columns that are not looked at.
+    """
     there = {field.name: field.dataType.simpleString() for field in schema.fields}
     for name in [spec.key, *spec.fields]:
         if name not in there:
-            raise UsageError(f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, there)))
+            known = sorted({*there, *others})
+            raise UsageError(f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, known)))
     if there[spec.key] != "string":
         raise UsageError(f"SOURCE {place}: column {spec.key!r} is {there[spec.key]}, an id is a string")
     types = {name: _type(there[name]) for name in spec.fields}

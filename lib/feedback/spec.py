@@ -85,7 +85,8 @@ class Import:
 class Source:
     """A source that was looked at: its files, and a digest of its content.
 
-    `version` is that of a Delta table. `types` are those of the imported columns that the source itself tells.
+    `version` is that of a Delta table. `types` are those of the imported columns that the source itself tells, `schema` is
+    what Spark is told of Parquet files, as JSON.
     """
 
     uri: str
@@ -94,6 +95,7 @@ class Source:
     files: tuple[tuple[str, int], ...] = ()
     version: int | None = None
     types: Mapping[str, str] = field(default_factory=dict)
+    schema: str | None = None
 
     @property
     def base_name(self) -> str:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from speechlake.errors import NoStore, UsageError
+from speechlake.feedback import parquet_source
 from speechlake.feedback import source as sources
 from speechlake.feedback.json_values import ROWS_DDL
 from speechlake.feedback.rows import bound, counts, source_rows
@@ -327,8 +328,74 @@ def test_strings_are_strings_however_arrow_holds_them(tmp_path: Path) -> None:
     words, types = pa.array(["x", "y"]), []
     for form in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
         pq.write_table(pa.table({"word": words.cast(form), "other": words}), tmp_path / "a.parquet")
-        types.append(sources._parquet_types(str(tmp_path / "a.parquet"), ["word"]))
-    assert types == [{"word": "string"}] * 3
+        types.append(parquet_source.columns_of(str(tmp_path / "a.parquet")))
+    assert types == [{"word": pa.string(), "other": pa.string()}] * 3
+
+
+def test_columns_that_spark_cannot_read_hinder_nobody_who_does_not_import_them(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """pandas writes times to the nanosecond, and Spark refuses a file for them."""
+    others = {
+        "at": pa.array([0], pa.timestamp("ns")),
+        "embedding": pa.array([1.0], pa.float16()),
+        "at_day": pa.array([0], pa.time64("ns")),
+        "total": pa.array([1], pa.decimal256(60, 2)),
+        "Other": pa.array([1]),
+        "other": pa.array([2]),
+    }
+    pq.write_table(pa.table({"utterance_id": ["u1"], "loss": [0.5], **others}), tmp_path / "a.parquet")
+    source = found_source(spark, LOSS, str(tmp_path / "a.parquet"))
+    assert [row.said[0].number for row in source_rows(spark, LOSS, source).collect()] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("values", "number"),
+    [
+        (pa.array([7], pa.uint8()), 7.0),
+        (pa.array([70_000], pa.uint32()), 70_000.0),
+        (pa.array([7], pa.uint64()), 7.0),
+        (pa.array([0.5], pa.float32()), 0.5),
+        (pa.nulls(1), None),
+    ],
+)
+def test_numbers_of_parquet_are_numbers_however_wide(
+    spark: SparkSession, tmp_path: Path, values: pa.Array, number: float | None
+) -> None:
+    pq.write_table(pa.table({"utterance_id": ["u1"], "loss": values}), tmp_path / "a.parquet")
+    source = found_source(spark, LOSS, str(tmp_path / "a.parquet"))
+    said = source_rows(spark, LOSS, source).collect()[0].said
+    assert [value.number for value in said] == ([] if number is None else [number])
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "told"),
+    [
+        (
+            "a.parquet",
+            {"loss": pa.array([1.0], pa.float16())},
+            "'loss' is halffloat, which Spark cannot read",
+        ),
+        ("a.parquet", {"loss": [1.0], "Loss": [2.0]}, "'loss' and 'Loss': Spark does not tell capitals"),
+        ("a.parquet", {"los": [1.0]}, "has no column 'loss'\n.*Did you mean 'los'"),
+        ("_a.parquet", {"loss": [1.0]}, "Spark does not read a file of this name"),
+        ("1:2.parquet", {"loss": [1.0]}, "Spark does not read a file of this name"),
+    ],
+)
+def test_parquet_that_spark_cannot_read_is_refused_with_what_to_do(
+    spark: SparkSession, tmp_path: Path, name: str, columns: dict[str, Any], told: str
+) -> None:
+    pq.write_table(pa.table({"utterance_id": ["u1"], **columns}), tmp_path / name)
+    with pytest.raises(UsageError, match=told):
+        found_source(spark, LOSS, str(tmp_path / name))
+
+
+@pytest.mark.parametrize("text", ['[{"utterance_id": "u1", "loss": 1}]', '{"loss": 1}'.encode("utf-16")])
+def test_what_is_no_json_lines_is_told(spark: SparkSession, tmp_path: Path, text: str | bytes) -> None:
+    (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    spec = replace(LOSS, columns=(ValueColumn("loss", "loss"),))
+    with pytest.raises(UsageError, match="none of the first 1 lines is a JSON object"):
+        found_source(spark, spec, str(tmp_path / "a.json"))
 
 
 @pytest.mark.parametrize(
@@ -346,9 +413,12 @@ def test_a_store_that_does_not_answer_is_neither_a_mistake_nor_a_file_that_is_no
     def refuse(*_: Any, **__: Any) -> None:
         raise error
 
-    asked = (("entry_of", sources._entry), ("open_binary", lambda uri: sources._parquet_types(uri, [])))
-    for name, ask in asked:
-        monkeypatch.setattr(sources, name, refuse)
+    asked = (
+        (sources, "entry_of", sources._entry),
+        (parquet_source, "open_binary", parquet_source.columns_of),
+    )
+    for module, name, ask in asked:
+        monkeypatch.setattr(module, name, refuse)
         with pytest.raises(told, match="cannot be looked at"):
             ask(uri)
 
