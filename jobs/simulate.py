@@ -24,6 +24,7 @@ from speechlake.splits import simulate
 from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
 from speechlake.splits.extras import refuse_unknown_extras
+from speechlake.splits.pins import without_values
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.reuse import reusing
 from speechlake.terminal import console, show, shown
@@ -55,7 +56,7 @@ def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = Non
         for policy in policies.values():
             refuse_unknown_extras(lake, policy)
         ends = {name: evaluated(lake, policy) for name, policy in policies.items()}
-    counts = {name: _told(out, lake, name, end) for name, end in ends.items()}
+    counts = {name: _told(out, lake, name, policies[name], end) for name, end in ends.items()}
     changed = _changed(out, *ends.items()) if len(ends) == 2 else None
     said: dict[str, Any] = {"policies": counts} | ({} if changed is None else {"changed": changed})
     last = [*policies][-1]
@@ -63,8 +64,8 @@ def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = Non
     return Report(NAME, "done", counts=said, next_step=following)
 
 
-def _told(out: Console, lake: Lake, name: str, end: Evaluated) -> dict[str, Any]:
-    """Print what one policy keeps; its numbers for the last line."""
+def _told(out: Console, lake: Lake, name: str, policy: Policy, end: Evaluated) -> dict[str, Any]:
+    """Print what one `policy`, which names quantiles, keeps; its numbers for the last line."""
     sides = _rows(simulate.by_side(end.build))
     rules = _rows(end.build.rules)
     reasons = _rows(simulate.by_reason(end.build))
@@ -75,8 +76,9 @@ def _told(out: Console, lake: Lake, name: str, end: Evaluated) -> dict[str, Any]
     if end.numbers:
         pins = [{"quantile": key, "number": number} for key, number in end.numbers.items()]
         _show(out, f"{name}: quantiles and their numbers", pins)
-    for row in _rows(end.build.warnings):
-        out.print(f"warning: {shown(row['message'])}")
+    warned = [row["message"] for row in _rows(end.build.warnings)]
+    for message in (*warned, *without_values(policy, end.numbers)):
+        out.print(f"warning: {shown(message)}")
     audio = asked_audio(lake, end.build.splits, end.policy.decontaminate)
     unknown = never_compared(lake, audio, keyed_audio(lake, audio))
     refused = [*(row["message"] for row in _rows(end.build.refusals)), *([unknown] if unknown else [])]

@@ -162,10 +162,23 @@ def loads(text: str, path: str, kind: type[S], *, by_hand: bool = False) -> S:
         raw = yaml.load(text, Loader=_Loader)
     except _NOT_YAML as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
+    if "\\u" in text and (half := _half_character(raw)):
+        raise ConfigError(f"{path}: {half!r} names half of a surrogate pair, which no text can hold")
     try:
         return kind.model_validate(raw, context={BY_HAND: by_hand})
     except ValidationError as error:
         raise ConfigError("\n  ".join(f"{path}: {told}" for told in problems(error))) from error
+
+
+def _half_character(value: object) -> str | None:
+    """A text in what YAML said that cannot be written as UTF-8."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return next(filter(None, map(_half_character, value)), None)
+    if isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
+        return value
+    return None
 
 
 def problems(error: ValidationError, place: Callable[[ErrorDetails], str] | None = None) -> list[str]:

@@ -31,7 +31,10 @@ def refuse_unknown(lake: Lake, policy: Policy) -> None:
         return
     known = _imported(lake)
     types = {name: row["type"] for name, row in known.items() if name.startswith(PREFIX)}
-    for name, signal in asked.items():
+    for signal in _signals(policy):
+        name = signal.name
+        if name not in asked:
+            continue
         if name not in types:
             raise _never_imported(lake, policy, name, [*types])
         if signal.type not in (types[name], "unknown"):
@@ -139,4 +142,7 @@ def _signals(value: Any) -> Iterator[Signal]:
 
 
 def _preferred(policy: Policy) -> Sequence[str]:
-    return policy.text.prefer if policy.text else ()
+    """Sources of texts that a policy names, those of a medoid too."""
+    if policy.text is None:
+        return ()
+    return (*policy.text.prefer, *(policy.text.medoid.of if policy.text.medoid else ()))

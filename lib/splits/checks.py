@@ -47,7 +47,9 @@ def checked(check: Check) -> Finding:
     if read.is_error:
         missing = F.when(~ready_or_error(*read.needs), F.lit(read.name))
         shown = F.when(missing.isNotNull(), why_missing(*read.needs)).otherwise(shown)
-        return Finding(F.lit(None), missing, condition.holds, shown, condition.threshold)
+        # No error is none of them.
+        holds = F.coalesce(condition.holds, F.lit(check.operator == "none_of"))
+        return Finding(F.lit(None), missing, holds, shown, condition.threshold)
     reads_null = check.operator == "is" and check.asked is None
     silent = first_of(
         (unsupported(*read.needs), "language_not_supported"),

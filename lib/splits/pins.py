@@ -107,14 +107,19 @@ def used(policy: Policy, numbers: Numbers) -> dict[str, float]:
 
 
 def without_values(policy: Policy, numbers: Numbers) -> list[str]:
-    """A warning for each quantile of all languages that has no number, as nothing had the value."""
-    lacking = {
-        asked.key(asked.language_key): asked for asked in quantiles(policy) if asked.language == "default"
-    }
+    """A warning for each quantile of all languages, or of each, that has no number, as nothing had the value."""
+    lacking = set()
+    for asked in quantiles(policy):
+        if asked.language == EACH:
+            is_found = any(_language_of(key, asked) is not None for key in numbers)
+        else:
+            # A language that is named may just not be here.
+            is_found = asked.language != "default" or asked.key(asked.language_key) in numbers
+        if not is_found:
+            lacking.add((asked.name, asked.quantile))
     return [
-        f"the policy's quantile {asked.quantile:g} of {asked.name} found no value, and so is no limit yet"
-        for key, asked in sorted(lacking.items())
-        if key not in numbers
+        f"the policy's quantile {quantile:g} of {name} found no value, and so is no limit yet"
+        for name, quantile in sorted(lacking)
     ]
 
 

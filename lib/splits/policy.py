@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, invalid, like, loads, text_of
+from speechlake.config import BY_HAND, Section, invalid, like, loads, text_of
 from speechlake.ids import canonical_json
 from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
 from speechlake.splits.policy_links import (
@@ -194,6 +194,26 @@ class Policy(Section):
                 raise PydanticCustomError(
                     "keep", f"rule {rule.rule!r} needs a section 'text', which says what the text is"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _means_something(self, info: ValidationInfo) -> Policy:
+        """What a file may not say; a policy of a release goes on being read."""
+        if not (info.context or {}).get(BY_HAND):
+            return self
+        has_medoid = self.text is not None and self.text.medoid is not None
+        for rule in () if has_medoid else self.rules():
+            if any(check.measured.name == "text.agreement" for check in checks_of(rule)):
+                raise PydanticCustomError(
+                    "keep", f"rule {rule.rule!r} needs 'text.medoid', whose texts agree or do not"
+                )
+        for n, override in enumerate(self.overrides):
+            for k, earlier in enumerate(self.overrides[:n]):
+                if earlier.is_for_all_of(override):
+                    raise PydanticCustomError(
+                        "overrides",
+                        f"overrides[{n}] can never apply: its rows follow overrides[{k}]; the narrower one goes first",
+                    )
         return self
 
     def digest(self) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section
+from speechlake.config import BY_HAND, Section
 from speechlake.splits.policy_values import CorpusName, Hours, as_tuple, plain
 
 CAPPED: tuple[str, ...] = ("speaker", "text", "corpus", "language")
+# A corpus that is to count a million times less is better left out; beyond, weights are no longer numbers.
+MOST_FACTOR = 1e6
 CAP_REASONS: Mapping[str, str] = {
     f"over_cap_{what}": f"The policy caps the hours of one {what} in train, and they are full."
     for what in CAPPED
@@ -40,6 +42,16 @@ class Weights(Section):
     )
     temperature: Annotated[float, Field(ge=0, le=1)] = 1.0
     corpora: dict[CorpusName, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    @field_validator("corpora")
+    @classmethod
+    def _are_factors(cls, said: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        for corpus, factor in said.items() if (info.context or {}).get(BY_HAND) else ():
+            if not 1 / MOST_FACTOR <= factor <= MOST_FACTOR:
+                raise PydanticCustomError(
+                    "weights", f"{corpus}: expected a factor from {1 / MOST_FACTOR:g} to {MOST_FACTOR:g}"
+                )
+        return said
 
     @model_validator(mode="after")
     def _weighs(self) -> Weights:

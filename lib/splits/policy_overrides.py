@@ -38,6 +38,11 @@ class Override(Section):
             raise PydanticCustomError("override", what)
         return self
 
+    def is_for_all_of(self, other: Override) -> bool:
+        """Whether it is for every row that `other` is for."""
+        asked = ((self.languages, other.languages), (self.corpora, other.corpora))
+        return all(mine is None or (its is not None and {*its} <= {*mine}) for mine, its in asked)
+
     def meaning(self, rules: Mapping[str, AnyRule]) -> dict[str, Any]:
         """What it changes of `rules`, in one spelling; a rule that stays the same is left out."""
         changed = {rule.rule: rule_meaning(rule) for rule in self.keep}

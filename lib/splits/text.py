@@ -124,7 +124,7 @@ def _sources(entry: str, ways: Mapping[str, Entries], policy: str) -> list[str]:
         return [entry]
     if entry not in ways:
         raise ConfigError(
-            f"policy {policy!r}: text.prefer names {entry!r}, and this lake has no text of such a model",
+            f"policy {policy!r}: its 'text' names {entry!r}, and this lake has no text of such a model",
             hint=near(entry, ["manifest", *ways]),
         )
     if not ways[entry]:

@@ -123,6 +123,16 @@ def test_values_are_those_imported_last_for_the_content_of_now_and_unknown_ones_
         (policy({"signal": "imported.asr3.los", "at_most": 2}), "did you mean 'imported.asr3.loss'"),
         (policy({"signal": "imported.asr3.seen", "at_most": 2}), "as double, it was imported as boolean"),
         (policy(text={"prefer": ["import:fixes"]}), "did you mean 'import:fixed'"),
+        (
+            policy(text={"prefer": ["medoid"], "medoid": {"of": ["a", "b", "import:fixes"]}}),
+            "did you mean 'import:fixed'",
+        ),
+        (
+            policy(
+                {"signal": "imported.asr3.seen", "at_most": 2}, {"signal": "imported.asr3.seen", "is": None}
+            ),
+            "as double, it was imported as boolean",
+        ),
     ]
     for asked, why in wrong:
         with pytest.raises(ConfigError) as error:

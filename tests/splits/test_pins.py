@@ -87,13 +87,16 @@ def test_a_quantile_of_all_languages_that_finds_no_value_is_told(spark):
             {"rule": "none", "signal": "audio.rms_dbfs", "at_least": {"quantile": 0.5}},
             {"rule": "some", "signal": RATIO, "at_most": {"quantile": 0.9}},
             {"rule": "german", "signal": RATIO, "at_most": {"de": {"quantile": 0.8}}},
+            {"rule": "each", "signal": "audio.peak_dbfs", "at_least": {"quantile": 0.1, "per": "language"}},
         ]
     )
     found = taken(rows(spark), said, {})
     assert without_values(said, found) == [
-        "the policy's quantile 0.5 of audio.rms_dbfs found no value, and so is no limit yet"
+        "the policy's quantile 0.1 of audio.peak_dbfs found no value, and so is no limit yet",
+        "the policy's quantile 0.5 of audio.rms_dbfs found no value, and so is no limit yet",
     ]
-    assert without_values(said, {**found, "audio.rms_dbfs at_least default 0.5": -20.0}) == []
+    later = {"audio.rms_dbfs at_least default 0.5": -20.0, "audio.peak_dbfs at_least fr 0.1": 9.0}
+    assert without_values(said, {**found, **later}) == []
 
 
 def test_order_and_partitions_change_no_number(spark):

@@ -13,6 +13,7 @@ POLICY = policy(
     text={"prefer": ["manifest"]},
     keep=[
         {"rule": "decodes", "signal": "audio.error", "is": None},
+        {"rule": "no_bombs", "signal": "audio.error", "none_of": ["TOO_LONG", "BAD_DATA"]},
         {"rule": "length", "signal": "audio.duration_s", "between": {"ja": [0.2, 5], "default": [0.4, 30]}},
         {"rule": "clipping", "signal": "audio.clipped_ratio", "at_most": {"en": 0.1}},
         {"rule": "rate", "signal": "audio.sample_rate_hz", "at_least": 8000, "if_missing": "pass"},
@@ -87,6 +88,9 @@ SAYS = [
     ("decodes", {}, "pass", None, None, "null"),
     ("decodes", ERROR, "fail", None, "BAD_DATA", "null"),
     ("decodes", {"audio_fingerprint": None, "audio_attempt_code": "TIME_OUT"}, "fail", "missing:audio.error", "TIME_OUT", "null"),
+    ("no_bombs", {}, "pass", None, None, "none of TOO_LONG, BAD_DATA"),
+    ("no_bombs", ERROR, "fail", None, "BAD_DATA", "none of TOO_LONG, BAD_DATA"),
+    ("no_bombs", {"audio_error": "TIME_OUT"}, "pass", None, "TIME_OUT", "none of TOO_LONG, BAD_DATA"),
     ("length", {"audio_duration_s": 0.4}, "pass", None, "0.4", "0.4 .. 30"),
     ("length", {"audio_duration_s": 0.25}, "fail", None, "0.25", "0.4 .. 30"),
     ("length", {"audio_duration_s": 0.25, "language": "ja-JP"}, "pass", None, "0.25", "0.2 .. 5"),
