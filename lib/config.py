@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from speechlake.errors import ConfigError
@@ -95,8 +95,11 @@ class Section(BaseModel):
         return value
 
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML, with YAML 1.2 booleans, and refusing a key that is said twice.
+    """Safe YAML, with YAML 1.2 booleans, and refusing a key that is said twice, and what UTF-8 cannot spell.
 
     In YAML 1.1 `on` and `no` are booleans, so that `on: train` and the language `no` would be lost.
     """
@@ -113,6 +116,14 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"line {line}: key {key!r} is said twice")
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        if isinstance(node, yaml.ScalarNode) and _HALF_CHARACTER.search(node.value):
+            line = node.start_mark.line + 1
+            raise yaml.MarkedYAMLError(
+                problem=f"line {line}: half of a surrogate pair, which no text can hold"
+            )
+        return super().construct_scalar(node)
 
 
 _BOOLEAN = "tag:yaml.org,2002:bool"
@@ -136,8 +147,12 @@ _NOT_YAML = (
 _BITS_TOLD = 1024
 
 S = TypeVar("S", bound=Section)
-# In the context of validators.
-BY_HAND = "by_hand"
+_BY_HAND = "by_hand"
+
+
+def is_by_hand(info: ValidationInfo) -> bool:
+    """For validators: whether somebody wrote this who can mend it; what a table holds is read as it was."""
+    return bool((info.context or {}).get(_BY_HAND))
 
 
 def load(path: str | Path, kind: type[S]) -> S:
@@ -162,23 +177,10 @@ def loads(text: str, path: str, kind: type[S], *, by_hand: bool = False) -> S:
         raw = yaml.load(text, Loader=_Loader)
     except _NOT_YAML as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
-    if "\\u" in text and (half := _half_character(raw)):
-        raise ConfigError(f"{path}: {half!r} names half of a surrogate pair, which no text can hold")
     try:
-        return kind.model_validate(raw, context={BY_HAND: by_hand})
+        return kind.model_validate(raw, context={_BY_HAND: by_hand})
     except ValidationError as error:
         raise ConfigError("\n  ".join(f"{path}: {told}" for told in problems(error))) from error
-
-
-def _half_character(value: object) -> str | None:
-    """A text in what YAML said that cannot be written as UTF-8."""
-    if isinstance(value, dict):
-        value = [*value, *value.values()]
-    if isinstance(value, list):
-        return next(filter(None, map(_half_character, value)), None)
-    if isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
-        return value
-    return None
 
 
 def problems(error: ValidationError, place: Callable[[ErrorDetails], str] | None = None) -> list[str]:

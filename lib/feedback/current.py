@@ -21,20 +21,19 @@ if TYPE_CHECKING:
 
 def asked_values(policy: Policy) -> dict[str, Signal]:
     """The imported values that rules of a policy read, by name: `imported.<import>.<column>`."""
-    return {signal.name: signal for signal in _signals(policy) if signal.name.startswith(PREFIX)}
+    return {signal.name: signal for signal in _signals(policy)}
 
 
 def refuse_unknown(lake: Lake, policy: Policy) -> None:
     """ConfigError where a policy reads a value or text that was never imported here, or compares another type."""
-    asked, texts = asked_values(policy), [t for t in _preferred(policy) if t.startswith("import:")]
+    # Each, not one of a name: a rule may leave the type open that the next one compares.
+    asked, texts = [*_signals(policy)], [t for t in _preferred(policy) if t.startswith("import:")]
     if not asked and not texts:
         return
     known = _imported(lake)
     types = {name: row["type"] for name, row in known.items() if name.startswith(PREFIX)}
-    for signal in _signals(policy):
+    for signal in asked:
         name = signal.name
-        if name not in asked:
-            continue
         if name not in types:
             raise _never_imported(lake, policy, name, [*types])
         if signal.type not in (types[name], "unknown"):
@@ -125,7 +124,7 @@ def _never_imported(lake: Lake, policy: Policy, name: str, known: Sequence[str])
 
 
 def _signals(value: Any) -> Iterator[Signal]:
-    """Every signal that a policy, or a part of one, reads: whatever its grammar, rules say `measured`."""
+    """Every imported value that a policy, or a part of one, reads: whatever its grammar, rules say `measured`."""
     from pydantic import BaseModel
 
     if isinstance(value, BaseModel):

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from speechlake.errors import UsageError
+from speechlake.feedback.spec import unseen_source
 from speechlake.files import Files, as_is
 from speechlake.manifests.places import open_binary
-from speechlake.uris import unseen
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import DataType
 
 # Spark has no numbers without a sign: what it reads them as.
 _UNSIGNED: Mapping[str, str] = {
@@ -39,7 +39,7 @@ def columns_of(uri: str) -> dict[str, pa.DataType]:
         # So Arrow raises what its reader of Parquet cannot make out.
         if "thrift" in str(error):
             raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
-        raise unseen(f"SOURCE {uri}: cannot be looked at: {error}", uri, error) from error
+        raise unseen_source(uri, error) from error
     return {field.name: _plain(field.type) for field in schema}
 
 
@@ -74,12 +74,14 @@ def require_alike(files: Sequence[tuple[str, Mapping[str, pa.DataType]]], names:
                 )
 
 
-def spark_schema(uri: str, columns: Mapping[str, pa.DataType], names: Sequence[str]) -> StructType:
-    """Those of `columns` that are called one of `names`, as Spark reads them; UsageError for a type that it cannot."""
+def spark_schema(uri: str, columns: Mapping[str, pa.DataType], names: Sequence[str]) -> str:
+    """DDL of those `columns` that are called one of `names`, as Spark reads them; UsageError for a type that it cannot."""
     from pyspark.sql.types import StructField, StructType
 
     wanted = {name: kind for name, kind in columns.items() if name in names}
-    return StructType([StructField(name, _spark_type(uri, name, kind)) for name, kind in wanted.items()])
+    return StructType(
+        [StructField(name, _spark_type(uri, name, kind)) for name, kind in wanted.items()]
+    ).toDDL()
 
 
 def _spark_type(uri: str, name: str, kind: pa.DataType) -> DataType:
@@ -102,10 +104,10 @@ def _spark_type(uri: str, name: str, kind: pa.DataType) -> DataType:
         ) from None
 
 
-def parquet_rows(spark: SparkSession, uri: str, files: Sequence[str], schema: StructType) -> DataFrame:
+def parquet_rows(spark: SparkSession, uri: str, files: Sequence[str], schema: str) -> DataFrame:
     """Rows of the files at `uri`: exactly those that the digest covers, in whatever folders they lie.
 
-    `schema` is of the columns to read. Folders called `column=value` are columns where all files lie in such folders.
+    `schema` is DDL of the columns to read. Folders called `column=value` are columns where all files lie in such folders.
     """
     below = [file.removeprefix(uri).strip("/").split("/")[:-1] for file in files]
     if all(folders and all("=" in name for name in folders) for folders in below):

@@ -6,7 +6,6 @@ with a reason.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
@@ -41,7 +40,6 @@ REASONS: Mapping[str, str] = {
 def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
     """Every row of the source, columns `ROWS_DDL`; every column of `spec` has a type."""
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StructType
 
     if source.format == "jsonl":
         from speechlake.manifests.lines_source import read_lines
@@ -51,8 +49,7 @@ def source_rows(spark: SparkSession, spec: Import, source: Source) -> DataFrame:
     if source.format == "delta":
         frame = spark.read.format("delta").option("versionAsOf", str(source.version)).load(source.uri)
     else:
-        schema = StructType.fromJson(json.loads(source.schema or ""))
-        frame = parquet_rows(spark, source.uri, [uri for uri, _ in source.files], schema)
+        frame = parquet_rows(spark, source.uri, [uri for uri, _ in source.files], source.schema)
     problem = _first_problem(spec)
     said = [_said(field, kind) for field, kind in _kinds(spec).items()]
     return frame.select(

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
-from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.errors import UsageError
 from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.parquet_source import columns_of, parquet_rows, require_alike, spark_schema
-from speechlake.feedback.spec import Import, Source, sentence
+from speechlake.feedback.spec import Import, Source, sentence, unseen_source
 from speechlake.feedback.verdicts import MAY_LACK
 from speechlake.files import Files
 from speechlake.ids import canonical_json
@@ -22,7 +22,7 @@ from speechlake.manifests.contract import Source as Lines
 from speechlake.manifests.hashing import hashes
 from speechlake.manifests.lines import read_range
 from speechlake.manifests.places import entry_of, joined, local_uri, walk
-from speechlake.uris import is_local, local_path, require_place, unseen
+from speechlake.uris import is_local, local_path, require_place
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -105,11 +105,7 @@ def _entry_or_none(place: str) -> Any:
     try:
         return entry_of(place)
     except OSError as error:
-        raise _unseen(place, error) from error
-
-
-def _unseen(place: str, error: OSError) -> SpeechlakeError:
-    return unseen(f"SOURCE {place}: cannot be looked at: {error}", place, error)
+        raise unseen_source(place, error) from error
 
 
 def _files(place: str, entry: Any) -> list[tuple[str, int]]:
@@ -119,7 +115,7 @@ def _files(place: str, entry: Any) -> list[tuple[str, int]]:
     try:
         names = [(path, each.size_bytes or 0) for path, each in walk(place, measured=True)]
     except OSError as error:
-        raise _unseen(place, error) from error
+        raise unseen_source(place, error) from error
     shown = [(path.decode("utf-8", "replace"), size) for path, size in names]
     return [(name, size) for name, size in shown if not any(p[0] in "._" for p in name.split("/"))]
 
@@ -172,7 +168,7 @@ def _parquet(spark: SparkSession, spec: Import, place: str, source: Source) -> S
     schema = spark_schema(uri, there, names)
     read = parquet_rows(spark, place, [each for each, _ in source.files], schema).schema
     types = _types(read, spec, place, others=there)
-    return replace(source, types=types, schema=schema.json())
+    return replace(source, types=types, schema=schema)
 
 
 def _require_read(uri: str) -> None:

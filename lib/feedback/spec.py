@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from speechlake.errors import UsageError
+from speechlake.errors import SpeechlakeError, UsageError
+from speechlake.uris import unseen
 
 # Words that are joined by single underscores: two names joined by two of them stay two names.
 STRICT = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
@@ -86,7 +87,7 @@ class Source:
     """A source that was looked at: its files, and a digest of its content.
 
     `version` is that of a Delta table. `types` are those of the imported columns that the source itself tells, `schema` is
-    what Spark is told of Parquet files, as JSON.
+    what Spark is told of Parquet files, as DDL.
     """
 
     uri: str
@@ -95,12 +96,17 @@ class Source:
     files: tuple[tuple[str, int], ...] = ()
     version: int | None = None
     types: Mapping[str, str] = field(default_factory=dict)
-    schema: str | None = None
+    schema: str = ""
 
     @property
     def base_name(self) -> str:
         """The last part of where it lies: provenance, and no part of any fingerprint."""
         return self.uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def unseen_source(place: str, error: OSError) -> SpeechlakeError:
+    """What to raise where SOURCE cannot be looked at."""
+    return unseen(f"SOURCE {place}: cannot be looked at: {error}", place, error)
 
 
 def import_of(said: Mapping[str, Any]) -> Import:

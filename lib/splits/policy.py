@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import BY_HAND, Section, invalid, like, loads, text_of
+from speechlake.config import Section, invalid, is_by_hand, like, loads, text_of
 from speechlake.ids import canonical_json
 from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
 from speechlake.splits.policy_links import (
@@ -199,7 +199,7 @@ class Policy(Section):
     @model_validator(mode="after")
     def _means_something(self, info: ValidationInfo) -> Policy:
         """What a file may not say; a policy of a release goes on being read."""
-        if not (info.context or {}).get(BY_HAND):
+        if not is_by_hand(info):
             return self
         has_medoid = self.text is not None and self.text.medoid is not None
         for rule in () if has_medoid else self.rules():

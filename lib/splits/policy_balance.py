@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import BY_HAND, Section
+from speechlake.config import Section, is_by_hand
 from speechlake.splits.policy_values import CorpusName, Hours, as_tuple, plain
 
 CAPPED: tuple[str, ...] = ("speaker", "text", "corpus", "language")
@@ -46,7 +46,7 @@ class Weights(Section):
     @field_validator("corpora")
     @classmethod
     def _are_factors(cls, said: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        for corpus, factor in said.items() if (info.context or {}).get(BY_HAND) else ():
+        for corpus, factor in said.items() if is_by_hand(info) else ():
             if not 1 / MOST_FACTOR <= factor <= MOST_FACTOR:
                 raise PydanticCustomError(
                     "weights", f"{corpus}: expected a factor from {1 / MOST_FACTOR:g} to {MOST_FACTOR:g}"

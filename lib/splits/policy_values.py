@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import BY_HAND, CORPUS_NAME, Section, invalid, like, nearest
+from speechlake.config import CORPUS_NAME, Section, invalid, is_by_hand, like, nearest
 from speechlake.text.languages import canonical
 from speechlake.text.subtags import primary
 
@@ -23,7 +23,7 @@ RuleName = Annotated[
 def _as_stored(code: str, info: ValidationInfo) -> str:
     """A primary language subtag as tables have it; another code of that language would never apply."""
     stored = primary(canonical(code))
-    if (info.context or {}).get(BY_HAND) and code != "default" and stored != code:
+    if is_by_hand(info) and code != "default" and stored != code:
         hint = f"; here it is {stored!r}" if stored else ""
         raise PydanticCustomError("language", f"{code!r} is no language code of the tables{hint}")
     return code

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
 from pyspark.sql import DataFrame, SparkSession
 
 from speechlake.schemas import SCORES, TABLES
@@ -67,9 +69,24 @@ def candidates(spark: SparkSession, *rows: dict[str, Any], partitions: int = 1) 
     return spark.createDataFrame(spark.sparkContext.parallelize(data, partitions), ddl, verifySchema=False)
 
 
+def assigned(spark: SparkSession, sides: Mapping[str, str]) -> DataFrame:
+    """Published assignments: sides by link key."""
+    return spark.createDataFrame([*sides.items()], "link_key string, side string")
+
+
 def unassigned(spark: SparkSession) -> DataFrame:
     """No published assignments."""
-    return spark.createDataFrame([], "link_key string, side string")
+    return assigned(spark, {})
+
+
+def drawn_examples(count: int) -> settings:
+    """So many examples of a property, new ones in each run; each takes a minute, so that none is made smaller."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
 
 
 def policy(**said: Any) -> Policy:

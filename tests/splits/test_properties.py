@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from splits_tables import candidate, candidates, policy, unassigned
+from splits_tables import assigned, candidate, candidates, drawn_examples, policy, unassigned
 
 from speechlake.splits.build import build
 from speechlake.splits.digest import rows_digest
@@ -67,12 +67,6 @@ def drawn(rng: random.Random, n: int) -> dict[str, Any]:
     )
 
 
-def remembered(spark: Any, keys: dict[str, str]) -> Any:
-    """What is published so far: sides by link key."""
-    known = unassigned(spark)
-    return spark.createDataFrame([*keys.items()], known.schema) if keys else known
-
-
 def broken_in_batches(spark: Any, rng: random.Random, sizes: Sequence[int]) -> list[Any]:
     """Build after each batch, all rows seen so far in any order: every promise of a scheme that is not kept."""
     rows = [drawn(rng, n) for n in range(sum(sizes))]
@@ -83,7 +77,7 @@ def broken_in_batches(spark: Any, rng: random.Random, sizes: Sequence[int]) -> l
     for size in (sum(sizes[: n + 1]) for n in range(len(sizes))):
         seen = rng.sample(rows[:size], size)
         frame = candidates(spark, *seen, partitions=rng.choice([1, 3]))
-        known = remembered(spark, keys)
+        known = assigned(spark, keys)
         result = build(frame, POLICY, known)
         kept = {row["utterance_id"]: row["split"] for row in result.splits.collect()}
         excluded = {row["utterance_id"]: row["rule"] for row in result.decisions.collect()}
@@ -116,24 +110,14 @@ def test_rows_that_come_in_two_batches_never_move_never_leak_and_are_never_lost(
 
 
 @pytest.mark.long
-@settings(
-    max_examples=15,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@drawn_examples(15)
 @given(seed=st.integers(0, 10**9), sizes=st.lists(st.integers(1, 40), min_size=2, max_size=4))
 def test_rows_that_come_in_any_batches_never_move_never_leak_and_are_never_lost(spark, seed, sizes):
     assert broken_in_batches(spark, random.Random(seed), sizes) == []
 
 
 @pytest.mark.long
-@settings(
-    max_examples=8,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@drawn_examples(8)
 @given(seed=st.integers(0, 10**9), partitions=st.integers(1, 8))
 def test_order_and_partitions_change_no_digest(spark, seed, partitions):
     rng = random.Random(seed)

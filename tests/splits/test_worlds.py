@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from splits_tables import candidates, policy, unassigned
+from splits_tables import assigned, candidates, drawn_examples, policy
 from world import VOICES, Release, World, book
 
 from speechlake.splits.build import build
@@ -57,11 +57,6 @@ class Scheme:
         self.sides: dict[str, str] = {}
         self.heard: dict[int, str] = {}
 
-    def remembered(self) -> Any:
-        """Sides by link key."""
-        known = unassigned(self.spark)
-        return self.spark.createDataFrame([*self.keys.items()], known.schema) if self.keys else known
-
     def evaluated_texts(self) -> Any:
         """Texts of all rows that ever evaluated; None before there are some."""
         rows = [(*said, False) for said in sorted(self.texts)]
@@ -74,7 +69,11 @@ class Scheme:
     def released(self, world: World, said: Policy, modes: dict[str, str | None]) -> Iterator[Any]:
         """Publish what `said` makes of `world`; every promise that is not kept."""
         rows = world.rows()
-        frame, known, before = candidates(self.spark, *rows), self.remembered(), self.evaluated_texts()
+        frame, known, before = (
+            candidates(self.spark, *rows),
+            assigned(self.spark, self.keys),
+            self.evaluated_texts(),
+        )
         result = build(frame, said, known, evaluated_texts=before)
         release = Release(
             {row["utterance_id"]: row["split"] for row in result.splits.collect()},
@@ -134,7 +133,7 @@ def on_two_sides(release: Release, modes: dict[str, str | None]) -> Iterator[Any
             yield "speaker", speaker, sides
     linked = {"recording": lambda row: row["recording_id"], **LINKS}
     for name, value in linked.items():
-        mode = modes.get(name, "together" if name == "recording" else None)
+        mode = "together" if name == "recording" else modes[name]
         for shared, sides in release.on(value).items():
             if len(sides) > 1 and (mode == "together" or (mode == "exclude_from_train" and "train" in sides)):
                 yield name, shared, sides
@@ -167,12 +166,7 @@ def test_two_releases_keep_their_promises(spark):
 
 
 @pytest.mark.long
-@settings(
-    max_examples=10,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@drawn_examples(10)
 @given(seed=st.integers(0, 10**9))
 def test_many_releases_keep_their_promises(spark, seed):
     assert broken(spark, seed, releases=4, delivered=90) == []

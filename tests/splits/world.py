@@ -16,7 +16,7 @@ VOICES = {"solo": "s0", "duo": "s1"}
 CORPORA = {"c": 10, "d": 5, "solo": 2, "duo": 2, "bench": 1}
 # A clip in more recordings is boilerplate; in a lake it is 20, too many for a small world.
 BOILERPLATE_RECORDINGS = 6
-# What keeps its kind of copies in one cluster, and what shares audio with others.
+# What `find-duplicates` says of a row: whose copy it is, with whom it shares audio, and how.
 COPIES = ("cluster_id", "overlap_id", "duplicate_kind")
 
 
