@@ -33,7 +33,7 @@ from speechlake.signals.catalogue import fingerprints
 from speechlake.splits.candidates import TABLES_READ, heard_voices, profile_of
 from speechlake.splits.compared import without_keys
 from speechlake.splits.evaluate import evaluated
-from speechlake.splits.extras import extras_named, refuse_unknown_extras
+from speechlake.splits.fields import names_fields, refuse_unknown_fields
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
 from speechlake.splits.pins import without_values
@@ -169,8 +169,8 @@ def _prepare(hold: Hold, this: Run, policy: Policy, release: str, progress: Prog
     """What is refused, dropped and mended before a build takes its time."""
     refuse_used_name(hold.lake, release, policy)
     # What a release was cut by stays good when the last utterance with a field goes.
-    if extras_named(policy) and not was_cut_by(hold.lake, policy):
-        refuse_unknown_extras(hold.lake, policy)
+    if names_fields(policy) and not was_cut_by(hold.lake, policy):
+        refuse_unknown_fields(hold.lake, policy)
     _drop_others(hold, progress)
     _mend_memory(hold, this, progress)
 

@@ -83,7 +83,9 @@ def _print(out: Console, rows: Sequence[Any], totals: dict[str, int], title: str
         show(out, f"{change.capitalize()}, by side and reason", ["split", "reason", "clips", "hours"], lines)
     lines = [
         [language, side, *_hours(rows, language, side)]
-        for language in sorted({row.language for row in rows}, key=str)
+        for language in sorted(
+            {row[name] for row in rows for name in ("language_before", "language")}, key=str
+        )
         for side in ("train", "dev", "test")
     ]
     show(out, "Hours by language", ["language", "split", "before", "after"], [x for x in lines if any(x[2:])])
@@ -99,9 +101,14 @@ def _print_moved(out: Console, rows: Sequence[Any], examples: Sequence[Any], *, 
 
 
 def _hours(rows: Sequence[Any], language: str | None, side: str) -> list[float]:
-    """Hours of a language on a side, before and after."""
-    mine = [row for row in rows if row.language == language]
-    return [sum(row.hours or 0.0 for row in mine if row[when] == side) for when in ("before", "after")]
+    """Hours of a language on a side, before and after, each as its release tells them."""
+    return [
+        sum(row[hours] or 0.0 for row in rows if (row[when], row[tongue]) == (side, language))
+        for when, tongue, hours in (
+            ("before", "language_before", "hours_before"),
+            ("after", "language", "hours"),
+        )
+    ]
 
 
 def _sums(rows: Iterable[Any], key: Callable[[Any], tuple[Any, ...]]) -> list[list[Any]]:

@@ -24,7 +24,7 @@ from speechlake.cli import command
 from speechlake.errors import UsageError
 from speechlake.feedback.commit import Imported, commit_import
 from speechlake.feedback.rows import bound, source_rows
-from speechlake.feedback.source import FORMATS, found_source, with_types
+from speechlake.feedback.source import FORMATS, found_source, unreadable, with_types
 from speechlake.feedback.spec import Import, Source, value_column
 from speechlake.feedback.verdicts import ANSWERS
 from speechlake.hold import Hold
@@ -32,6 +32,7 @@ from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.ledger import Run, nothing_to_do
 from speechlake.progress import Progress
+from speechlake.sql_text import literal
 from speechlake.views import located_utterances
 
 NAME = "import-signals"
@@ -139,7 +140,13 @@ def _import(hold: Hold, this: Run, spec: Import, source: Source) -> Imported:
     utterances = located_utterances(hold.lake).withColumn("retired", F.col("retired_in").isNotNull())
     note = {**this.arguments, "base_name": source.base_name}
     rows = bound(source_rows(hold.lake.spark, spec, source), utterances, spec)
-    stage = hold.staging.write(this.digest[:16], this.run_id, rows, note)
+    try:
+        stage = hold.staging.write(this.digest[:16], this.run_id, rows, note)
+    except Exception as error:
+        told = unreadable(source, error)
+        if told is None:
+            raise
+        raise told from error
     found = commit_import(hold, stage)
     hold.staging.delete(stage)
     return found
@@ -148,8 +155,14 @@ def _import(hold: Hold, this: Run, spec: Import, source: Source) -> Imported:
 def _report(
     lake: Lake, this: Run, spec: Import, found: Imported | None, *, changed: bool, progress: Progress
 ) -> Report:
-    following = command("build-splits", "--lake", lake.root, "--policy", "FILE", "--release", "NAME")
     refusal = found.refusal if found else None
+    following = (
+        command(
+            "sql", "--lake", lake.root, f"select * from import_refusals where name = {literal(spec.name)}"
+        )
+        if refusal
+        else command("build-splits", "--lake", lake.root, "--policy", "FILE", "--release", "NAME")
+    )
     outcome = "refused" if refusal else "done" if changed else "nothing to do"
     progress.say(
         f"{spec.name}: " + (_sentence(this.counts) if found and not refusal and changed else outcome)

@@ -20,7 +20,8 @@ from speechlake import job, questions
 from speechlake.config import loads
 from speechlake.errors import UsageError
 from speechlake.feedback.page import MAX_MB, Review, review_page, with_sounds
-from speechlake.feedback.sample import MARGIN, REMOVED, sample
+from speechlake.feedback.sample import MARGIN, sample
+from speechlake.feedback.verdicts import REMOVED
 from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.manifests.roots import all_roots
@@ -61,6 +62,11 @@ def run(
     path = page_path(html)
     rows = sample(lake, policy, rule, per_language=n, seed=seed)
     items = list(with_sounds(rows, all_roots(lake), max_mb=max_mb))
+    if not items:
+        raise UsageError(
+            f"no clip fits into --max-mb {max_mb:g}",
+            hint=f"The default is {MAX_MB}; a clip of 5 s takes 0.15.",
+        )
     review = Review(shlex.quote(lake.root), rule, policy.name, policy.digest(), said_by, seed)
     left_out = len(rows) - len(items)
     write_page(path, review_page(review, items, left_out=left_out))

@@ -23,7 +23,7 @@ from speechlake.lake import Lake
 from speechlake.splits import simulate
 from speechlake.splits.compared import asked_audio, keyed_audio, never_compared
 from speechlake.splits.evaluate import Evaluated, evaluated
-from speechlake.splits.extras import refuse_unknown_extras
+from speechlake.splits.fields import refuse_unknown_fields
 from speechlake.splits.pins import without_values
 from speechlake.splits.policy import Policy, load_policy
 from speechlake.splits.reuse import reusing
@@ -54,7 +54,7 @@ def run(lake: Lake, policies: Mapping[str, Policy], *, out: Console | None = Non
     out = console() if out is None else out
     with reusing([*policies.values()]):
         for policy in policies.values():
-            refuse_unknown_extras(lake, policy)
+            refuse_unknown_fields(lake, policy)
         ends = {name: evaluated(lake, policy) for name, policy in policies.items()}
     counts = {name: _told(out, lake, name, policies[name], end) for name, end in ends.items()}
     changed = _changed(out, *ends.items()) if len(ends) == 2 else None

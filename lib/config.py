@@ -96,19 +96,24 @@ class Section(BaseModel):
 
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML, with YAML 1.2 booleans, and refusing a key that is said twice, and what UTF-8 cannot spell.
+    """Safe YAML, with booleans and numbers of YAML 1.2, and refusing a key that is said twice, and what UTF-8 cannot spell.
 
-    In YAML 1.1 `on` and `no` are booleans, so that `on: train` and the language `no` would be lost.
+    In YAML 1.1 `on` and `no` are booleans, so that `on: train` and the language `no` would be lost; 1:30 is 90, 007 is 7,
+    and 2026-01-01 a date, which nothing here asks for.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
+            if key_node.tag == _MERGE:
+                # A few of them, each of others, may stand for gigabytes.
+                raise yaml.MarkedYAMLError(problem=f"line {line}: '<<' is not read here; write the keys out")
+            key = self.construct_object(key_node, deep=True)
             # Never spelled: a few aliases in it may stand for gigabytes.
             if isinstance(key, list | dict | set):
                 raise yaml.MarkedYAMLError(problem=f"line {line}: a key is not a name")
@@ -126,12 +131,24 @@ class _Loader(yaml.SafeLoader):
         return super().construct_scalar(node)
 
 
-_BOOLEAN = "tag:yaml.org,2002:bool"
+_BOOLEAN, _WHOLE, _FRACTION, _TIME = (
+    f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float", "timestamp")
+)
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOLEAN, _WHOLE, _FRACTION, _TIME)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_SIGNED = [*"-+0123456789"]
+for _tag, _pattern, _first in (
+    (_BOOLEAN, r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    (_WHOLE, r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)", _SIGNED),
+    (
+        _FRACTION,
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        [*_SIGNED, "."],
+    ),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
 
 # PyYAML lets through what Python says of a value that its tag or escape cannot have: 2026-02-30, `!!bool x`.
 _NOT_YAML = (

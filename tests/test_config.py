@@ -37,7 +37,6 @@ def test_yaml_that_is_right_is_read() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "said: 2026-02-30",
         "said: !!int x",
         "said: !!int ''",
         "said: !!bool x",
@@ -50,6 +49,22 @@ def test_yaml_that_is_right_is_read() -> None:
 def test_a_value_that_its_tag_cannot_have_is_no_yaml(text: str) -> None:
     with pytest.raises(ConfigError, match=r"f\.yaml: is not valid YAML: "):
         loads(text, "f.yaml", Word)
+
+
+@pytest.mark.parametrize("text", ["no", "1:30", "2026-01-01", "2026-02-30", "007", "1e-9", "12:30:45.5"])
+def test_what_only_yaml_1_1_takes_for_something_else_is_text(text: str) -> None:
+    assert loads(f"said: {text}", "f.yaml", Word).said == text
+
+
+@pytest.mark.parametrize("text", ["0", "-7", "+1_000", "0xff", "1.5", ".5", "-2.0e-3", "1."])
+def test_numbers_are_none_of_them_text(text: str) -> None:
+    with pytest.raises(ConfigError, match="said: expected text, found"):
+        loads(f"said: {text}", "f.yaml", Word)
+
+
+def test_a_merge_of_keys_is_told() -> None:
+    with pytest.raises(ConfigError, match="line 3: '<<' is not read here; write the keys out"):
+        loads("a: &a {said: x}\nb:\n  <<: *a\n", "f.yaml", Word)
 
 
 @pytest.mark.parametrize("key", ["[a]", "{a: b}", "!!set {a}"])

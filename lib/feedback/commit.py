@@ -87,7 +87,13 @@ def _refusal(spec: Import, found: Mapping[str, int], max_reject: float) -> TooMa
     """Why nothing of an import is taken; null where enough of it is good."""
     rows, refused = found["rows"], found["refused"]
     if found["accepted"] and refused <= max_reject * rows:
-        return None
+        # What is current now would be replaced by nothing.
+        if found["values"]:
+            return None
+        return TooManyRejected(
+            f"import {spec.name!r}: none of {rows} rows has a value",
+            hint="Nothing was written, and what was imported before stays.",
+        )
     told = {
         name.removeprefix("refused_").upper(): n for name, n in found.items() if name.startswith("refused_")
     }

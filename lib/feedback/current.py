@@ -27,7 +27,8 @@ def asked_values(policy: Policy) -> dict[str, Signal]:
 def refuse_unknown(lake: Lake, policy: Policy) -> None:
     """ConfigError where a policy reads a value or text that was never imported here, or compares another type."""
     # Each, not one of a name: a rule may leave the type open that the next one compares.
-    asked, texts = [*_signals(policy)], [t for t in _preferred(policy) if t.startswith("import:")]
+    preferred = policy.text.sources if policy.text else ()
+    asked, texts = [*_signals(policy)], [t for t in preferred if t.startswith("import:")]
     if not asked and not texts:
         return
     known = _imported(lake)
@@ -138,10 +139,3 @@ def _signals(value: Any) -> Iterator[Signal]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _signals(item)
-
-
-def _preferred(policy: Policy) -> Sequence[str]:
-    """Sources of texts that a policy names, those of a medoid too."""
-    if policy.text is None:
-        return ()
-    return (*policy.text.prefer, *(policy.text.medoid.of if policy.text.medoid else ()))

@@ -35,8 +35,9 @@ class Review:
 
     @property
     def import_name(self) -> str:
-        """The import under which its answers come back: one for each rule, so that they do not meet."""
-        return re.sub(r"_+", "_", f"review_{self.rule}")[:64].strip("_")
+        """The import under which its answers come back: one for each rule and seed, so that none replaces another's."""
+        seed = f"_{self.seed}".replace("-", "m") if self.seed else ""
+        return re.sub(r"_+", "_", f"review_{self.rule}")[: 64 - len(seed)].strip("_") + seed
 
 
 @dataclass(frozen=True)

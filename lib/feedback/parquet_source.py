@@ -16,9 +16,12 @@ from speechlake.manifests.places import open_binary
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType
 
+# Parquet has them, and Spark here cannot read them.
+_UNREAD_CODECS = ("BROTLI", "LZO")
 # Spark has no numbers without a sign: what it reads them as.
 _UNSIGNED: Mapping[str, str] = {
     "uint8": "smallint", "uint16": "int", "uint32": "bigint", "uint64": "decimal(20,0)",
@@ -32,7 +35,8 @@ def columns_of(uri: str) -> dict[str, pa.DataType]:
 
     try:
         with open_binary(uri) as stream:
-            schema = pq.read_metadata(stream).schema.to_arrow_schema()
+            about = pq.read_metadata(stream)
+            schema = about.schema.to_arrow_schema()
     except pa.ArrowException as error:
         raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
     except OSError as error:
@@ -40,7 +44,24 @@ def columns_of(uri: str) -> dict[str, pa.DataType]:
         if "thrift" in str(error):
             raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
         raise unseen_source(uri, error) from error
+    _require_readable(uri, about, schema.names)
     return {field.name: _plain(field.type) for field in schema}
+
+
+def _require_readable(uri: str, about: pq.FileMetaData, names: Sequence[str]) -> None:
+    """UsageError where Spark would end in a trace: two columns of one name, a codec that it does not have."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"SOURCE {uri}: column {twice!r} is there twice")
+    if about.num_row_groups == 0:
+        return
+    group = about.row_group(0)
+    codecs = {group.column(n).compression for n in range(group.num_columns)}
+    for codec in codecs.intersection(_UNREAD_CODECS):
+        raise UsageError(
+            f"SOURCE {uri}: columns are compressed by {codec.lower()}, which Spark cannot read",
+            hint="Write the file with zstd, snappy or gzip.",
+        )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from speechlake.feedback.sample import KEPT, REMOVED
 from speechlake.feedback.spec import PREFIX
-from speechlake.feedback.verdicts import ANSWERS, BAD, HEARD, SKIPPED
+from speechlake.feedback.verdicts import ANSWERS, BAD, HEARD, KEPT, REMOVED, SKIPPED
+from speechlake.views import located_utterances
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -40,15 +40,17 @@ def has_reviews(lake: Lake) -> bool:
 def reviews(lake: Lake) -> DataFrame:
     """(rule, asked, utterance_id, verdict, decision, stratum, population): of each, the answer that was imported last.
 
-    Of all imports that have a verdict and a rule, whatever they are called; what was skipped, or was at last, is left out,
-    and what is no answer: another verdict, or a population that is not above 0. `asked` is what the rule asked when the
-    clip was drawn; null in answers of pages that did not tell.
+    Of what is current of each import that has a verdict and a rule, whatever it is called, and of audio that is still
+    what was heard; what was skipped, or was at last, is left out, and what is no answer: another verdict, or a population
+    that is not above 0. `asked` is what the rule asked when the clip was drawn; null in answers of pages that did not tell.
     """
     from pyspark.sql import functions as F
 
     about = lake.read("extractors").where(F.col("name").startswith(PREFIX))
-    when = lake.read("profiles").groupBy("fingerprint").agg(F.max("n").alias("n"))
-    answers = about.join(when, on="fingerprint", how="inner").select(
+    current = F.max_by("fingerprint", "n").alias("fingerprint")
+    by_name = lake.read("profiles").groupBy(F.col("extractor").alias("name"))
+    when = by_name.agg(F.max("n").alias("n"), current)
+    answers = about.join(when, on=["name", "fingerprint"], how="inner").select(
         "fingerprint",
         "n",
         F.split_part("name", F.lit("."), F.lit(2)).alias("import"),
@@ -60,10 +62,13 @@ def reviews(lake: Lake) -> DataFrame:
     wide = values.groupBy(*row).agg(
         F.max("n").alias("n"), *(_picked(column.name, column.type) for column in ANSWERS)
     )
+    now = located_utterances(lake).select("utterance_id", "content_sha256")
+    # Answers are few, of people: it is the lake's rows that stay where they are.
+    wide = now.join(F.broadcast(wide), on=["utterance_id", "content_sha256"], how="inner")
     whole = F.col("rule").isNotNull() & F.col("decision").isNotNull()
     possible = F.col("population").isNull() | (F.col("population") > 0)
     told = wide.where(whole & possible & F.col("verdict").isin([*HEARD, SKIPPED]))
-    parts = ("n", "model_sha256", "content_sha256", "verdict", "decision", "stratum", "population")
+    parts = ("n", "model_sha256", "verdict", "decision", "stratum", "population")
     last = told.groupBy("rule", "asked", "utterance_id").agg(F.max(F.struct(*parts)).alias("last"))
     kept = [f"last.{name}" for name in ("verdict", "decision", "stratum", "population")]
     heard = last.where(F.col("last.verdict") != SKIPPED)
@@ -109,11 +114,10 @@ def wilson(share: Column, answers: Column) -> tuple[Column, Column]:
     z2 = Z * Z
     middle = (share + z2 / (2 * answers)) / (1 + z2 / answers)
     half = Z / (1 + z2 / answers) * F.sqrt(share * (1 - share) / answers + z2 / (4 * answers * answers))
-    # greatest and least pass over nulls: without answers there is no interval.
+    # greatest and least pass over nulls: without answers there is no interval. Rounded, an end that is 1 is 1.
     some = answers.isNotNull()
-    return F.when(some, F.greatest(middle - half, F.lit(0.0))), F.when(
-        some, F.least(middle + half, F.lit(1.0))
-    )
+    low, high = F.greatest(middle - half, F.lit(0.0)), F.least(middle + half, F.lit(1.0))
+    return F.when(some, F.round(low, 12)), F.when(some, F.round(high, 12))
 
 
 def _picked(name: str, kind: str | None) -> Column:

@@ -15,7 +15,7 @@ from speechlake.feedback.json_values import EXACT_UP_TO, ROWS_DDL, VALUES_DDL, W
 from speechlake.feedback.parquet_source import parquet_rows
 from speechlake.feedback.source import JSON_LINES
 from speechlake.feedback.spec import SPARK_TYPES, STORED, Import, Source
-from speechlake.feedback.verdicts import ANSWERS, QUESTION, VERDICTS
+from speechlake.feedback.verdicts import ANSWERS, KEPT, NEEDED, QUESTION, REMOVED, VERDICTS
 from speechlake.manifests.contract import Source as Lines
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ REASONS: Mapping[str, str] = {
     "OTHER_CORPUS": "The utterance belongs to another corpus than the one that is named, or the row to another than --corpus.",
     "CONTENT_UNKNOWN": "The audio was never read, so that nobody can say which content a value was made for.",
     "UNKNOWN_VERDICT": f"The verdict of a review is none of {', '.join(each.name for each in VERDICTS)}.",
-    "BAD_POPULATION": "The population that an answer of a review stands for is not above 0.",
+    "INCOMPLETE_ANSWER": "The answer of a review lacks its verdict, its rule, or the decision: whether the rule removed or kept the clip.",
+    "BAD_POPULATION": "The population that an answer of a review stands for is not above 0, or beyond 2^53.",
     "ERASED": "The utterance was erased on request; nothing of the row is kept.",
     "SEVERAL_QUESTIONS": "Answers about the utterance are about several rules, or limits of one: none is taken. Import each rule's answers under a name of their own.",
     "DUPLICATE": "Several rows say different things of the utterance: none is taken.",
@@ -148,7 +149,11 @@ def _why_refused(spec: Import) -> Column:
     if _is_review(spec):
         checks |= {
             "UNKNOWN_VERDICT": _is_said("verdict", lambda value: ~value["word"].isin(names)),
-            "BAD_POPULATION": _is_said("population", lambda value: value["number"] <= 0),
+            "INCOMPLETE_ANSWER": reduce(or_, (_word(name).isNull() for name in NEEDED))
+            | ~_word("decision").isin(REMOVED, KEPT),
+            "BAD_POPULATION": _is_said(
+                "population", lambda value: (value["number"] <= 0) | (value["number"] > EXACT_UP_TO)
+            ),
         }
     return F.coalesce("reason", *(F.when(condition, F.lit(name)) for name, condition in checks.items()))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from speechlake.config import near
 from speechlake.errors import UsageError
 from speechlake.feedback.spec import sentence
+from speechlake.feedback.verdicts import KEPT, REMOVED
 from speechlake.splits.candidates import candidates, english_only
 from speechlake.splits.judging import set_aside
 from speechlake.splits.keys import id_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from speechlake.splits.policy import Policy
 
 MARGIN, RANDOM = "margin", "random"
-REMOVED, KEPT = "removed", "kept"
 # Values within 20 % of the threshold are at its margin; within 0.2 where the threshold is 0.
 MARGIN_SHARE = 0.2
 NO_LANGUAGE = "none"

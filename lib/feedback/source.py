@@ -7,10 +7,12 @@ table's covers the names of its files, which are never written twice.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from speechlake.config import near
+from speechlake.damage import GONE, told_by_java
 from speechlake.errors import UsageError
 from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.parquet_source import columns_of, parquet_rows, require_alike, spark_schema
@@ -74,11 +76,14 @@ def with_types(spec: Import, source: Source) -> Import:
     for column in spec.columns:
         there = source.types.get(column.field)
         if column.type is None and there is None:
+            looked_at = (
+                f"its first {LINES_LOOKED_AT} lines do" if source.format == "jsonl" else "nulls alone do"
+            )
             raise UsageError(
-                f"SOURCE {source.uri}: its first {LINES_LOOKED_AT} lines do not tell the type of {column.field!r}",
+                f"SOURCE {source.uri}: {looked_at} not tell the type of {column.field!r}",
                 hint=f"Say it: --column {column.name}={column.field}:number, :boolean or :string.",
             )
-        if source.format != "jsonl" and column.type not in (None, there):
+        if source.format != "jsonl" and there and column.type not in (None, there):
             raise UsageError(
                 f"SOURCE {source.uri}: column {column.field!r} is {there}, --column asks for {column.type}"
             )
@@ -89,9 +94,20 @@ def with_types(spec: Import, source: Source) -> Import:
         columns.append(replace(column, type=column.type or there))
     if spec.text and source.format != "jsonl" and source.types.get(spec.text) != "string":
         raise UsageError(
-            f"SOURCE {source.uri}: column {spec.text!r} is {source.types[spec.text]}, a text is a string"
+            f"SOURCE {source.uri}: column {spec.text!r} is {source.types.get(spec.text, 'null')}, a text is a string"
         )
     return replace(spec, columns=tuple(columns))
+
+
+def unreadable(source: Source, error: Exception) -> UsageError | None:
+    """What to raise where an error of Spark comes down to a file of the source that is gone or damaged; else None."""
+    said = "\n".join((str(error), *told_by_java(error)))
+    # Spark spells a file's address with one, two or three slashes.
+    where = re.sub(r"^\w+:/+", "/", source.uri)
+    if not GONE.search(said) or where not in said:
+        return None
+    line = next((line for line in said.splitlines() if where in line), said)
+    return UsageError(f"SOURCE {source.uri}: a file of it is gone or damaged: {line.strip()[:300]}")
 
 
 def _entry(place: str) -> Any:
@@ -140,19 +156,19 @@ def _require_names(
     from speechlake.manifests.lines_source import read_lines
 
     known, may_lack = names_seen(head), {column.field for column in MAY_LACK.intersection(spec.columns)}
-    if head and not known and not all(column.type for column in spec.columns):
+    if not head:
+        raise UsageError(f"SOURCE {place}: there are no rows")
+    if not known and not all(column.type for column in spec.columns):
         raise UsageError(
             f"SOURCE {place}: none of the first {len(head)} lines is a JSON object",
             hint="JSON lines hold one object on each line, in UTF-8.",
         )
-    lacking = frozenset(spec.fields) - known - may_lack
+    lacking = frozenset(_needed(spec)) - known - may_lack
     if lacking and known:
         lines = read_lines(spark, [Lines(uri, JSON_LINES, size) for uri, size in uris])
         rows = lines.mapInArrow(JsonNames(lacking).batches, "name string").distinct().collect()
         for name in sorted(lacking - {row.name for row in rows}):
-            raise UsageError(
-                f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, sorted(known)))
-            )
+            raise _no_column(spec, place, name, known)
 
 
 def _parquet(spark: SparkSession, spec: Import, place: str, source: Source) -> Source:
@@ -168,6 +184,8 @@ def _parquet(spark: SparkSession, spec: Import, place: str, source: Source) -> S
     schema = spark_schema(uri, there, names)
     read = parquet_rows(spark, place, [each for each, _ in source.files], schema).schema
     types = _types(read, spec, place, others=there)
+    # Of nothing but nulls nobody knows what they are.
+    types = {name: kind for name, kind in types.items() if str(there.get(name)) != "null"}
     return replace(source, types=types, schema=schema)
 
 
@@ -216,10 +234,9 @@ def _types(schema: StructType, spec: Import, place: str, others: Iterable[str] =
     `others` are columns that are not looked at.
     """
     there = {field.name: field.dataType.simpleString() for field in schema.fields}
-    for name in [spec.key, *spec.fields]:
+    for name in [spec.key, *_needed(spec)]:
         if name not in there:
-            known = sorted({*there, *others})
-            raise UsageError(f"SOURCE {place} has no column {name!r}", hint=sentence(near(name, known)))
+            raise _no_column(spec, place, name, {*there, *others})
     if there[spec.key] != "string":
         raise UsageError(f"SOURCE {place}: column {spec.key!r} is {there[spec.key]}, an id is a string")
     types = {name: _type(there[name]) for name in spec.fields}
@@ -229,6 +246,18 @@ def _types(schema: StructType, spec: Import, place: str, others: Iterable[str] =
                 f"SOURCE {place}: column {name!r} is {there[name]}; values are numbers, truth values or strings"
             )
     return {name: kind for name, kind in types.items() if kind}
+
+
+def _needed(spec: Import) -> list[str]:
+    """Columns that a source must have beside its key."""
+    return [*spec.fields, *(["corpus"] if spec.by_source_id and spec.corpus is None else [])]
+
+
+def _no_column(spec: Import, place: str, name: str, known: Iterable[str]) -> UsageError:
+    hint = sentence(near(name, sorted(known)))
+    if name not in (spec.key, *spec.fields):
+        hint = "A --source-id is one of a corpus: name it by --corpus, or in a column corpus."
+    return UsageError(f"SOURCE {place} has no column {name!r}", hint=hint)
 
 
 def _type(spark_type: str) -> str | None:

@@ -16,6 +16,8 @@ class Verdict:
     label: str
 
 
+# What the rule made of the clip.
+REMOVED, KEPT = "removed", "kept"
 GOOD = "good"
 SKIPPED = "skip"
 # Reasons not to train on a clip, whatever the rule was about: where it removes one of them, it was right.
@@ -43,5 +45,6 @@ ANSWERS: tuple[ValueColumn, ...] = (
 )
 # What makes two answers about one utterance answers to one question. An import holds one of each utterance.
 QUESTION: tuple[str, ...] = ("rule", "asked")
-# Answers of older pages do not name all of the rest.
-MAY_LACK: frozenset[ValueColumn] = frozenset(column for column in ANSWERS if column.name != "verdict")
+# Without these nobody knows what was answered. Answers of older pages do not name all of the rest.
+NEEDED: tuple[str, ...] = ("verdict", "rule", "decision")
+MAY_LACK: frozenset[ValueColumn] = frozenset(column for column in ANSWERS if column.name not in NEEDED)

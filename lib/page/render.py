@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from speechlake.errors import UsageError
 from speechlake.outputs import whole_file
@@ -94,6 +94,14 @@ def share(value: float | None) -> str:
     return f"{100 * value:.0f} %" if value in (0, 1) else f"{100 * value:.1f} %"
 
 
+def exact(value: object) -> Markup:
+    """What a script reads and gives back: escaped, and otherwise as it is, with what cannot be seen.
+
+    Not for what is shown.
+    """
+    return escape(str(value))
+
+
 def count(value: int | None) -> str:
     """A whole number with thousands set apart."""
     return "–" if value is None else f"{value:,}"
@@ -121,6 +129,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "hours": hours,
     "share": share,
     "count": count,
+    "exact": exact,
     "number": number,
     "asked": asked,
 }

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-_EXTRA = re.compile(r"extras\.[A-Za-z0-9_][A-Za-z0-9_ .:/-]{0,63}")
+_EXTRA = re.compile(r"extras\.\w[\w .:/-]{0,63}")
 
 
 @dataclass(frozen=True)
 class Plain:
     """A value that a rule can read without any measurement. `meaning` is for the list in docs/policies.md.
 
-    `of` makes it of `column`, one of a candidate's.
+    `of` makes it of `column`, one of a candidate's. `values` are all that it may have; none where they are open.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Plain:
     of: Callable[[Column], Column]
     needs: tuple[str, ...] = ()
     is_error: bool = False
+    values: tuple[str, ...] = ()
 
     @property
     def is_number(self) -> bool:
@@ -73,8 +74,8 @@ def _extra(name: str) -> Plain:
     return Plain(name, "string", meaning, "extras", lambda extras: extras.getItem(key))
 
 
-def _stored(name: str, type: str, meaning: str) -> Plain:
-    return Plain(name, type, meaning, name, lambda column: column)
+def _stored(name: str, type: str, meaning: str, values: tuple[str, ...] = ()) -> Plain:
+    return Plain(name, type, meaning, name, lambda column: column, values=values)
 
 
 COLUMNS: Mapping[str, Plain] = {
@@ -99,7 +100,7 @@ COLUMNS: Mapping[str, Plain] = {
         _stored("declared_sample_rate_hz", "bigint", "Sample rate by the manifest [Hz]."),
         _stored("declared_channels", "bigint", "Channels by the manifest."),
         _stored("text", "string", "The text that the policy chose."),
-        _stored("text_kind", "string", "human, caption or machine."),
+        _stored("text_kind", "string", "human, caption or machine.", ("human", "caption", "machine")),
         _stored("text_source", "string", "Source of the text."),
     )
 }

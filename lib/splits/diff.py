@@ -16,12 +16,15 @@ NEW_AUDIO, NEW_TEXT = "audio changed", "text changed"
 # Why a row of the one release is not in the other, where that release says nothing of it.
 NOT_KNOWN = "not known to it"
 _TOLD = ("corpus", "language", "duration_s")
+# What a row may have been otherwise in the first release, and counts with there.
+_FORMER = ("language", "duration_s")
 
 
 def changes(lake: Lake, before: str, after: str) -> DataFrame:
-    """(utterance_id, change, before, after, reason, corpus, language, duration_s) of every row that either build keeps.
+    """(utterance_id, change, before, after, reason, corpus, language, duration_s, language_before, duration_s_before) of
+    every row that either build keeps.
 
-    `before` and `after` are sides. `reason` is the first reason of the build that excludes a row, of `after`
+    `before` and `after` are sides. What is told of a row is what `after` says, or `before` where that alone keeps it. `reason` is the first reason of the build that excludes a row, of `after`
     for what was removed, of `before` for what was added.
     """
     old, new = (_kept(lake, build, name) for build, name in ((before, "before"), (after, "after")))
@@ -34,18 +37,21 @@ def changes(lake: Lake, before: str, after: str) -> DataFrame:
         change == ADDED, F.coalesce("why_not_before", F.lit(NOT_KNOWN))
     )
     either = [F.coalesce(f"after_{c}", f"before_{c}").alias(c) for c in _TOLD]
+    former = [F.col(f"before_{c}").alias(f"{c}_before") for c in _FORMER]
     return out.select(
-        "utterance_id", change.alias("change"), "before", "after", reason.alias("reason"), *either
+        "utterance_id", change.alias("change"), "before", "after", reason.alias("reason"), *either, *former
     )
 
 
 def counted(found: DataFrame) -> DataFrame:
-    """(change, before, after, reason, language, clips, hours): as many rows as sides, languages and reasons."""
-    return (
-        found.groupBy("change", "before", "after", "reason", "language")
-        .agg(F.count("*").alias("clips"), (F.sum("duration_s") / 3600).alias("hours"))
-        .orderBy("change", "before", "after", "reason", "language")
+    """(change, before, after, reason, language, language_before, clips, hours, hours_before): as many rows as sides,
+    languages and reasons."""
+    by = ("change", "before", "after", "reason", "language", "language_before")
+    hours, hours_before = (F.sum(column) / 3600 for column in ("duration_s", "duration_s_before"))
+    summed = found.groupBy(*by).agg(
+        F.count("*").alias("clips"), hours.alias("hours"), hours_before.alias("hours_before")
     )
+    return summed.orderBy(*by)
 
 
 def _change() -> Column:

@@ -24,7 +24,7 @@ def judged(candidates: DataFrame, policy: Policy, english_only: Collection[str] 
     measured = (
         candidates.transform(lambda frame: with_said(frame, policy, english_only))
         .withColumn("set_aside", set_aside())
-        .withColumn("ms", F.round(F.col("audio_duration_s") * 1000).cast("bigint"))
+        .withColumn("ms", F.round(F.col("audio_duration_s") * 1000).try_cast("bigint"))
     )
     return measured.withColumns({f"fits_{side}": _fits(policy, side) for side in SIDES})
 

@@ -109,9 +109,17 @@ def number(value: Column) -> Column:
 
 
 def number_text(value: Column) -> Column:
-    """A double as plain decimal text, six places at most; Java's own spelling differs between versions."""
-    digits = value.cast("double").try_cast("decimal(38,6)").cast("string")
-    return F.coalesce(F.rtrim(F.rtrim(digits, F.lit("0")), F.lit(".")), value.cast("string"))
+    """A double as plain decimal text, six places at most; one of which those would show little, as 1.25e-07.
+
+    Java's own spelling differs between versions.
+    """
+    number = value.cast("double")
+    digits = number.try_cast("decimal(38,6)").cast("string")
+    plain = F.rtrim(F.rtrim(digits, F.lit("0")), F.lit("."))
+    small = F.regexp_replace(F.format_string("%.5e", number), r"\.?0*e", "e")
+    return F.when((number != 0) & (F.abs(number) < 1e-4), small).otherwise(
+        F.coalesce(plain, value.cast("string"))
+    )
 
 
 def _plain(value: bool | float | str) -> str:

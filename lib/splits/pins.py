@@ -73,7 +73,12 @@ class _Scope:
 
 def _scope(policy: Policy, n: int, rule: AnyRule) -> _Scope:
     override = policy.overrides[n]
-    rows = [",".join(sorted(set(said))) for said in (override.corpora, override.languages) if said]
+    rows = [
+        # A corpus may be called as a language is.
+        f"{kind}{','.join(sorted(set(said)))}"
+        for kind, said in (("corpora=", override.corpora), ("", override.languages))
+        if said
+    ]
     changed = next(base for base in policy.keep if base.rule == rule.rule)
     inherited = frozenset(asked.key(asked.language_key) for asked in _of_rule(changed))
     return _Scope(n, f"[{';'.join(rows)}]", inherited)

@@ -93,6 +93,11 @@ class Text(Section):
     form: Literal["verbatim", "lower", "normalised"] = "verbatim"
     human_only: Sides = EVALUATION
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it names of texts, those of a medoid too."""
+        return self.prefer + (self.medoid.of if self.medoid else ())
+
     @model_validator(mode="after")
     def _medoid_is_said_whole(self) -> Text:
         if (MEDOID in self.prefer) != (self.medoid is not None):

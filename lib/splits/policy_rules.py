@@ -11,12 +11,13 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from speechlake.config import Section, invalid, nearest
+from speechlake.config import Section, invalid, is_by_hand, nearest
 from speechlake.ids import canonical_json
 from speechlake.splits.columns import NAMES, Plain, column_named
 from speechlake.splits.patterns import safe_pattern
@@ -33,6 +34,7 @@ from speechlake.splits.policy_values import (
     plain_limits,
 )
 from speechlake.splits.signals import SIGNALS, Signal
+from speechlake.text.languages import canonical
 
 
 class Check(Section):
@@ -63,6 +65,10 @@ class Check(Section):
             raise PydanticCustomError(
                 "signal", f"{name!r} is no signal, it is a column: write `column: {name}`"
             )
+        if name.startswith("imported"):
+            raise PydanticCustomError(
+                "signal", f"unknown signal {name!r}; what was imported is imported.<import>.<column>"
+            )
         if name.startswith("score."):
             raise PydanticCustomError("signal", f"{name!r} is no signal: use the rule error_rate")
         raise invalid("signal", name, [*SIGNALS])
@@ -81,7 +87,7 @@ class Check(Section):
         raise invalid("column", name, NAMES)
 
     @model_validator(mode="after")
-    def _one_operator(self) -> Check:
+    def _one_operator(self, info: ValidationInfo) -> Check:
         if (self.signal is None) == (self.column is None):
             raise PydanticCustomError("signal", "expected one of signal and column")
         given = self._given()
@@ -92,6 +98,8 @@ class Check(Section):
         if given[0] != "is" and self.asked is None:
             raise PydanticCustomError("operator", f"'{given[0]}' says nothing")
         _check_type(self.measured, given[0], self.asked)
+        if is_by_hand(info) and given[0] in ("equals", "one_of", "none_of"):
+            _check_values(self.measured, self.asked)
         return self
 
     def _given(self) -> list[str]:
@@ -197,13 +205,23 @@ def _check_type(signal: Signal | Plain, operator: str, asked: Any) -> None:
         )
 
 
+def _check_values(read: Signal | Plain, asked: Any) -> None:
+    """Refuse a value that the column never has: the comparison would always end the same."""
+    for value in asked if isinstance(asked, tuple) else (asked,):
+        if isinstance(read, Plain) and read.values and value not in read.values:
+            raise invalid(read.name, value, read.values)
+        if read.name == "language" and canonical(value) != value:
+            hint = f"; here it is {canonical(value)!r}" if canonical(value) else ""
+            raise PydanticCustomError("language", f"{value!r} is no language tag of the tables{hint}")
+
+
 # Rules that say by their name what they read.
 OF_A_KIND = ("same_language", "error_rate")
 
 
 def _kind_of_rule(value: Any) -> str:
     name = value.get("rule") if isinstance(value, dict) else getattr(value, "rule", None)
-    if isinstance(value, dict) and not {"signal", "column", "any_of"} & {*value}:
+    if isinstance(value, dict) and not any(nearest(key, ("signal", "column", "any_of")) for key in value):
         # What reads nothing was meant for one of these: its error then names it.
         name = nearest(name, OF_A_KIND) or name
     if name in OF_A_KIND:
@@ -268,17 +286,3 @@ def with_checks(rule: AnyRule, change: Callable[[Check], Check]) -> AnyRule:
         assert isinstance(other, SignalRule), "a rule stays one"
         return other
     return whole
-
-
-__all__ = [
-    "AnyOf",
-    "AnyRule",
-    "Check",
-    "ErrorRate",
-    "SameLanguage",
-    "SignalRule",
-    "checks_of",
-    "extractors_read",
-    "rule_meaning",
-    "with_checks",
-]

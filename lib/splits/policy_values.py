@@ -20,6 +20,13 @@ RuleName = Annotated[
 ]
 
 
+def _one_value(value: object) -> object:
+    """Refuse what is no single value, before each kind of value is told in turn."""
+    if not isinstance(value, bool | int | float | str):
+        raise PydanticCustomError("scalar", "expected one text, number or truth value")
+    return value
+
+
 def _as_stored(code: str, info: ValidationInfo) -> str:
     """A primary language subtag as tables have it; another code of that language would never apply."""
     stored = primary(canonical(code))
@@ -36,7 +43,9 @@ LanguageOrDefault = Annotated[
 ]
 CorpusName = Annotated[str, like(*CORPUS_NAME)]
 # A whole number that no column can hold is compared as any number is.
-Scalar = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | str
+Scalar = Annotated[
+    bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | str, BeforeValidator(_one_value)
+]
 # A hundred thousand years of audio: in milliseconds, a number that Spark has.
 Hours = Annotated[float, Field(gt=0, le=1e9)]
 

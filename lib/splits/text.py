@@ -67,7 +67,7 @@ def heard_texts(
     another declared language, is not what the utterance says. `heard` is `signals_whisper`. One text per
     utterance and model, of the fingerprint that the model stands for in the utterance's language.
     """
-    asked = policy.text.prefer + (policy.text.medoid.of if policy.text.medoid else ()) if policy.text else ()
+    asked = policy.text.sources if policy.text else ()
     named = {entry: ways[entry] for entry in asked if not _is_written(entry) and entry in ways}
     if not named:
         return None

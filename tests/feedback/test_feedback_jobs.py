@@ -154,6 +154,15 @@ def test_rows_that_cannot_be_taken_are_counted_and_listed_and_too_many_refuse_th
     assert (taken.counts["accepted"], taken.counts["values_written"]) == (2, 1)
 
 
+def test_an_import_without_a_value_leaves_what_was_imported_before(story):
+    spec = replace(VALUES, name="asr5", columns=(ValueColumn("loss", "loss", "number"),))
+    bring(story, spec, story.losses("some.jsonl", a1=1.0))
+    refused = bring(story, spec, story.losses("none.jsonl", a1=None))
+    assert "none of 1 rows has a value" in str(refused.refusal)
+    assert "import_refusals" in str(refused.next_step)
+    assert imported_now(story.lake).where("name = 'asr5.loss'").count() == 1
+
+
 def test_parquet_and_delta_are_sources_too_and_their_columns_are_looked_at(story, spark):
     data = [(story.ids["a1"], 1, "x"), (story.ids["a2"], 2, "y")]
     frame = spark.createDataFrame(data, "utterance_id string, rank int, note string")

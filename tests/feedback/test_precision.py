@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from speechlake.feedback.precision import reviews, rule_precision
-from speechlake.schemas import EXTRACTORS, PROFILES, SIGNALS_IMPORTED
+from speechlake.schemas import CONTENT_HASHES, EXTRACTORS, PROFILES, RECORDINGS, SIGNALS_IMPORTED, UTTERANCES
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 DDL = "rule string, asked string, utterance_id string, verdict string, decision string, stratum string, population double"
 
@@ -69,6 +70,7 @@ def test_what_is_kept_is_told_beside_what_is_removed(spark):
         ("bad_audio", "kept", "en/kept/random", 90.0, 1),
     )
     assert (row["precision"], row["kept_bad"]) == (1.0, 0.25)
+    # Rounding in floats leaves less than 1 of 3 answers.
     assert row["high"] == 1
     assert (row["reviewed"], row["removed_heard"], row["kept_heard"]) == (7, 3, 4)
 
@@ -91,61 +93,97 @@ def test_answers_about_another_limit_are_told_apart(spark):
     ]  # fmt: skip
 
 
-def test_an_answer_that_was_skipped_at_last_is_none(rows):
-    columns = {"verdict": "bad_text", "rule": "length", "decision": "removed"}
-    imports = {"1": (columns, ("u1", "u2")), "2": ({**columns, "verdict": "skip"}, ("u1",))}
-    told = [
-        (f"{column} {version}", word, column, version, utterances)
-        for version, (words, utterances) in imports.items()
-        for column, word in words.items()
+Answer = tuple[str, Mapping[str, Any]]
+
+
+def lake_of(rows: Callable[..., DataFrame], *imports: tuple[str, str, Sequence[Answer]]) -> Any:
+    """A lake in which imports (name, version, answers of utterances) were made one after another.
+
+    The audio of `replaced` is another by now than the one that all answers are about.
+    """
+    whole = {"rule": "length", "decision": "removed"}
+    columns = ("verdict", "rule", "decision", "population")
+    about = [
+        (f"{name} {version} {column}", {"name": f"imported.{name}.{column}", "version": version})
+        for name, version, _ in imports
+        for column in columns
     ]
-    named = [
-        (key, {"name": f"imported.r.{column}", "version": version}) for key, _, column, version, _ in told
+    now = [
+        (n, {"extractor": said["name"], "fingerprint": key})
+        for n, (key, said) in enumerate(dict(about).items())
     ]
+    values = [
+        (
+            utterance,
+            {
+                "fingerprint": f"{name} {version} {column}",
+                "content_sha256": "c",
+                "number" if column == "population" else "word": value,
+            },
+        )
+        for name, version, answers in imports
+        for utterance, said in answers
+        for column, value in {**whole, **said}.items()
+    ]
+    heard = sorted({utterance for utterance, _ in values})
     frames = {
-        "extractors": rows(EXTRACTORS, *named),
-        "profiles": rows(PROFILES, *[(n, {"fingerprint": key}) for n, (key, *_) in enumerate(told)]),
-        "signals_imported": rows(
-            SIGNALS_IMPORTED,
+        "extractors": rows(EXTRACTORS, *about),
+        "profiles": rows(PROFILES, *now),
+        "signals_imported": rows(SIGNALS_IMPORTED, *values),
+        "utterances": rows(UTTERANCES, *[(key, {"recording_id": f"r-{key}"}) for key in heard]),
+        "recordings": rows(RECORDINGS, *[(f"r-{key}", {"listing_key": f"l-{key}"}) for key in heard]),
+        "content_hashes": rows(
+            CONTENT_HASHES,
             *[
-                (each, {"fingerprint": key, "content_sha256": "c", "word": word})
-                for key, word, _, _, utterances in told
-                for each in utterances
+                (
+                    f"r-{key}",
+                    {
+                        "recording_id": f"r-{key}",
+                        "listing_key": f"l-{key}",
+                        "content_sha256": "other" if key == "replaced" else "c",
+                    },
+                )
+                for key in heard
             ],
         ),
     }
-    lake: Any = SimpleNamespace(read=frames.__getitem__)
-    assert [(row.utterance_id, row.verdict) for row in reviews(lake).collect()] == [("u2", "bad_text")]
+    return SimpleNamespace(read=frames.__getitem__)
+
+
+def heard(lake: Any) -> dict[str, str]:
+    """{utterance: verdict} of the answers that count."""
+    return {row.utterance_id: row.verdict for row in reviews(lake).collect()}
+
+
+BAD_TEXT, SKIP, GOOD = {"verdict": "bad_text"}, {"verdict": "skip"}, {"verdict": "good"}
+
+
+def test_an_answer_that_was_skipped_at_last_is_none(rows):
+    lake = lake_of(rows, ("r", "1", [("u1", BAD_TEXT), ("u2", BAD_TEXT)]), ("later", "1", [("u1", SKIP)]))
+    assert heard(lake) == {"u2": "bad_text"}
+
+
+def test_an_import_replaces_the_answers_of_its_name_and_adds_to_those_of_others(rows):
+    lake = lake_of(
+        rows,
+        ("r", "1", [("u1", BAD_TEXT), ("u2", BAD_TEXT)]),
+        ("of_ann", "1", [("u3", BAD_TEXT)]),
+        ("r", "2", [("u1", GOOD)]),
+    )
+    assert heard(lake) == {"u1": "good", "u3": "bad_text"}
+
+
+def test_an_answer_about_audio_that_was_replaced_is_none(rows):
+    assert heard(lake_of(rows, ("r", "1", [("u1", GOOD), ("replaced", GOOD)]))) == {"u1": "good"}
 
 
 def test_only_verdicts_that_are_known_and_populations_above_nothing_are_answers(rows):
-    answers = {
-        "u1": ("good", 9.0),
-        "u2": ("bad_text", None),
-        "u3": ("skip", 9.0),
-        "u4": ("bad audio", 9.0),
-        "u5": ("?", None),
-        "u6": ("bad_audio", 0.0),
-    }
-    columns = ("verdict", "rule", "decision", "population")
-    values = [
-        (utterance, {"fingerprint": column, "content_sha256": "c"} | value)
-        for utterance, (verdict, population) in answers.items()
-        for column, value in {
-            "verdict": {"word": verdict},
-            "rule": {"word": "length"},
-            "decision": {"word": "removed"},
-            "population": {"number": population},
-        }.items()
+    answers = [
+        ("u1", {**GOOD, "population": 9.0}),
+        ("u2", BAD_TEXT),
+        ("u3", {**SKIP, "population": 9.0}),
+        ("u4", {"verdict": "bad audio", "population": 9.0}),
+        ("u5", {"verdict": "?"}),
+        ("u6", {"verdict": "bad_audio", "population": 0.0}),
     ]
-    extractors = [
-        (column, {"name": f"imported.review_length.{column}", "version": "1"}) for column in columns
-    ]
-    frames = {
-        "extractors": rows(EXTRACTORS, *extractors),
-        "profiles": rows(PROFILES, *[(n, {"fingerprint": column}) for n, column in enumerate(columns)]),
-        "signals_imported": rows(SIGNALS_IMPORTED, *values),
-    }
-    lake: Any = SimpleNamespace(read=frames.__getitem__)
-    found = reviews(lake).collect()
-    assert {(row.utterance_id, row.verdict) for row in found} == {("u1", "good"), ("u2", "bad_text")}
+    assert heard(lake_of(rows, ("review_length", "1", answers))) == {"u1": "good", "u2": "bad_text"}

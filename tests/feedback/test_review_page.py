@@ -14,6 +14,7 @@ import pytest
 from speechlake.feedback import page
 from speechlake.feedback.page import Item, Review, review_page, with_sounds
 from speechlake.feedback.sample import SHOWN
+from speechlake.feedback.spec import Import
 from speechlake.feedback.verdicts import ANSWERS, VERDICTS
 from speechlake.page.sounds import Sound, flac_uri
 
@@ -93,9 +94,24 @@ def test_an_answer_has_the_columns_that_come_back():
     assert fields == ["utterance_id", *(column.name for column in ANSWERS)]
 
 
-@pytest.mark.parametrize(("rule", "name"), [("a__b_", "review_a_b"), ("length", "review_length")])
-def test_answers_come_back_under_a_name_that_an_import_may_have(rule, name):
-    assert Review("/lake", rule, "p", "d", "f", 0).import_name == name
+def test_what_was_asked_comes_back_as_it_is_with_what_cannot_be_seen():
+    asked = 'matches "a\u200bb" & <c>'
+    (card,) = Seen(review_page(REVIEW, [item("u1", asked=asked)])).all("article")
+    assert card["data-asked"] == asked
+
+
+@pytest.mark.parametrize(
+    ("rule", "seed", "name"),
+    [
+        ("a__b_", 0, "review_a_b"),
+        ("length", 0, "review_length"),
+        ("length", 7, "review_length_7"),
+        ("x" * 70, -7, f"review_{'x' * 54}_m7"),
+    ],
+)
+def test_answers_come_back_under_a_name_that_an_import_may_have(rule, seed, name):
+    assert Review("/lake", rule, "p", "d", "f", seed).import_name == name
+    Import(name, columns=ANSWERS)
 
 
 def test_a_page_that_grows_too_large_leaves_out_the_last_clips(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from speechlake.feedback import parquet_source
 from speechlake.feedback import source as sources
 from speechlake.feedback.json_values import ROWS_DDL
 from speechlake.feedback.rows import bound, counts, source_rows
-from speechlake.feedback.source import found_source
+from speechlake.feedback.source import found_source, unreadable, with_types
 from speechlake.feedback.spec import Import, ValueColumn
 from speechlake.feedback.verdicts import ANSWERS
 
@@ -128,6 +129,22 @@ def test_texts_alone_ask_for_no_content(spark, utterances):
     assert ends(spark, utterances, text, ("u3", None, 1.0)) == [("u3", "accepted", "u3")]
 
 
+def answer(**said: str | None) -> list[tuple[str, None, None, str]]:
+    """What a row of a review says, but for what is null in `said`."""
+    whole = {"verdict": "good", "rule": "length", "decision": "removed", **said}
+    return [(field, None, None, word) for field, word in whole.items() if word is not None]
+
+
+def test_an_answer_that_lacks_what_it_answers_is_refused(spark, utterances):
+    lacking = {"u1": {}, "u2": {"rule": None}, "u4": {"decision": "out"}, "u5": {"verdict": None}}
+    rows = [(given, None, answer(**said), *(None,) * 3) for given, said in lacking.items()]
+    found = bound(spark.createDataFrame(rows, ROWS_DDL), utterances, Import("r", columns=ANSWERS)).collect()
+    assert {row.given: row.reason or row.outcome for row in found} == {
+        "u1": "accepted",
+        **dict.fromkeys(("u2", "u4", "u5"), "INCOMPLETE_ANSWER"),
+    }
+
+
 def test_an_answer_of_a_review_has_a_verdict_that_is_known_and_stands_for_somebody(spark, utterances):
     answers = {
         "u1": ("good", 9.0),
@@ -140,7 +157,7 @@ def test_an_answer_of_a_review_has_a_verdict_that_is_known_and_stands_for_somebo
         (
             given,
             None,
-            [("verdict", None, None, verdict)] + [("population", n, None, None)] * (n is not None),
+            answer(verdict=verdict) + [("population", n, None, None)] * (n is not None),
             *(None,) * 3,
         )
         for given, (verdict, n) in answers.items()
@@ -162,8 +179,7 @@ def test_an_answer_of_a_review_has_a_verdict_that_is_known_and_stands_for_somebo
 def test_what_two_reviewers_say_of_a_clip_counts_once_where_they_agree(spark, utterances):
     heard = [("u1", "ann", "good"), ("u1", "bob", "good"), ("u2", "ann", "good"), ("u2", "bob", "bad_text")]
     rows = [
-        (given, None, [("verdict", None, None, verdict), ("reviewer", None, None, who)], *(None,) * 3)
-        for given, who, verdict in heard
+        (given, None, answer(verdict=verdict, reviewer=who), *(None,) * 3) for given, who, verdict in heard
     ]
     frame = spark.createDataFrame(rows, ROWS_DDL)
     found = bound(frame, utterances, Import("review_length", columns=ANSWERS)).collect()
@@ -182,8 +198,7 @@ def test_answers_about_several_rules_are_not_taken_for_one_another(spark, uttera
         (
             given,
             None,
-            [("verdict", None, None, "good"), ("rule", None, None, rule)]
-            + [("asked", None, None, asked)] * (asked is not None),
+            answer(rule=rule, asked=asked),
             *(None,) * 3,
         )
         for given, rule, asked in heard
@@ -294,16 +309,73 @@ def test_a_column_that_no_json_line_names_is_refused_and_one_of_the_last_line_is
     assert found_source(spark, LOSS, str(path)).types == {}
 
 
-def test_answers_of_a_review_need_a_verdict_and_may_lack_the_rest(
+def test_answers_of_a_review_need_what_they_answer_and_may_lack_the_rest(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     path = tmp_path / "answers.jsonl"
-    path.write_text('{"utterance_id": "u1", "verdict": "good", "rule": "length"}\n')
+    answer = {"utterance_id": "u1", "verdict": "good", "rule": "length", "decision": "kept"}
+    path.write_text(json.dumps(answer))
     spec = Import("review_length", columns=ANSWERS)
-    assert found_source(spark, spec, str(path)).types == {"verdict": "string", "rule": "string"}
-    path.write_text('{"utterance_id": "u1", "rule": "length"}\n')
-    with pytest.raises(UsageError, match="has no column 'verdict'"):
-        found_source(spark, spec, str(path))
+    assert found_source(spark, spec, str(path)).types == dict.fromkeys(
+        ("verdict", "rule", "decision"), "string"
+    )
+    for name in ("verdict", "rule", "decision"):
+        path.write_text(json.dumps({key: word for key, word in answer.items() if key != name}))
+        with pytest.raises(UsageError, match=f"has no column '{name}'"):
+            found_source(spark, spec, str(path))
+
+
+def test_a_source_id_without_its_corpus_is_refused(spark, tmp_path):
+    lines, table = tmp_path / "a.jsonl", tmp_path / "a.parquet"
+    lines.write_text('{"id": "s1", "loss": 1.0}\n')
+    pq.write_table(pa.table({"id": ["s1"], "loss": [1.0]}), table)
+    for path in (lines, table):
+        with pytest.raises(UsageError, match=r"has no column 'corpus'\n.*name it by --corpus"):
+            found_source(spark, BY_SOURCE, str(path))
+        assert found_source(spark, replace(BY_SOURCE, corpus="c"), str(path)).types == {"loss": "number"}
+
+
+def test_json_lines_without_a_line_are_told(spark, tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n")
+    with pytest.raises(UsageError, match="there are no rows"):
+        found_source(spark, LOSS, str(tmp_path / "a.jsonl"))
+
+
+def test_a_column_of_nulls_alone_has_the_type_that_is_said(spark, tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"utterance_id": ["u1"], "loss": [None]}), path)
+    source = found_source(spark, LOSS, str(path))
+    assert with_types(LOSS, source) == LOSS
+    with pytest.raises(UsageError, match=r"nulls alone do not tell the type of 'loss'\n.*loss=loss:number"):
+        with_types(replace(LOSS, columns=(ValueColumn("loss", "loss"),)), source)
+    with pytest.raises(UsageError, match="column 'loss' is null, a text is a string"):
+        with_types(Import("asr", text="loss", kind="human"), source)
+
+
+def test_a_name_that_is_there_twice_and_a_codec_that_spark_lacks_are_told(spark, tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(["u1"])] * 2, ["utterance_id"] * 2), path)
+    with pytest.raises(UsageError, match="column 'utterance_id' is there twice"):
+        found_source(spark, LOSS, str(path))
+    pq.write_table(pa.table({"utterance_id": ["u1"], "loss": [1.0]}), path, compression="brotli")
+    with pytest.raises(UsageError, match=r"compressed by brotli.*\n.*zstd"):
+        found_source(spark, LOSS, str(path))
+
+
+def test_a_page_of_a_file_that_is_damaged_is_told_with_its_file(spark, tmp_path):
+    path = tmp_path / "a.parquet"
+    ids = [f"u{n}" for n in range(2000)]
+    pq.write_table(pa.table({"utterance_id": ids, "loss": [float(n) for n in range(2000)]}), path)
+    source = found_source(spark, LOSS, str(path))
+    whole = bytearray(path.read_bytes())
+    whole[100:400] = bytes(300)
+    path.write_bytes(whole)
+    with pytest.raises(Exception, match="FAILED_READ_FILE") as caught:
+        source_rows(spark, LOSS, source).collect()
+    told = unreadable(source, caught.value)
+    assert str(path) in str(told)
+    assert "gone or damaged" in str(told)
+    assert unreadable(source, ValueError("FAILED_READ_FILE elsewhere")) is None
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,19 @@ from splits_tables import candidate, candidates, policy, unassigned
 
 from speechlake.checkpoints import planned_at_once
 from speechlake.errors import ConfigError
-from speechlake.schemas import CONTENT_HASHES, PROFILES, RECORDINGS, SIGNALS_SPEAKER, UTTERANCES
+from speechlake.schemas import (
+    CONTENT_HASHES,
+    PROFILES,
+    RECORDINGS,
+    SIGNALS_SPEAKER,
+    TRANSCRIPTS,
+    UTTERANCES,
+)
 from speechlake.splits.build import build, columns_read
 from speechlake.splits.candidates import candidates as joined
 from speechlake.splits.candidates import heard_voices
 from speechlake.splits.columns import COLUMNS
-from speechlake.splits.extras import refuse_unknown_extras
+from speechlake.splits.fields import refuse_unknown_fields
 from speechlake.splits.judging import judged
 from speechlake.splits.signals import SIGNALS
 
@@ -151,8 +158,19 @@ def test_a_field_of_manifests_that_no_utterance_has_is_refused_with_the_nearest_
     write_rows(lake.spark, Path(lake.root), UTTERANCES, utterances)
     rule = {"rule": "nc", "when": {"column": "extras.licenze", "is": None}, "column": "licence", "is": None}
     said = {"rule": "x", "column": "extras.lab", "equals": "extras.nowhere"}
-    refuse_unknown_extras(lake, policy(links={"columns": {"extras.room": "together"}}, keep=[said]))
+    refuse_unknown_fields(lake, policy(links={"columns": {"extras.room": "together"}}, keep=[said]))
     with pytest.raises(ConfigError, match=r"'extras\.rom'.*\n.*extras\.room"):
-        refuse_unknown_extras(lake, policy(links={"columns": {"extras.rom": "together"}}))
+        refuse_unknown_fields(lake, policy(links={"columns": {"extras.rom": "together"}}))
     with pytest.raises(ConfigError, match=r"'extras\.licenze'"):
-        refuse_unknown_extras(lake, policy(keep=[rule]))
+        refuse_unknown_fields(lake, policy(keep=[rule]))
+
+
+def test_a_text_of_manifests_that_no_utterance_has_is_refused_with_the_nearest_name(lake: Any) -> None:
+    texts = [
+        {"utterance_id": "a", "source": source, "text_sha256": source, "kind": "human"}
+        for source in ("manifest", "manifest:normalised")
+    ]
+    write_rows(lake.spark, Path(lake.root), TRANSCRIPTS, texts)
+    refuse_unknown_fields(lake, policy(text={"prefer": ["manifest:normalised", "manifest"]}))
+    with pytest.raises(ConfigError, match=r"'manifest:normalized'.*\n.*manifest:normalised"):
+        refuse_unknown_fields(lake, policy(text={"prefer": ["manifest:normalized", "manifest"]}))

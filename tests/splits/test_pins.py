@@ -138,20 +138,20 @@ def test_quantiles_are_found_in_conditions_overrides_and_error_rates():
 ALL = f"{RATIO} at_most default 0.9"
 OVERRIDES = [
     # b's values are 0 to 0.5, a's are 0.6 to 1; each override has the rows that follow it, and no others.
-    ([{"corpora": ["b"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]}], {f"{RATIO}[b] at_most default 0.5": 0.25}, [{"default": 0.25}]),
+    ([{"corpora": ["b"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]}], {f"{RATIO}[corpora=b] at_most default 0.5": 0.25}, [{"default": 0.25}]),
     (
         [
             {"corpora": ["a"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]},
             {"languages": ["en"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5}}]},
         ],
-        {f"{RATIO}[a] at_most default 0.5": 0.8, f"{RATIO}[en] at_most default 0.5": 0.25},
+        {f"{RATIO}[corpora=a] at_most default 0.5": 0.8, f"{RATIO}[en] at_most default 0.5": 0.25},
         [{"default": 0.8}, {"default": 0.25}],
     ),
     # What an override leaves to the rule is the rule's, of all rows.
     ([{"corpora": ["b"], "keep": [{"rule": "r", "if_missing": "pass"}]}], {}, [{"default": 0.9}]),
     (
         [{"corpora": ["b"], "languages": ["en"], "keep": [{"rule": "r", "at_most": {"quantile": 0.5, "per": "language"}}]}],
-        {f"{RATIO}[b;en] at_most en 0.5": 0.25},
+        {f"{RATIO}[corpora=b;en] at_most en 0.5": 0.25},
         [{"en": 0.25}],
     ),
 ]  # fmt: skip

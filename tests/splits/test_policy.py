@@ -274,6 +274,11 @@ REFUSED = {
     "an override behind a wider one": ((RULE % "{rule: r, signal: audio.error, is: null}") + "overrides: [{languages: [en, fr], drop_rules: [r]}, {languages: [en], corpora: [c], drop_rules: [r]}]\n", r"overrides\[1\] can never apply: .*overrides\[0\]"),
     "half of a character": ((RULE % '{rule: r, column: corpus, equals: "\\ud800"}'), "half of a surrogate pair"),
     "an object of Python": ("name: !!python/object/apply:os.system [true]\n", "not valid YAML"),
+    "a slip in signal, of a rule that is called nearly as one of a kind": ((RULE % "{rule: language, sginal: whisper.language, one_of: [en]}"), r"keep\[0\]: unknown key 'sginal'; did you mean 'signal'"),
+    "an import without its column": ((RULE % "{rule: r, signal: imported.loss, at_most: 1}"), r"imported\.<import>\.<column>"),
+    "a list for one value": ((RULE % "{rule: r, column: corpus, equals: [a]}"), r"keep\[0\].equals: expected one text, number or truth value"),
+    "a kind of text that there is not": ((RULE % "{rule: r, column: text_kind, one_of: [human, Caption]}"), "unknown text_kind 'Caption'; did you mean 'caption'"),
+    "a language tag of another spelling": ((RULE % "{rule: r, column: language, none_of: [en-us]}"), "'en-us' is no language tag of the tables; here it is 'en-US'"),
     "a list": ("- name\n", "the whole file"),
     "half of everything": ("name: n\nsplits: {scheme: m, salt: 1, dev: {hours: 1, max_share: 0.9}}", "expected 0.5 or less, found 0.9"),
 }  # fmt: skip

@@ -97,6 +97,7 @@ SAYS = [
     ("length", {"audio_duration_s": NAN}, "fail", None, "NaN", "0.4 .. 30"),
     ("length", ERROR, "fail", "missing:audio.duration_s", "BAD_DATA", "0.4 .. 30"),
     ("clipping", {"audio_clipped_ratio": 0.0}, "pass", None, "0", "<= 0.1"),
+    ("clipping", {"audio_clipped_ratio": 1.25e-7}, "pass", None, "1.25e-07", "<= 0.1"),
     ("clipping", {"audio_clipped_ratio": NAN}, "fail", None, "NaN", "<= 0.1"),
     ("clipping", {"audio_clipped_ratio": None}, "not_applicable", "no_value", None, "<= 0.1"),
     ("clipping", {"audio_clipped_ratio": 0.5, "language": "fr"}, "not_applicable", "no_threshold", "0.5", None),
