@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from speechlake import job
@@ -49,18 +50,19 @@ def arguments() -> argparse.ArgumentParser:
         metavar="N",
         help="files that are read and hashed; default 100; 0: none",
     )
+    made.add_argument("--seed", type=int, help="another seed draws other files; default today's date")
     return made
 
 
-def run(lake: Lake, name: str, *, sample: int = 100, out: Console | None = None) -> Report:
-    """Print what was checked; whatever differs is a refusal."""
+def run(lake: Lake, name: str, *, sample: int = 100, seed: int = 0, out: Console | None = None) -> Report:
+    """Print what was checked; whatever differs is a refusal. `seed` says which files are drawn."""
     out = out or console()
     release = release_named(lake, name) or {}
     _policy(out, release)
     differing = {
         "rows": _rows(out, lake, release),
         "sides": _sides(out, lake, release),
-        "files": _files(out, lake, release, sample),
+        "files": _files(out, lake, release, sample, seed),
     }
     told = [line for lines in differing.values() for line in lines]
     refusal = None
@@ -105,12 +107,12 @@ def _sides(out: Console, lake: Lake, release: dict[str, Any]) -> list[str]:
     return [f"the gate finds {told}"] if told else []
 
 
-def _files(out: Console, lake: Lake, release: dict[str, Any], sample: int) -> list[str]:
+def _files(out: Console, lake: Lake, release: dict[str, Any], sample: int, seed: int) -> list[str]:
     if sample <= 0:
         return []
-    read = files_read(lake, release["build_id"], sample).collect()
+    read = files_read(lake, release["build_id"], sample, seed=seed).collect()
     wrong = sorted((row for row in read if row.problem), key=lambda row: str(row.path))
-    out.print(f"files: {len(read)} read, {len(wrong)} differ")
+    out.print(f"files: {len(read)} read, {len(wrong)} differ (seed {seed})")
     show(out, "", ["path", "problem"], [[row.path, row.problem] for row in wrong]) if wrong else None
     return [f"{len(wrong)} of {len(read)} files that were read differ"] if wrong else []
 
@@ -121,7 +123,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(lake: Lake, parsed: argparse.Namespace) -> Report:
-    return run(job.existing(lake), parsed.release, sample=parsed.sample)
+    # Who verifies every week comes to read other files each time.
+    seed = int(f"{datetime.now(UTC):%Y%m%d}") if parsed.seed is None else parsed.seed
+    return run(job.existing(lake), parsed.release, sample=parsed.sample, seed=seed)
 
 
 if __name__ == "__main__":

@@ -218,12 +218,13 @@ def _delta(spark: SparkSession, spec: Import, place: str) -> Source:
     version = int(table.history(1).select("version").collect()[0].version)
     frame = spark.read.format("delta").option("versionAsOf", version).load(place)
     names = sorted(name.rsplit("/", 1)[-1] for name in frame.inputFiles())
-    if (
-        table.detail().select("properties").collect()[0].properties.get("delta.enableDeletionVectors")
-        == "true"
-    ):
+    properties = table.detail().select("properties").collect()[0].properties
+    if properties.get("delta.enableDeletionVectors") == "true":
         # Rows may go while their file stays.
         names.append(f"version {version}")
+    if properties.get("delta.columnMapping.mode", "none") != "none":
+        # Columns may change their names.
+        names.append(frame.schema.json())
     types = _types(frame.schema, spec, place)
     return Source(place, "delta", _sha256(names), version=version, types=types)
 

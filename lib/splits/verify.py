@@ -78,13 +78,13 @@ def leaks_now(lake: Lake, release: Mapping[str, Any]) -> tuple[DataFrame, str | 
     return found, note
 
 
-def files_read(lake: Lake, build: str, sample: int) -> DataFrame:
-    """(path, expected, found, problem) of up to `sample` files of a release, in hash order; `problem` null where all is well.
+def files_read(lake: Lake, build: str, sample: int, *, seed: int) -> DataFrame:
+    """(path, expected, found, problem) of up to `sample` files of a release; `problem` null where all is well.
 
-    Each is read where `corpora` says that its root lies now.
+    The first in the order of a hash with `seed`. Each is read where `corpora` says that its root lies now.
     """
     rows = lake.read("splits").where(F.col("build_id") == build).select(*_PLACE).distinct()
-    draw = F.xxhash64(*_PLACE)
+    draw = F.xxhash64(F.lit(seed), *_PLACE)
     roots = lake.read("corpora").select("corpus", F.explode("roots").alias("r"))
     uris = roots.select("corpus", F.col("r.name").alias("root"), F.col("r.uri").alias("uri"))
     few = rows.orderBy(draw, *_PLACE).limit(sample).join(F.broadcast(uris), ["corpus", "root"], how="left")

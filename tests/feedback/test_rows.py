@@ -505,3 +505,16 @@ def test_a_row_that_goes_while_its_file_stays_makes_another_source(
     before = found_source(spark, LOSS, place)
     spark.sql(f"DELETE FROM delta.`{place}` WHERE loss > 1")
     assert found_source(spark, LOSS, place).sha256 != before.sha256
+
+
+@pytest.mark.slow
+def test_a_column_that_another_takes_the_name_of_makes_another_source(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    place = f"{tmp_path}/losses"
+    frame = spark.createDataFrame([("u1", 1.0, 2.0)], "utterance_id string, loss double, other double")
+    frame.write.format("delta").option("delta.columnMapping.mode", "name").save(place)
+    before = found_source(spark, LOSS, place)
+    spark.sql(f"ALTER TABLE delta.`{place}` RENAME COLUMN loss TO former")
+    spark.sql(f"ALTER TABLE delta.`{place}` RENAME COLUMN other TO loss")
+    assert found_source(spark, LOSS, place).sha256 != before.sha256

@@ -20,6 +20,7 @@ from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
 from speechlake.splits.policy import Policy, read_policy
+from speechlake.splits.verify import files_read
 from speechlake.terminal import console
 
 if TYPE_CHECKING:
@@ -156,6 +157,15 @@ def test_other_bytes_and_missing_files_are_found_by_the_sample(kept):
     assert ["u2.wav", "MISSING"] in [line[:2] for line in lines]
     assert ["u3.wav", "other", "bytes"] in [line[:3] for line in lines]
     assert kept.verify("r2", sample=0)[1].refusal is None
+
+
+def test_another_seed_draws_other_files(kept):
+    build = kept.lake.read("releases").where("release = 'r1'").collect()[0].build_id
+    drawn = [
+        {row.path for row in files_read(kept.lake, build, 3, seed=seed).collect()} for seed in (1, 1, 2, 3)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set.union(*drawn)) > 3
 
 
 def test_rows_that_somebody_changed_are_found_by_digest_gate_and_diff(kept):

@@ -103,7 +103,9 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target === reviewer) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    // On a keyboard of other letters the key counts by its place.
+    const place = /^Key[A-Z]$/.test(event.code) && !/^[a-z]$/i.test(event.key) ? event.code.slice(3) : event.key;
+    const key = place.length === 1 ? place.toLowerCase() : place;
     const verdict = cards[current].querySelector(`.keys button[data-key="${CSS.escape(key)}"]`);
     const act = verdict ? () => answer(verdict.dataset.verdict) : keys[key];
     // Holding a key down would answer clips that nobody heard.
