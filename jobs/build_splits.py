@@ -33,12 +33,12 @@ from speechlake.signals.catalogue import fingerprints
 from speechlake.splits.candidates import TABLES_READ, heard_voices, profile_of
 from speechlake.splits.compared import without_keys
 from speechlake.splits.evaluate import evaluated
-from speechlake.splits.fields import names_fields, refuse_unknown_fields
+from speechlake.splits.fields import refuse_unknown_fields
 from speechlake.splits.gate import Asked
 from speechlake.splits.lists import oddities
 from speechlake.splits.pins import without_values
 from speechlake.splits.policy import Policy, read_policy
-from speechlake.splits.publish import commit_build, refuse_used_name, staged_build, was_cut_by
+from speechlake.splits.publish import commit_build, refuse_used_name, staged_build
 from speechlake.splits.recall import put_back
 from speechlake.splits.reuse import reusing
 from speechlake.splits.voices import alike_voices
@@ -168,9 +168,7 @@ def _adopted(hold: Hold, release: str, policy: Policy, progress: Progress) -> Ma
 def _prepare(hold: Hold, this: Run, policy: Policy, release: str, progress: Progress) -> None:
     """What is refused, dropped and mended before a build takes its time."""
     refuse_used_name(hold.lake, release, policy)
-    # What a release was cut by stays good when the last utterance with a field goes.
-    if names_fields(policy) and not was_cut_by(hold.lake, policy):
-        refuse_unknown_fields(hold.lake, policy)
+    refuse_unknown_fields(hold.lake, policy)
     _drop_others(hold, progress)
     _mend_memory(hold, this, progress)
 

@@ -139,8 +139,8 @@ def _import(hold: Hold, this: Run, spec: Import, source: Source) -> Imported:
 
     utterances = located_utterances(hold.lake).withColumn("retired", F.col("retired_in").isNotNull())
     note = {**this.arguments, "base_name": source.base_name}
-    rows = bound(source_rows(hold.lake.spark, spec, source), utterances, spec)
     try:
+        rows = bound(source_rows(hold.lake.spark, spec, source), utterances, spec)
         stage = hold.staging.write(this.digest[:16], this.run_id, rows, note)
     except Exception as error:
         told = unreadable(source, error)
@@ -156,13 +156,12 @@ def _report(
     lake: Lake, this: Run, spec: Import, found: Imported | None, *, changed: bool, progress: Progress
 ) -> Report:
     refusal = found.refusal if found else None
-    following = (
-        command(
-            "sql", "--lake", lake.root, f"select * from import_refusals where name = {literal(spec.name)}"
-        )
-        if refusal
-        else command("build-splits", "--lake", lake.root, "--policy", "FILE", "--release", "NAME")
+    following: str | None = command(
+        "build-splits", "--lake", lake.root, "--policy", "FILE", "--release", "NAME"
     )
+    if refusal:
+        listed = f"select * from import_refusals where name = {literal(spec.name)}"
+        following = command("sql", "--lake", lake.root, listed) if this.counts["refused"] else None
     outcome = "refused" if refusal else "done" if changed else "nothing to do"
     progress.say(
         f"{spec.name}: " + (_sentence(this.counts) if found and not refusal and changed else outcome)

@@ -96,21 +96,20 @@ class Section(BaseModel):
 
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML, with booleans and numbers of YAML 1.2, and refusing a key that is said twice, and what UTF-8 cannot spell.
+    """Safe YAML, in which a text is what looks like one; a key that is said twice is refused, and what UTF-8 cannot spell.
 
-    In YAML 1.1 `on` and `no` are booleans, so that `on: train` and the language `no` would be lost; 1:30 is 90, 007 is 7,
-    and 2026-01-01 a date, which nothing here asks for.
+    In YAML 1.1 `on` and `no` are booleans, so that `on: train` and the language `no` would be lost; 1:30 is 90, 0012 is
+    ten, 2026-01-01 a date, and 1e-9 no number.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             line = key_node.start_mark.line + 1
-            if key_node.tag == _MERGE:
+            if isinstance(key_node, yaml.ScalarNode) and key_node.value == "<<" and key_node.style is None:
                 # A few of them, each of others, may stand for gigabytes.
                 raise yaml.MarkedYAMLError(problem=f"line {line}: '<<' is not read here; write the keys out")
             key = self.construct_object(key_node, deep=True)
@@ -131,24 +130,21 @@ class _Loader(yaml.SafeLoader):
         return super().construct_scalar(node)
 
 
-_BOOLEAN, _WHOLE, _FRACTION, _TIME = (
-    f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float", "timestamp")
-)
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOLEAN, _WHOLE, _FRACTION, _TIME)]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_SIGNED = [*"-+0123456789"]
-for _tag, _pattern, _first in (
-    (_BOOLEAN, r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
-    (_WHOLE, r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)", _SIGNED),
-    (
-        _FRACTION,
-        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        [*_SIGNED, "."],
+_PLAIN: Mapping[str, tuple[str, str]] = {
+    "null": (r"~|null|Null|NULL|", "~nN"),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*|0x[0-9a-fA-F]+)", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+0123456789.",
     ),
-):
-    _Loader.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), _first)
+}
+_Loader.yaml_implicit_resolvers = {}
+for _name, (_pattern, _first) in _PLAIN.items():
+    _first_signs = [*_first, *([""] if _name == "null" else [])]
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _first_signs
+    )
 
 # PyYAML lets through what Python says of a value that its tag or escape cannot have: 2026-02-30, `!!bool x`.
 _NOT_YAML = (
@@ -218,18 +214,7 @@ def _message(error: ErrorDetails) -> str:
         return "is missing"
     expected = _EXPECTED.get(error["type"])
     told = f"expected {expected.format(**error.get('ctx', {}))}" if expected else error["msg"]
-    found = f"{told}{_found(error.get('input'))}" if told.startswith("expected") else told
-    # YAML 1.1 takes 1e-9 for text.
-    is_text = error["type"] == "float_type" and re.fullmatch(_WITHOUT_POINT, str(error.get("input")))
-    return f"{found}, which YAML takes for text; did you mean {_pointed(is_text)}?" if is_text else found
-
-
-_WITHOUT_POINT = r"([+-]?[0-9]+(?:\.[0-9]*)?)[eE]([+-]?)([0-9]+)"
-
-
-def _pointed(number: re.Match[str]) -> str:
-    digits, sign, exponent = number.groups()
-    return f"{digits if '.' in digits else digits + '.0'}e{sign or '+'}{exponent}"
+    return f"{told}{_found(error.get('input'))}" if told.startswith("expected") else told
 
 
 def _found(value: object) -> str:

@@ -51,12 +51,14 @@ def test_a_value_that_its_tag_cannot_have_is_no_yaml(text: str) -> None:
         loads(text, "f.yaml", Word)
 
 
-@pytest.mark.parametrize("text", ["no", "1:30", "2026-01-01", "2026-02-30", "007", "1e-9", "12:30:45.5"])
-def test_what_only_yaml_1_1_takes_for_something_else_is_text(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["no", "1:30", "2026-01-01", "2026-02-30", "007", "00.5", "1_", "12:30:45.5", "=", "0b1"]
+)
+def test_what_yaml_1_1_takes_for_something_else_is_text(text: str) -> None:
     assert loads(f"said: {text}", "f.yaml", Word).said == text
 
 
-@pytest.mark.parametrize("text", ["0", "-7", "+1_000", "0xff", "1.5", ".5", "-2.0e-3", "1."])
+@pytest.mark.parametrize("text", ["0", "-7", "+1_000", "0xff", "1.5", ".5", "-2.0e-3", "1.", "1e-9", "2.5E7"])
 def test_numbers_are_none_of_them_text(text: str) -> None:
     with pytest.raises(ConfigError, match="said: expected text, found"):
         loads(f"said: {text}", "f.yaml", Word)
@@ -65,6 +67,7 @@ def test_numbers_are_none_of_them_text(text: str) -> None:
 def test_a_merge_of_keys_is_told() -> None:
     with pytest.raises(ConfigError, match="line 3: '<<' is not read here; write the keys out"):
         loads("a: &a {said: x}\nb:\n  <<: *a\n", "f.yaml", Word)
+    assert loads("said: <<", "f.yaml", Word).said == "<<"
 
 
 @pytest.mark.parametrize("key", ["[a]", "{a: b}", "!!set {a}"])
@@ -91,14 +94,6 @@ def test_a_number_that_python_does_not_spell_is_not_told() -> None:
         ("text: 1", "text: expected text, found 1"),
         ("text:", "text: expected text, found nothing"),
         ("number: often", "number: expected a number, found 'often'"),
-        (
-            "number: 1e-9",
-            "number: expected a number, found '1e-9', which YAML takes for text; did you mean 1.0e-9?",
-        ),
-        (
-            "number: 2.5E7",
-            "number: expected a number, found '2.5E7', which YAML takes for text; did you mean 2.5e+7?",
-        ),
         ("number: -1", "number: expected 0.0 or more, found -1"),
         ("number: 1", "number: expected less than 1.0, found 1"),
         ("number: .inf", "number: expected a finite number, found inf"),

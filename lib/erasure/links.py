@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from speechlake.splits.columns import EXTRAS
 from speechlake.splits.groups import link_value
 from speechlake.splits.keys import id_of, utterance_key
-from speechlake.splits.policy_links import EXTRAS, LINK_COLUMNS
+from speechlake.splits.policy_links import LINK_COLUMNS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -97,11 +97,6 @@ class Subject(Section):
         return ", ".join(f"{name} {value}" for name, value in self.model_dump().items() if value is not None)
 
 
-def _as_date(value: object) -> object:
-    # YAML makes a date of 2026-11-25 without quotes.
-    return value.isoformat() if isinstance(value, date) else value
-
-
 class Request(Section):
     """A request for erasure."""
 
@@ -113,7 +108,7 @@ class Request(Section):
         ),
     ]
     requested_by: Text
-    date: Annotated[str, BeforeValidator(_as_date), like(r"\d{4}-\d{2}-\d{2}", "a day such as 2026-11-25")]
+    date: Annotated[str, like(r"\d{4}-\d{2}-\d{2}", "a day such as 2026-11-25")]
     erase: Annotated[
         tuple[Subject, ...],
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),

@@ -92,7 +92,7 @@ def _refusal(spec: Import, found: Mapping[str, int], max_reject: float) -> TooMa
             return None
         return TooManyRejected(
             f"import {spec.name!r}: none of {rows} rows has a value",
-            hint="Nothing was written, and what was imported before stays.",
+            hint="What was imported before stays.",
         )
     told = {
         name.removeprefix("refused_").upper(): n for name, n in found.items() if name.startswith("refused_")

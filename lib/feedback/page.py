@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from speechlake.feedback.spec import NAME_CHARACTERS, STRICT
 from speechlake.feedback.verdicts import VERDICTS
 from speechlake.ids import make_id
 from speechlake.page.render import TEMPLATES, rendered
@@ -36,8 +37,11 @@ class Review:
     @property
     def import_name(self) -> str:
         """The import under which its answers come back: one for each rule and seed, so that none replaces another's."""
-        seed = f"_{self.seed}".replace("-", "m") if self.seed else ""
-        return re.sub(r"_+", "_", f"review_{self.rule}")[: 64 - len(seed)].strip("_") + seed
+        name = f"review_{self.rule}"
+        if not self.seed and len(name) <= NAME_CHARACTERS and re.fullmatch(STRICT, name):
+            return name
+        told_apart = make_id("review", self.rule, str(self.seed))[:8]
+        return re.sub(r"_+", "_", name)[: NAME_CHARACTERS - 9].strip("_") + f"_{told_apart}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ writes. So it is told of those columns alone that the import needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from speechlake.errors import UsageError
@@ -28,8 +29,11 @@ _UNSIGNED: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def columns_of(uri: str) -> dict[str, pa.DataType]:
-    """Types of all columns of a file, strings as strings however Arrow holds them; UsageError where it is no Parquet."""
+def columns_of(uri: str, names: Sequence[str]) -> dict[str, pa.DataType]:
+    """Types of all columns of a file, strings as strings however Arrow holds them.
+
+    UsageError where it is no Parquet, or Spark cannot read a column of `names`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -44,24 +48,24 @@ def columns_of(uri: str) -> dict[str, pa.DataType]:
         if "thrift" in str(error):
             raise UsageError(f"SOURCE {uri}: this is no Parquet file: {error}") from None
         raise unseen_source(uri, error) from error
-    _require_readable(uri, about, schema.names)
+    _require_readable(uri, about, {*names})
     return {field.name: _plain(field.type) for field in schema}
 
 
-def _require_readable(uri: str, about: pq.FileMetaData, names: Sequence[str]) -> None:
+def _require_readable(uri: str, about: pq.FileMetaData, names: Set[str]) -> None:
     """UsageError where Spark would end in a trace: two columns of one name, a codec that it does not have."""
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"SOURCE {uri}: column {twice!r} is there twice")
-    if about.num_row_groups == 0:
-        return
-    group = about.row_group(0)
-    codecs = {group.column(n).compression for n in range(group.num_columns)}
-    for codec in codecs.intersection(_UNREAD_CODECS):
-        raise UsageError(
-            f"SOURCE {uri}: columns are compressed by {codec.lower()}, which Spark cannot read",
-            hint="Write the file with zstd, snappy or gzip.",
-        )
+    places = {n: name for n in range(about.num_columns) if (name := about.schema.column(n).path) in names}
+    for name, times in Counter(places.values()).items():
+        if times > 1:
+            raise UsageError(f"SOURCE {uri}: column {name!r} is there twice")
+    for group in map(about.row_group, range(about.num_row_groups)):
+        for n, name in places.items():
+            codec = group.column(n).compression
+            if codec in _UNREAD_CODECS:
+                raise UsageError(
+                    f"SOURCE {uri}: column {name!r} is compressed by {codec.lower()}, which Spark cannot read",
+                    hint="Write the file with zstd, snappy or gzip.",
+                )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from speechlake.config import near
 from speechlake.damage import GONE, told_by_java
@@ -63,7 +64,7 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     if kind == "jsonl":
         head = _head(uris)
         _require_names(spark, spec, place, uris, head)
-        types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
+        types = {name: told for name, told in types_seen(head or (), spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
     return _parquet(spark, spec, place, Source(place, "parquet", sha256, tuple(uris)))
 
@@ -102,12 +103,12 @@ def with_types(spec: Import, source: Source) -> Import:
 def unreadable(source: Source, error: Exception) -> UsageError | None:
     """What to raise where an error of Spark comes down to a file of the source that is gone or damaged; else None."""
     said = "\n".join((str(error), *told_by_java(error)))
-    # Spark spells a file's address with one, two or three slashes.
+    # Spark spells a file's address with one, two or three slashes, and escaped or not.
     where = re.sub(r"^\w+:/+", "/", source.uri)
-    if not GONE.search(said) or where not in said:
+    spelled = [line for line in said.splitlines() if where in line or where in unquote(line)]
+    if not (GONE.search(said) or "PATH_NOT_FOUND" in said) or not spelled:
         return None
-    line = next((line for line in said.splitlines() if where in line), said)
-    return UsageError(f"SOURCE {source.uri}: a file of it is gone or damaged: {line.strip()[:300]}")
+    return UsageError(f"SOURCE {source.uri}: a file of it is gone or damaged: {spelled[0].strip()[:300]}")
 
 
 def _entry(place: str) -> Any:
@@ -147,7 +148,11 @@ def _kind(place: str, names: Sequence[str]) -> str:
 
 
 def _require_names(
-    spark: SparkSession, spec: Import, place: str, uris: Sequence[tuple[str, int]], head: Sequence[bytes]
+    spark: SparkSession,
+    spec: Import,
+    place: str,
+    uris: Sequence[tuple[str, int]],
+    head: Sequence[bytes] | None,
 ) -> None:
     """UsageError for a column that no line names: nothing would be current of it, and what was no more.
 
@@ -155,10 +160,10 @@ def _require_names(
     """
     from speechlake.manifests.lines_source import read_lines
 
-    known, may_lack = names_seen(head), {column.field for column in MAY_LACK.intersection(spec.columns)}
-    if not head:
+    known, may_lack = names_seen(head or ()), {column.field for column in MAY_LACK.intersection(spec.columns)}
+    if head is None:
         raise UsageError(f"SOURCE {place}: there are no rows")
-    if not known and not all(column.type for column in spec.columns):
+    if head and not known and not all(column.type for column in spec.columns):
         raise UsageError(
             f"SOURCE {place}: none of the first {len(head)} lines is a JSON object",
             hint="JSON lines hold one object on each line, in UTF-8.",
@@ -178,7 +183,7 @@ def _parquet(spark: SparkSession, spec: Import, place: str, source: Source) -> S
     names = [spec.key, "corpus", *spec.fields]
     for uri, _ in source.files:
         _require_read(uri)
-    columns = [(uri, columns_of(uri)) for uri, _ in source.files]
+    columns = [(uri, columns_of(uri, names)) for uri, _ in source.files]
     require_alike(columns, names)
     uri, there = columns[0]
     schema = spark_schema(uri, there, names)
@@ -219,12 +224,10 @@ def _delta(spark: SparkSession, spec: Import, place: str) -> Source:
     frame = spark.read.format("delta").option("versionAsOf", version).load(place)
     names = sorted(name.rsplit("/", 1)[-1] for name in frame.inputFiles())
     properties = table.detail().select("properties").collect()[0].properties
-    if properties.get("delta.enableDeletionVectors") == "true":
-        # Rows may go while their file stays.
+    is_mapped = properties.get("delta.columnMapping.mode", "none") != "none"
+    if is_mapped or properties.get("delta.enableDeletionVectors") == "true":
+        # Rows may go, and columns change their names, while the files stay.
         names.append(f"version {version}")
-    if properties.get("delta.columnMapping.mode", "none") != "none":
-        # Columns may change their names.
-        names.append(frame.schema.json())
     types = _types(frame.schema, spec, place)
     return Source(place, "delta", _sha256(names), version=version, types=types)
 
@@ -267,19 +270,21 @@ def _type(spark_type: str) -> str | None:
     return spark_type if spark_type in ("boolean", "string") else None
 
 
-def _head(uris: Iterable[tuple[str, int]]) -> list[bytes]:
-    """The first lines of the first file that has any."""
+def _head(uris: Iterable[tuple[str, int]]) -> list[bytes] | None:
+    """The first lines of the first file that has any; null where there is none, not even one that cannot be read."""
     from speechlake.manifests.lines import Range
 
     found: list[bytes] = []
+    is_damaged = False
     for uri, _ in uris:
         for lines in read_range(Range(uri, JSON_LINES, 0, None)):
             found += [raw for raw in lines.raw if raw]
+            is_damaged = is_damaged or None in lines.raw
             if len(found) >= LINES_LOOKED_AT:
                 break
         if found:
             break
-    return found[:LINES_LOOKED_AT]
+    return found[:LINES_LOOKED_AT] if found or is_damaged else None
 
 
 def _sha256(value: object) -> str:

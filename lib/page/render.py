@@ -99,7 +99,8 @@ def exact(value: object) -> Markup:
 
     Not for what is shown.
     """
-    return escape(str(value))
+    # Of a carriage return a browser makes a line feed.
+    return escape(str(value)).replace("\r", Markup("&#13;"))
 
 
 def count(value: int | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-_EXTRA = re.compile(r"extras\.\w[\w .:/-]{0,63}")
+EXTRAS = "extras."
+EXTRA_CHARACTERS = 64
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Plain:
 
 def column_named(name: str) -> Plain | None:
     """The column that a policy calls `name`; None where there is none."""
-    if _EXTRA.fullmatch(name):
+    key = name.removeprefix(EXTRAS)
+    if key != name and key.strip() == key and key.isprintable() and 0 < len(key) <= EXTRA_CHARACTERS:
         return _extra(name)
     return COLUMNS.get(name)
 

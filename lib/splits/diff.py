@@ -36,7 +36,8 @@ def changes(lake: Lake, before: str, after: str) -> DataFrame:
     reason = F.when(change == REMOVED, F.coalesce("why_not_after", F.lit(NOT_KNOWN))).when(
         change == ADDED, F.coalesce("why_not_before", F.lit(NOT_KNOWN))
     )
-    either = [F.coalesce(f"after_{c}", f"before_{c}").alias(c) for c in _TOLD]
+    is_there = F.col("after").isNotNull()
+    either = [F.when(is_there, F.col(f"after_{c}")).otherwise(F.col(f"before_{c}")).alias(c) for c in _TOLD]
     former = [F.col(f"before_{c}").alias(f"{c}_before") for c in _FORMER]
     return out.select(
         "utterance_id", change.alias("change"), "before", "after", reason.alias("reason"), *either, *former

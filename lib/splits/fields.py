@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from speechlake.config import near
 from speechlake.errors import ConfigError
-from speechlake.splits.policy_links import EXTRAS
+from speechlake.splits.columns import EXTRAS
 from speechlake.splits.policy_rules import checks_of
+from speechlake.splits.publish import was_cut_by
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -22,21 +23,21 @@ MOST_NAMES = 10_000
 
 
 def refuse_unknown_fields(lake: Lake, policy: Policy) -> None:
-    """ConfigError where a policy names a field that no utterance ever had: it would never say anything."""
+    """ConfigError where a policy names a field that no utterance ever had: it would never say anything.
+
+    What a release was cut by stays good when the last utterance with a field goes.
+    """
     from pyspark.sql import functions as F
 
     extras, texts = _extras(policy), _texts(policy)
+    if not (extras or texts) or was_cut_by(lake, policy):
+        return
     if extras:
         keys = lake.read("utterances").select(F.explode(F.map_keys("extras")).alias("key"))
         _refuse_unknown(lake, policy, extras, keys.select(F.concat(F.lit(EXTRAS), "key").alias("name")))
     if texts:
         sources = lake.read("transcripts").select(F.col("source").alias("name"))
         _refuse_unknown(lake, policy, texts, sources.where(F.col("name").startswith(TEXTS)))
-
-
-def names_fields(policy: Policy) -> bool:
-    """Whether the policy names a field of manifests at all."""
-    return bool(_extras(policy) or _texts(policy))
 
 
 def _extras(policy: Policy) -> list[str]:

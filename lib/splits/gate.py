@@ -15,9 +15,10 @@ from pyspark.sql import functions as F
 from speechlake.checkpoints import Staged, checkpointed, in_place
 from speechlake.joins import sent_if_few
 from speechlake.splits import gate_benchmarks, gate_speakers, gate_texts, gate_values
+from speechlake.splits.columns import EXTRAS
 from speechlake.splits.gate_lines import bit, each, is_boilerplate, lines
 from speechlake.splits.keys import id_of
-from speechlake.splits.policy_links import EXTRAS, Decontaminate, Links
+from speechlake.splits.policy_links import Decontaminate, Links
 from speechlake.sql_text import literal
 
 if TYPE_CHECKING:

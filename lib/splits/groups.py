@@ -8,9 +8,10 @@ from pyspark.sql import functions as F
 
 from speechlake.checkpoints import Staged, checkpointed
 from speechlake.joins import lying_together, sent_if_few
+from speechlake.splits.columns import EXTRAS
 from speechlake.splits.components import components
 from speechlake.splits.keys import LINKS, samples_place, shared_keys, speaker_keys, utterance_key
-from speechlake.splits.policy_links import EXTRAS, Links
+from speechlake.splits.policy_links import Links
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from speechlake.config import Section, invalid, like
 from speechlake.errors import ConfigError
 from speechlake.schemas import UTTERANCES
+from speechlake.splits.columns import EXTRAS
 from speechlake.splits.policy_values import EVALUATION, Hours, Side, as_tuple
 
 Name = Annotated[
@@ -47,7 +48,6 @@ _APART = {"utterance_id", "recording_id", "speaker_id", "session_id", "retired_i
 LINK_COLUMNS: tuple[str, ...] = tuple(
     column.name for column in UTTERANCES.columns if column.type == "string" and column.name not in _APART
 )
-EXTRAS = "extras."
 
 
 class Duplicates(Section):

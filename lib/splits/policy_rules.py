@@ -34,7 +34,7 @@ from speechlake.splits.policy_values import (
     plain_limits,
 )
 from speechlake.splits.signals import SIGNALS, Signal
-from speechlake.text.languages import canonical
+from speechlake.text.languages import canonical, is_canonical
 
 
 class Check(Section):
@@ -210,7 +210,7 @@ def _check_values(read: Signal | Plain, asked: Any) -> None:
     for value in asked if isinstance(asked, tuple) else (asked,):
         if isinstance(read, Plain) and read.values and value not in read.values:
             raise invalid(read.name, value, read.values)
-        if read.name == "language" and canonical(value) != value:
+        if read.name == "language" and not is_canonical(value):
             hint = f"; here it is {canonical(value)!r}" if canonical(value) else ""
             raise PydanticCustomError("language", f"{value!r} is no language tag of the tables{hint}")
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import CORPUS_NAME, Section, invalid, is_by_hand, like, nearest
-from speechlake.text.languages import canonical
+from speechlake.text.languages import canonical, is_canonical
 from speechlake.text.subtags import primary
 
 Side = Literal["train", "dev", "test"]
@@ -30,7 +30,7 @@ def _one_value(value: object) -> object:
 def _as_stored(code: str, info: ValidationInfo) -> str:
     """A primary language subtag as tables have it; another code of that language would never apply."""
     stored = primary(canonical(code))
-    if is_by_hand(info) and code != "default" and stored != code:
+    if is_by_hand(info) and code != "default" and stored != code and not is_canonical(code):
         hint = f"; here it is {stored!r}" if stored else ""
         raise PydanticCustomError("language", f"{code!r} is no language code of the tables{hint}")
     return code

@@ -84,7 +84,7 @@ def files_read(lake: Lake, build: str, sample: int, *, seed: int) -> DataFrame:
     The first in the order of a hash with `seed`. Each is read where `corpora` says that its root lies now.
     """
     rows = lake.read("splits").where(F.col("build_id") == build).select(*_PLACE).distinct()
-    draw = F.xxhash64(F.lit(seed), *_PLACE)
+    draw = F.xxhash64(F.lit(str(seed)), *_PLACE)
     roots = lake.read("corpora").select("corpus", F.explode("roots").alias("r"))
     uris = roots.select("corpus", F.col("r.name").alias("root"), F.col("r.uri").alias("uri"))
     few = rows.orderBy(draw, *_PLACE).limit(sample).join(F.broadcast(uris), ["corpus", "root"], how="left")

@@ -74,6 +74,11 @@ def canonical(raw: str | None) -> str | None:
     return _canonical(raw)
 
 
+def is_canonical(tag: str) -> bool:
+    """Whether tables may hold the tag: it is canonical, or one of those that alone look like a placeholder (nan, na)."""
+    return tag in (canonical(tag), canonical(f"{tag}-x-a"))
+
+
 @lru_cache(maxsize=4096)
 def _canonical(raw: str) -> str | None:
     said = raw.strip().removeprefix("<|").removesuffix("|>")

@@ -52,8 +52,8 @@ def test_the_example_of_the_docstring_is_a_request() -> None:
 @pytest.mark.parametrize(
     ("entry", "what"),
     [
-        # YAML makes a number of it, and 0012 is ten: whose speaker that is must be said in quotes.
-        ("{speaker: 0012, namespace: calls}", "speaker: expected text, found 10"),
+        # YAML makes a number of it: whose speaker that is must be said in quotes.
+        ("{speaker: 1272, namespace: calls}", "speaker: expected text, found 1272"),
         ("{speaker: zoe}", "expected one of"),
         ("{speaker: zoe, recording: abc}", "expected an id of 32 hex digits"),
         ("{utterance: b, corpus: calls}", "expected an id of 32 hex digits"),

@@ -339,6 +339,10 @@ def test_json_lines_without_a_line_are_told(spark, tmp_path):
     (tmp_path / "a.jsonl").write_text("\n")
     with pytest.raises(UsageError, match="there are no rows"):
         found_source(spark, LOSS, str(tmp_path / "a.jsonl"))
+    # Damage is no lack of rows: they are refused, and told.
+    (tmp_path / "b.jsonl.gz").write_text("no gzip")
+    source = found_source(spark, LOSS, str(tmp_path / "b.jsonl.gz"))
+    assert [row.reason for row in source_rows(spark, LOSS, source).collect()] == ["UNREADABLE"]
 
 
 def test_a_column_of_nulls_alone_has_the_type_that_is_said(spark, tmp_path):
@@ -357,13 +361,19 @@ def test_a_name_that_is_there_twice_and_a_codec_that_spark_lacks_are_told(spark,
     pq.write_table(pa.Table.from_arrays([pa.array(["u1"])] * 2, ["utterance_id"] * 2), path)
     with pytest.raises(UsageError, match="column 'utterance_id' is there twice"):
         found_source(spark, LOSS, str(path))
-    pq.write_table(pa.table({"utterance_id": ["u1"], "loss": [1.0]}), path, compression="brotli")
-    with pytest.raises(UsageError, match=r"compressed by brotli.*\n.*zstd"):
+    table = pa.table({"utterance_id": ["u1"], "loss": [1.0], "other": [1.0]})
+    pq.write_table(table, path, compression={"utterance_id": "zstd", "loss": "brotli", "other": "zstd"})
+    with pytest.raises(UsageError, match=r"'loss' is compressed by brotli.*\n.*zstd"):
         found_source(spark, LOSS, str(path))
+    # What nobody asks for hinders nobody.
+    pq.write_table(table, path, compression={"utterance_id": "zstd", "loss": "zstd", "other": "brotli"})
+    source = found_source(spark, LOSS, str(path))
+    assert [row.given for row in source_rows(spark, LOSS, source).collect()] == ["u1"]
 
 
 def test_a_page_of_a_file_that_is_damaged_is_told_with_its_file(spark, tmp_path):
-    path = tmp_path / "a.parquet"
+    path = tmp_path / "losses of 1%25" / "a.parquet"
+    path.parent.mkdir()
     ids = [f"u{n}" for n in range(2000)]
     pq.write_table(pa.table({"utterance_id": ids, "loss": [float(n) for n in range(2000)]}), path)
     source = found_source(spark, LOSS, str(path))
@@ -373,8 +383,11 @@ def test_a_page_of_a_file_that_is_damaged_is_told_with_its_file(spark, tmp_path)
     with pytest.raises(Exception, match="FAILED_READ_FILE") as caught:
         source_rows(spark, LOSS, source).collect()
     told = unreadable(source, caught.value)
-    assert str(path) in str(told)
-    assert "gone or damaged" in str(told)
+    assert "a.parquet: a file of it is gone or damaged" in str(told)
+    path.unlink()
+    with pytest.raises(Exception, match="PATH_NOT_FOUND") as caught:
+        source_rows(spark, LOSS, source)
+    assert unreadable(source, caught.value) is not None
     assert unreadable(source, ValueError("FAILED_READ_FILE elsewhere")) is None
 
 
@@ -400,7 +413,7 @@ def test_strings_are_strings_however_arrow_holds_them(tmp_path: Path) -> None:
     words, types = pa.array(["x", "y"]), []
     for form in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
         pq.write_table(pa.table({"word": words.cast(form), "other": words}), tmp_path / "a.parquet")
-        types.append(parquet_source.columns_of(str(tmp_path / "a.parquet")))
+        types.append(parquet_source.columns_of(str(tmp_path / "a.parquet"), []))
     assert types == [{"word": pa.string(), "other": pa.string()}] * 3
 
 
@@ -487,7 +500,7 @@ def test_a_store_that_does_not_answer_is_neither_a_mistake_nor_a_file_that_is_no
 
     asked = (
         (sources, "entry_of", sources._entry),
-        (parquet_source, "open_binary", parquet_source.columns_of),
+        (parquet_source, "open_binary", lambda uri: parquet_source.columns_of(uri, [])),
     )
     for module, name, ask in asked:
         monkeypatch.setattr(module, name, refuse)
@@ -508,13 +521,13 @@ def test_a_row_that_goes_while_its_file_stays_makes_another_source(
 
 
 @pytest.mark.slow
-def test_a_column_that_another_takes_the_name_of_makes_another_source(
+def test_a_column_that_another_takes_the_place_of_makes_another_source(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     place = f"{tmp_path}/losses"
-    frame = spark.createDataFrame([("u1", 1.0, 2.0)], "utterance_id string, loss double, other double")
+    frame = spark.createDataFrame([("u1", 1.0, 2.0)], "utterance_id string, other double, loss double")
     frame.write.format("delta").option("delta.columnMapping.mode", "name").save(place)
     before = found_source(spark, LOSS, place)
-    spark.sql(f"ALTER TABLE delta.`{place}` RENAME COLUMN loss TO former")
-    spark.sql(f"ALTER TABLE delta.`{place}` RENAME COLUMN other TO loss")
+    spark.sql(f"ALTER TABLE delta.`{place}` DROP COLUMN loss")
+    spark.sql(f"ALTER TABLE delta.`{place}` ADD COLUMN loss double")
     assert found_source(spark, LOSS, place).sha256 != before.sha256

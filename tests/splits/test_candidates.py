@@ -16,6 +16,7 @@ from speechlake.schemas import (
     CONTENT_HASHES,
     PROFILES,
     RECORDINGS,
+    RELEASES,
     SIGNALS_SPEAKER,
     TRANSCRIPTS,
     UTTERANCES,
@@ -163,6 +164,15 @@ def test_a_field_of_manifests_that_no_utterance_has_is_refused_with_the_nearest_
         refuse_unknown_fields(lake, policy(links={"columns": {"extras.rom": "together"}}))
     with pytest.raises(ConfigError, match=r"'extras\.licenze'"):
         refuse_unknown_fields(lake, policy(keep=[rule]))
+
+
+def test_a_field_stays_good_to_a_policy_that_a_release_was_cut_by(lake: Any) -> None:
+    gone = policy(links={"columns": {"extras.room": "together"}})
+    write_rows(lake.spark, Path(lake.root), UTTERANCES, [{"utterance_id": "a"}])
+    with pytest.raises(ConfigError, match="Manifests here have no fields"):
+        refuse_unknown_fields(lake, gone)
+    write_rows(lake.spark, Path(lake.root), RELEASES, [{"release": "r1", "policy_sha256": gone.digest()}])
+    refuse_unknown_fields(lake, gone)
 
 
 def test_a_text_of_manifests_that_no_utterance_has_is_refused_with_the_nearest_name(lake: Any) -> None:

@@ -19,6 +19,8 @@ def test_each_release_counts_a_row_with_the_length_and_language_that_it_has_ther
             [
                 ("b1", "u1", "train", "books", "nl", 7200.0, "s1", "ja"),
                 ("b2", "u1", "train", "books", "de", 3600.0, "s2", "ja"),
+                ("b1", "u2", "train", "books", "nl", 7200.0, "s4", "ja"),
+                ("b2", "u2", "train", "books", None, 7200.0, "s4", "ja"),
                 ("b1", "gone", "dev", "books", "nl", 1800.0, "s3", "nee"),
             ],
             SPLITS,
@@ -32,6 +34,7 @@ def test_each_release_counts_a_row_with_the_length_and_language_that_it_has_ther
         [
             ("audio changed", "train", "train", None, "de", "nl", 1, 1.0, 2.0),
             ("removed", "dev", None, "length", "nl", "nl", 1, 0.5, 0.5),
+            ("same", "train", "train", None, None, "nl", 1, 2.0, 2.0),
         ],
         "change string, before string, after string, reason string, language string, language_before string, "
         "clips long, hours double, hours_before double",

@@ -189,6 +189,21 @@ def test_a_null_that_is_asked_for_differs_from_an_operator_that_is_absent(load):
         load(f"name: n\nkeep: [{{rule: decodes, signal: audio.error}}]\n{SPLITS}")
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{rule: r, column: extras.größe, at_least: 1}",
+        "{rule: r, column: extras.भाषा, equals: hi}",
+        "{rule: r, column: extras.day, equals: 2026-01-01}",
+        # Min Nan, which Hokkien is in tables, and Nauru: both look like a value that is missing.
+        "{rule: r, column: language, one_of: [en-US, nan, na]}",
+        "{rule: r, signal: audio.duration_s, at_most: {nan: 1, default: 2}}",
+    ],
+)
+def test_names_and_values_of_any_language_are_taken(load, rule):
+    assert load(RULE % rule).keep[0].rule == "r"
+
+
 REFUSED = {
     "unknown key, with the nearest": ("nam: n\n" + SPLITS, "unknown key 'nam'; did you mean 'name'"),
     "unknown key deep inside": ("name: n\nsplits: {scheme: m, salt: 1, test: {hour: 5, max_share: 0.1}}", r"splits\.test: .*did you mean 'hours'"),

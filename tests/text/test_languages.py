@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from speechlake.errors import UsageError
 from speechlake.text import languages
 from speechlake.text.language_names import NAMES
-from speechlake.text.languages import canonical, language_of, to_whisper
+from speechlake.text.languages import canonical, is_canonical, language_of, to_whisper
 from speechlake.text.subtags import primary
 
 SPELLINGS = [
@@ -83,6 +83,8 @@ def test_every_name_leads_to_its_language_and_to_no_other() -> None:
 def test_no_placeholder_hides_a_language_with_a_name() -> None:
     hidden = {tag for tag in NAMES if canonical(tag) != tag}
     assert hidden == {"nan"}  # by design: a pandas NaN turned to text is likelier
+    assert all(map(is_canonical, NAMES))
+    assert not any(map(is_canonical, ("en-us", "eng", "", "null", "none", "klingonese", "-")))
 
 
 def test_whisper_codes_survive_the_way_there_and_back() -> None:
@@ -114,9 +116,7 @@ def test_the_primary_subtag_names_the_language(tag: str | None, expected: str | 
 
 
 def test_names_and_tags_need_no_language_data() -> None:
-    code = (
-        "import sys; sys.modules['language_data'] = None\nfrom speechlake.text.languages import canonical\n"
-    )
+    code = "import sys; sys.modules['language_data'] = None\nfrom speechlake.text.languages import canonical, is_canonical\n"
     check = "assert (canonical('Deutsch'), canonical('eng'), canonical('zz')) == ('de', 'en', None)"
     subprocess.run([sys.executable, "-c", code + check], check=True)
 

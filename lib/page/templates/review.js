@@ -102,9 +102,11 @@
   };
 
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target === reviewer) return;
-    // On a keyboard of other letters the key counts by its place.
-    const place = /^Key[A-Z]$/.test(event.code) && !/^[a-z]$/i.test(event.key) ? event.code.slice(3) : event.key;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.getModifierState("AltGraph")) return;
+    if (event.target === reviewer) return;
+    // On a keyboard of another script the key counts by its place.
+    const isOther = /^Key[A-Z]$/.test(event.code) && /^(?!\p{Script=Latin})\p{L}$/u.test(event.key);
+    const place = isOther ? event.code.slice(3) : event.key;
     const key = place.length === 1 ? place.toLowerCase() : place;
     const verdict = cards[current].querySelector(`.keys button[data-key="${CSS.escape(key)}"]`);
     const act = verdict ? () => answer(verdict.dataset.verdict) : keys[key];
