@@ -130,23 +130,21 @@ class _Loader(yaml.SafeLoader):
         return super().construct_scalar(node)
 
 
-_PLAIN: Mapping[str, tuple[str, str]] = {
-    "null": (r"~|null|Null|NULL|", "~nN"),
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": (r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*|0x[0-9a-fA-F]+)", "-+0123456789"),
+# What is written without quotes and is no text: pattern, and the signs that it may begin with.
+_PLAIN: Mapping[str, tuple[str, list[str]]] = {
+    "null": (r"~|null|Null|NULL|", [*"~nN", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    "int": (r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*|0x[0-9a-fA-F]+)", [*"-+0123456789"]),
     "float": (
         r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        "-+0123456789.",
+        [*"-+0123456789."],
     ),
 }
 _Loader.yaml_implicit_resolvers = {}
 for _name, (_pattern, _first) in _PLAIN.items():
-    _first_signs = [*_first, *([""] if _name == "null" else [])]
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _first_signs
-    )
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), _first)
 
-# PyYAML lets through what Python says of a value that its tag or escape cannot have: 2026-02-30, `!!bool x`.
+# PyYAML lets through what Python says of a value that its tag or escape cannot have: `!!int x`, `!!bool x`.
 _NOT_YAML = (
     yaml.YAMLError,
     RecursionError,

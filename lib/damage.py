@@ -56,7 +56,7 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
 
     Conflict where the file is gone and the newest version of its table does without it, or the log read anew.
     """
-    said = "\n".join(_told(error))
+    said = told(error)
     ours = raised_on_worker(said)
     if ours is not None:
         return ours
@@ -82,10 +82,9 @@ def damage_of(lake: Lake, error: Exception) -> SpeechlakeError | None:
     )
 
 
-def _told(error: Exception) -> Iterator[str]:
+def told(error: Exception) -> str:
     """What an error says, and what its causes in Java say, which PySpark leaves out of some."""
-    yield str(error)
-    yield from told_by_java(error)
+    return "\n".join((str(error), *told_by_java(error)))
 
 
 def told_by_java(error: Exception) -> Iterator[str]:

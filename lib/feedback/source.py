@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from speechlake.config import near
-from speechlake.damage import GONE, told_by_java
+from speechlake.damage import GONE, told
 from speechlake.errors import UsageError
 from speechlake.feedback.json_values import JsonNames, names_seen, types_seen
 from speechlake.feedback.parquet_source import columns_of, parquet_rows, require_alike, spark_schema
@@ -62,9 +62,9 @@ def found_source(spark: SparkSession, spec: Import, uri: str, said: str = "auto"
     uris = [(joined(place, name.encode()) if entry.is_folder else place, size) for name, size in chosen]
     sha256 = _digest(spark, [name for name, _ in chosen] if entry.is_folder else [""], uris)
     if kind == "jsonl":
-        head = _head(uris)
+        head = _head(place, uris)
         _require_names(spark, spec, place, uris, head)
-        types = {name: told for name, told in types_seen(head or (), spec.fields).items() if told}
+        types = {name: told for name, told in types_seen(head, spec.fields).items() if told}
         return Source(place, "jsonl", sha256, tuple(uris), types=types)
     return _parquet(spark, spec, place, Source(place, "parquet", sha256, tuple(uris)))
 
@@ -102,7 +102,7 @@ def with_types(spec: Import, source: Source) -> Import:
 
 def unreadable(source: Source, error: Exception) -> UsageError | None:
     """What to raise where an error of Spark comes down to a file of the source that is gone or damaged; else None."""
-    said = "\n".join((str(error), *told_by_java(error)))
+    said = told(error)
     # Spark spells a file's address with one, two or three slashes, and escaped or not.
     where = re.sub(r"^\w+:/+", "/", source.uri)
     spelled = [line for line in said.splitlines() if where in line or where in unquote(line)]
@@ -152,7 +152,7 @@ def _require_names(
     spec: Import,
     place: str,
     uris: Sequence[tuple[str, int]],
-    head: Sequence[bytes] | None,
+    head: Sequence[bytes],
 ) -> None:
     """UsageError for a column that no line names: nothing would be current of it, and what was no more.
 
@@ -160,9 +160,7 @@ def _require_names(
     """
     from speechlake.manifests.lines_source import read_lines
 
-    known, may_lack = names_seen(head or ()), {column.field for column in MAY_LACK.intersection(spec.columns)}
-    if head is None:
-        raise UsageError(f"SOURCE {place}: there are no rows")
+    known, may_lack = names_seen(head), {column.field for column in MAY_LACK.intersection(spec.columns)}
     if head and not known and not all(column.type for column in spec.columns):
         raise UsageError(
             f"SOURCE {place}: none of the first {len(head)} lines is a JSON object",
@@ -270,8 +268,8 @@ def _type(spark_type: str) -> str | None:
     return spark_type if spark_type in ("boolean", "string") else None
 
 
-def _head(uris: Iterable[tuple[str, int]]) -> list[bytes] | None:
-    """The first lines of the first file that has any; null where there is none, not even one that cannot be read."""
+def _head(place: str, uris: Iterable[tuple[str, int]]) -> list[bytes]:
+    """The first lines of the first file that has any; UsageError where no file has, not even one that cannot be read."""
     from speechlake.manifests.lines import Range
 
     found: list[bytes] = []
@@ -284,7 +282,9 @@ def _head(uris: Iterable[tuple[str, int]]) -> list[bytes] | None:
                 break
         if found:
             break
-    return found[:LINES_LOOKED_AT] if found or is_damaged else None
+    if not found and not is_damaged:
+        raise UsageError(f"SOURCE {place}: there are no rows")
+    return found[:LINES_LOOKED_AT]
 
 
 def _sha256(value: object) -> str:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 EXTRAS = "extras."
-EXTRA_CHARACTERS = 64
+_EXTRA_CHARACTERS = 64
+# Which kind of text is trusted more, all else being equal.
+TEXT_KINDS: tuple[str, ...] = ("human", "caption", "machine")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Plain:
 def column_named(name: str) -> Plain | None:
     """The column that a policy calls `name`; None where there is none."""
     key = name.removeprefix(EXTRAS)
-    if key != name and key.strip() == key and key.isprintable() and 0 < len(key) <= EXTRA_CHARACTERS:
+    if key != name and key.strip() == key and key.isprintable() and 0 < len(key) <= _EXTRA_CHARACTERS:
         return _extra(name)
     return COLUMNS.get(name)
 
@@ -101,7 +103,7 @@ COLUMNS: Mapping[str, Plain] = {
         _stored("declared_sample_rate_hz", "bigint", "Sample rate by the manifest [Hz]."),
         _stored("declared_channels", "bigint", "Channels by the manifest."),
         _stored("text", "string", "The text that the policy chose."),
-        _stored("text_kind", "string", "human, caption or machine.", ("human", "caption", "machine")),
+        _stored("text_kind", "string", "human, caption or machine.", TEXT_KINDS),
         _stored("text_source", "string", "Source of the text."),
     )
 }

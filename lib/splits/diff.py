@@ -24,8 +24,9 @@ def changes(lake: Lake, before: str, after: str) -> DataFrame:
     """(utterance_id, change, before, after, reason, corpus, language, duration_s, language_before, duration_s_before) of
     every row that either build keeps.
 
-    `before` and `after` are sides. What is told of a row is what `after` says, or `before` where that alone keeps it. `reason` is the first reason of the build that excludes a row, of `after`
-    for what was removed, of `before` for what was added.
+    `before` and `after` are sides. What is told of a row is what `after` says, or `before` where that alone keeps it.
+    `reason` is the first reason of the build that excludes a row, of `after` for what was removed, of `before` for what
+    was added.
     """
     old, new = (_kept(lake, build, name) for build, name in ((before, "before"), (after, "after")))
     joined = old.join(new, "utterance_id", how="full")

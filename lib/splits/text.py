@@ -11,14 +11,13 @@ from speechlake.config import near
 from speechlake.errors import ConfigError
 from speechlake.joins import lying_together
 from speechlake.signals.catalogue import Entries, current_fingerprint
+from speechlake.splits.columns import TEXT_KINDS
 from speechlake.splits.medoid import medoids
 from speechlake.splits.policy import MEDOID, Policy
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# Which kind of text is trusted more, all else being equal.
-KINDS: tuple[str, ...] = ("human", "caption", "machine")
 # What is known of a text here.
 TEXT_COLUMNS = ("utterance_id", "source", "text", "kind", "text_sha256", "language")
 
@@ -95,7 +94,9 @@ def is_blank(text: Column) -> Column:
 
 def kind_rank(kind: Column) -> Column:
     """0 for human text, growing with distrust; unknown kinds and no text last."""
-    return F.coalesce(*(F.when(kind == name, F.lit(n)) for n, name in enumerate(KINDS)), F.lit(len(KINDS)))
+    return F.coalesce(
+        *(F.when(kind == name, F.lit(n)) for n, name in enumerate(TEXT_KINDS)), F.lit(len(TEXT_KINDS))
+    )
 
 
 def _with_medoids(transcripts: DataFrame, policy: Policy, ways: Mapping[str, Entries]) -> DataFrame:
