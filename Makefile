@@ -30,7 +30,7 @@ TWO_AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 AIRFLOW_PYTEST = .venv-airflow/bin/python -m pytest -c tests/airflow/pytest.ini --rootdir tests/airflow
 SCRIPTS := $(wildcard demo/*.py scripts/*.py)
 
-.PHONY: help setup setup-torch speech demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-curation bench-near-duplicates bench-voices airflow airflow-test airflow-e2e clean purge
+.PHONY: help setup setup-torch speech demo test test-fast test-all check format dist log-store cluster-test object-store-test bench bench-ingest bench-extraction bench-planning bench-whisper-details bench-supply bench-gpu bench-curation bench-near-duplicates bench-voices airflow airflow-test airflow-e2e clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -124,6 +124,12 @@ bench-planning: setup ## how long it takes to find 1 % unmeasured among 1,000,00
 
 bench-whisper-details: speech ## windows, timestamps, batches, clip lengths, decoding, features: per CPU second
 	@$(PYTHON_HERE) benchmarks/whisper_details.py $(ARGS)
+
+bench-supply: setup ## how fast a process feeds a model that answers at once, with 1, 2 and 4 decode children
+	@$(PYTHON_HERE) benchmarks/supply.py $(ARGS)
+
+bench-gpu: speech ## Whisper on an accelerator
+	@$(PYTHON_HERE) benchmarks/gpu.py $(ARGS)
 
 bench-curation: setup ## duplicates among 1,000,000 clips, and 1,000,000 utterances cut again under a policy
 	@$(JAVA) $(PYTHON_HERE) benchmarks/curation.py $(ARGS)

@@ -33,7 +33,7 @@ from speechlake.signals.outlook import show_outlook, without_plan
 from speechlake.signals.plan import Wanted, names_of
 from speechlake.signals.promote import promote_all
 from speechlake.signals.rehash import hash_relisted
-from speechlake.signals.run import commit_any, drop_plans, measured_chunks, staged_plan
+from speechlake.signals.run import commit_any, confirmed_chunks, drop_plans, measured_chunks, staged_plan
 from speechlake.signals.spread import phases
 from speechlake.signals.whisper_flags import RUNNING, add_whisper, flag_of, whisper_options
 
@@ -214,12 +214,18 @@ def _measure(
     """Plan what is lacking, measure and commit it, phase by phase, and note in `this` what it took."""
     require_roots(hold.lake, hold.scope)
     hashed = hash_relisted(hold, progress)
-    number = 0
+    # What a stage of a dead run left unconfirmed is planned again here.
+    measured.unconfirmed, number = 0, 0
     for phase in phases(wanted):
         plan = staged_plan(hold, phase, only=only, given_up=given_up)
         of_phase = Measured()
         if plan is not None:
             for chunk in measured_chunks(hold, plan, phase, number=number, progress=progress):
+                of_phase.add(chunk)
+                number += 1
+        if of_phase.unconfirmed:
+            of_phase.unconfirmed = 0
+            for chunk in confirmed_chunks(hold, phase, number=number, given_up=given_up, progress=progress):
                 of_phase.add(chunk)
                 number += 1
         measured.add_beside(of_phase)
@@ -233,7 +239,7 @@ def _fill(this: Run, measured: Measured, hashed: int) -> None:
     this.cpu_s, this.device_s = measured.cpu_s, measured.device_s
     this.bytes_read, this.model_loads = measured.bytes_read, measured.model_loads
     # The next ingest says what became of files that have gone. Until then they may be back: another run looks.
-    this.left_to_retry = measured.attempts - measured.spent + measured.gone
+    this.left_to_retry = measured.attempts + measured.unconfirmed - measured.spent + measured.gone
     counted = ("errors", "attempts", "gone")
     this.counts = {**{name: getattr(measured, name) for name in counted}, "hashed": hashed}
 

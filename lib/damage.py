@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from speechlake.errors import Conflict, DiskFull, ModelError, NoHub, SpeechlakeError, TableDamaged, UsageError
+from speechlake.errors import (
+    Conflict,
+    DeviceFailed,
+    DiskFull,
+    ModelError,
+    NoHub,
+    SpeechlakeError,
+    TableDamaged,
+    UsageError,
+)
 from speechlake.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ RAISED: Final = re.compile(
 )
 # What opening a model, or a decode child, raises.
 ON_WORKERS: Final = {
-    kind.__name__: kind for kind in (ModelError, NoHub, DiskFull, UsageError, SpeechlakeError)
+    kind.__name__: kind for kind in (ModelError, NoHub, DeviceFailed, DiskFull, UsageError, SpeechlakeError)
 }
 FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
 PAGE: Final = "docs/reliability.md"

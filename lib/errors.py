@@ -18,6 +18,7 @@
     +-- AudioChanged                5  a file is not what the release recorded
     +-- DiskFull                    5  worth trying again once there is room
     +-- ChunkFailed                 5  nearly all clips failed: worth trying again once device or store works
+    +-- DeviceFailed                5  a device or its driver is broken: a fresh worker tries, then an operator looks
     +-- NoSpark                     5  worth trying again once the cluster answers
     +-- NoStore                     5  worth trying again once the store answers
     +-- NoHub                       5  worth trying again once the hub of models answers
@@ -112,6 +113,10 @@ class DiskFull(SpeechlakeError):
 
 class ChunkFailed(SpeechlakeError):
     """A model, or what holds the audio, failed on nearly all of a chunk; what was measured stays, no clip is blamed."""
+
+
+class DeviceFailed(SpeechlakeError):
+    """A device or a model's process is broken. The worker that raises it ends, and nothing of its task is written."""
 
 
 class NoSpark(SpeechlakeError):

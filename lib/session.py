@@ -79,6 +79,13 @@ ON_THIS_MACHINE = {
     "spark.python.worker.reuse": "true",
 }
 
+# A worker that ends because its device is broken is tried twice on its executor, then elsewhere, where there is one.
+ON_A_CLUSTER = {
+    "spark.excludeOnFailure.enabled": "true",
+    "spark.excludeOnFailure.task.maxTaskAttemptsPerExecutor": "2",
+    "spark.excludeOnFailure.task.maxTaskAttemptsPerNode": "3",
+}
+
 # The least is what was asked for on every machine before; above 6 nothing was measured.
 LEAST_DRIVER_GIB, MOST_DRIVER_GIB = 4, 16
 FEW_CORES = 4
@@ -179,7 +186,7 @@ def _said_settings() -> dict[str, str]:
 
 def _local_settings(conf: SparkConf) -> dict[str, str]:
     if not str(conf.get("spark.master", "")).startswith("local"):
-        return {}
+        return ON_A_CLUSTER
     # Workers take python3 from PATH otherwise, not the interpreter that has our packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     cores = os.cpu_count() or 2

@@ -119,6 +119,10 @@ class Staging:
         """Where a run keeps what only itself reads, such as its plan: never adopted."""
         return f"{self._scratches(kind)}/{run_id}"
 
+    def has(self, path: str) -> bool:
+        """Whether a scratch was written there."""
+        return self._files.exists(path)
+
     def drop_scratch(self, kind: str, run_id: str) -> None:
         """Delete this run's scratch of a kind, and what dead runs of this scope left of it."""
         if self._locked:

@@ -141,11 +141,6 @@ def test_no_job_hides_a_module_of_the_standard_library_or_a_package() -> None:
     assert names & {*sys.stdlib_module_names, *installed} == set()
 
 
-def test_no_source_file_is_longer_than_300_lines() -> None:
-    lengths = {file: len(file.read_text("utf-8").splitlines()) for file in sources(*FOLDERS)}
-    assert {str(file.relative_to(ROOT)): n for file, n in lengths.items() if n > 300} == {}
-
-
 def test_no_registry_is_named_by_its_host_anywhere() -> None:
     forbidden = re.compile("|".join(map(re.escape, HOSTS)).encode(), re.IGNORECASE)
     wrong = [str(file.relative_to(ROOT)) for file in tracked() if forbidden.search(file.read_bytes())]

@@ -39,23 +39,33 @@ def memory(_: Patient) -> Finding:
 
 
 def devices(_: Patient) -> Finding:
-    """Accelerators that CTranslate2 sees, and can be used; none is fine, unless the machine has one."""
+    """Accelerators that CTranslate2 sees, each tried with one tiny operation; none is fine, unless there is one."""
     try:
-        from speechlake.signals.devices import device_count, lacking_for_cuda
+        from speechlake.signals.devices import check_device, device_count, lacking_for_cuda
 
         count = device_count()
     except (ImportError, OSError, RuntimeError) as error:
         return mend(
             "devices", f"ctranslate2 does not load: {error}", "pip install -c constraints.txt ctranslate2"
         )
-    lacking = lacking_for_cuda() if count else None
-    if lacking:
-        fix = "For torch: make setup-torch. To measure on CPUs: --device cpu, and an empty CUDA_VISIBLE_DEVICES."
-        return mend("devices", f"{count} CUDA device(s), but models would run on CPUs: {lacking}", fix)
     if count:
+        on_cpus = "To measure on CPUs: --device cpu, and an empty CUDA_VISIBLE_DEVICES."
+        missing = lacking_for_cuda()
+        if missing:
+            return mend(
+                "devices", f"{count} CUDA device(s), but models would run on CPUs: {missing}", on_cpus
+            )
+        failures = [failure for failure in map(check_device, range(count)) if failure]
+        if failures:
+            # One that is of the installation is the same for all devices.
+            found = "; ".join(dict.fromkeys(failures))
+            return mend("devices", f"{count} CUDA device(s), but models would fail: {found}", on_cpus)
         return fine("devices", f"{count} CUDA device(s)")
     if Path("/dev/nvidia0").exists():
-        fix = "CTranslate2 needs libcublas.so.12 on LD_LIBRARY_PATH; CUDA_VISIBLE_DEVICES must not hide it."
+        fix = (
+            "Check that nvidia-smi lists it, that its driver is for CUDA 13 (580 or newer), and that"
+            " CUDA_VISIBLE_DEVICES does not hide it."
+        )
         return look("devices", "an NVIDIA device is there, but CTranslate2 sees none", fix)
     return fine("devices", "no accelerator: models run on CPUs")
 

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
     from speechlake.lake import Lake
 
-# On an accelerator: 64 full windows to a batch, four batches at once, as the prototype that kept one H100 78 to
-# 97 % busy; not measured here.
+# On an accelerator whose free memory is not known: 64 full windows to a batch, four batches at once, as the prototype
+# that kept one H100 78 to 97 % busy. Where it is known, `Whisper.fitted` lowers them to what fits.
 ON_DEVICE: Mapping[str, Any] = {"batch_s": 1920.0, "streams": 4}
 
 
 def resources(device: str, batch_s: float | None, streams: int | None) -> dict[str, Any]:
     """How Whisper runs, as fields that are not in its fingerprint; the device's defaults where nothing is said."""
-    own = dict(ON_DEVICE) if device == "cuda" else {}
-    said = {"batch_s": batch_s, "streams": streams}
-    return {"device": device, **own, **{name: value for name, value in said.items() if value is not None}}
+    flags = {"batch_s": batch_s, "streams": streams}
+    own: dict[str, Any] = {}
+    if device == "cuda":
+        own = {**ON_DEVICE, "fit": tuple(name for name, value in flags.items() if value is None)}
+    return {"device": device, **own, **{name: value for name, value in flags.items() if value is not None}}
 
 
 def whisper_of(lake: Lake, options: Mapping[str, Any], where: Mapping[str, Any]) -> Whisper:

@@ -9,7 +9,7 @@ from speechlake import watching
 from speechlake.contracts import rows_of
 from speechlake.hold import Hold
 from speechlake.schemas import ATTEMPTS, CHUNKS, CONTENT_HASHES, TABLES
-from speechlake.signals.failures import FEWEST_OF_BROKEN, NOT_OF_THE_CLIP, is_broken
+from speechlake.signals.failures import FEWEST_OF_BROKEN, NOT_OF_THE_CLIP, NOT_TRIED, is_broken
 from speechlake.signals.plan import MAX_ATTEMPTS
 from speechlake.signals.staged import COSTS
 from speechlake.staging import Stage
@@ -28,13 +28,14 @@ TRIED = ("utterance_id", "fingerprint", "listing_key", "inputs_hash")
 class Measured:
     """Counts of what was committed, and what it cost. `spent`: those of `attempts` that were the last.
 
-    `gone` counts utterances whose file is not there now; `broken` says what failed on nearly all clips, and why.
+    `unconfirmed` counts utterances that failed in one worker only, of which nothing is written; `gone` counts utterances whose file is not there now; `broken` says what failed on nearly all clips, and why.
     """
 
     utterances: int = 0
     rows: int = 0
     errors: int = 0
     attempts: int = 0
+    unconfirmed: int = 0
     spent: int = 0
     gone: int = 0
     audio_s: float = 0.0
@@ -72,10 +73,14 @@ class _Answers:
     said: str | None
 
 
-def commit_measured(hold: Hold, stage: Stage) -> Measured:
+def commit_measured(
+    hold: Hold, stage: Stage, *, keep: str | None = None, earlier: DataFrame | None = None
+) -> Measured:
     """Commit one staged chunk; the note says which column is of which extractor.
 
-    Clips on which a broken model or store failed get no attempt: they are planned again as if nobody had asked.
+    A failure that may pass becomes an attempt only where `earlier` failures (utterance_id, fingerprint) hold it,
+    those that another worker met. The rest are counted as unconfirmed and added to the Parquet folder `keep`, if
+    given; nothing else is written of them, so that they are planned again.
     """
     from pyspark.sql import functions as F
 
@@ -90,13 +95,21 @@ def commit_measured(hold: Hold, stage: Stage) -> Measured:
             f"signals_{name}", rows, within=here, digest=stage.digest, expected=answers[column].final
         )
     if measured.attempts:
-        known = hold.lake.read("attempts").where(here)
-        broken = [column for column in columns if _is_broken(staged, column, answers[column], known)]
-        measured.broken = tuple(f"{columns[column]}: {answers[column].said}" for column in broken)
-        if sound := [column for column in columns if column not in broken]:
-            rows = attempt_rows(staged, sound, known, hold.scope, stage.note["run_id"])
+        failed, known = failures(staged, list(columns)), hold.lake.read("attempts").where(here)
+        if earlier is None:
+            broken = [column for column in columns if _is_broken(staged, column, answers[column], known)]
+            measured.broken = tuple(f"{columns[column]}: {answers[column].said}" for column in broken)
+            confirmed, rest = failed.limit(0), failed
+            measured.unconfirmed, measured.attempts = measured.attempts, 0
+        else:
+            confirmed, rest = _divided(failed, earlier)
+            rows = attempt_rows(confirmed, known, hold.scope, stage.note["run_id"])
             hold.append_missing("attempts", rows, within=here, digest=stage.digest)
-        measured.spent = spent_now(failures(staged, list(columns)), hold.lake.read("attempts").where(here))
+            measured.attempts = confirmed.select("utterance_id").distinct().count()
+            measured.unconfirmed = rest.select("utterance_id").distinct().count()
+            measured.spent = spent_now(confirmed, hold.lake.read("attempts").where(here))
+        if keep is not None and measured.unconfirmed:
+            rest.write.mode("append").parquet(keep)
     # A chunk that was committed before, and whose stage a kill left behind, was told of then.
     if hold.append_missing("chunks", chunk_row(hold, stage, measured), digest=stage.digest):
         watching.chunk_ended(hold.job, hold.scope, measured)
@@ -159,20 +172,25 @@ def failures(staged: DataFrame, columns: list[str]) -> DataFrame:
     return reduce(lambda a, b: a.unionByName(b), failed)
 
 
-def attempt_rows(
-    staged: DataFrame, columns: list[str], known: DataFrame, corpus: str, run_id: str
-) -> DataFrame:
-    """Rows of `attempts`: transient errors, numbered after those of earlier runs; none for a run that is there."""
+def _divided(failed: DataFrame, earlier: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Failures that another worker met, too, and the others; what was not tried is among the others."""
+    from pyspark.sql import functions as F
+
+    pair = ["utterance_id", "fingerprint"]
+    met = earlier.select(*pair).distinct().withColumn("met", F.lit(True))
+    joined = failed.join(met, on=pair, how="left")
+    is_confirmed = F.col("met").isNotNull() & (F.col("code") != NOT_TRIED)
+    return joined.where(is_confirmed).drop("met"), joined.where(~is_confirmed).drop("met")
+
+
+def attempt_rows(failed: DataFrame, known: DataFrame, corpus: str, run_id: str) -> DataFrame:
+    """Rows of `attempts`: `failed` clips, numbered after those of earlier runs; none for a run that is there."""
     from pyspark.sql import functions as F
 
     earlier = known.groupBy(*TRIED).agg(
         F.max("n").alias("n"), F.count_if(F.col("run_id") == run_id).alias("here")
     )
-    fresh = (
-        failures(staged, columns)
-        .join(earlier, on=list(TRIED), how="left")
-        .where(F.coalesce("here", F.lit(0)) == 0)
-    )
+    fresh = failed.join(earlier, on=list(TRIED), how="left").where(F.coalesce("here", F.lit(0)) == 0)
     numbered = fresh.withColumn("n", (F.coalesce("n", F.lit(0)) + 1).cast("int"))
     return (
         numbered.withColumn("corpus", F.lit(corpus))

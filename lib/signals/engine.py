@@ -10,17 +10,21 @@ worker process.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from speechlake.signals.batching import BatchExtractor
+import numpy as np
+
+from speechlake.signals.batching import Asked, BatchExtractor, Piece
 from speechlake.signals.cpu_time import cpu_seconds
 from speechlake.signals.device_time import DeviceTime
-from speechlake.signals.devices import device_count, held_device
-from speechlake.signals.extractor import Clip, Measurement
+from speechlake.signals.devices import device_count, free_memory, held_device
+from speechlake.signals.extractor import RATE_HZ, Clip, Extractor, Measurement
 from speechlake.signals.failures import failed
 from speechlake.signals.lookahead import Lookahead
 from speechlake.signals.plan import Wanted
@@ -35,17 +39,23 @@ ROWS_PER_BATCH = 64
 # Recordings that wait for a batch of one of their pieces; beyond it, batches run as they are.
 MAX_WAITING = 4096
 
-# By fingerprint and device.
-_models: dict[tuple[str, int], Any] = {}
+# How long a worker whose device hangs lives on after its task: until Spark has read its last rows.
+LAST_WORDS_S = 5.0
+# A second of faint noise: what any sound model decodes.
+PROBE_S, PROBE_LEVEL = 1.0, 1e-3
+
+# By what the weights are (else the fingerprint) and device: one copy, whatever windows and prompts use it.
+_models: dict[tuple[Hashable, int], Any] = {}
 
 
 def measure(
-    wanted: Sequence[Wanted], roots: Mapping[str, str], schema: Any, *, readers: int = 1
+    wanted: Sequence[Wanted], roots: Mapping[str, str], schema: Any, *, readers: int = 1, alone: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """A function for `mapInArrow`: plan rows in, staged rows out, in order.
 
     `roots` maps a root's name to its present URI; `schema` is the Arrow schema of `staged_ddl`; `readers` is
-    how many recordings are decoded at once.
+    how many recordings are decoded at once; `alone` decodes each piece in a batch of its own. Raises DeviceFailed
+    where the device is broken: Spark then runs the task again in another worker.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -54,7 +64,7 @@ def measure(
         recordings = (recording for batch in batches for recording in batch.to_pylist())
         # Only what the samples say of the whole recording needs its length.
         lengths = [each.fingerprint for each in wanted if each.name == "audio"]
-        task = Task(wanted)
+        task = Task(wanted, alone=alone)
         try:
             for rows in task.rows(read_ahead(recordings, roots, threads=readers, to_the_end=lengths)):
                 yield pa.RecordBatch.from_pylist(rows, schema)
@@ -97,8 +107,9 @@ class _Cost:
 class Task:
     """One partition of a chunk."""
 
-    def __init__(self, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, wanted: Sequence[Wanted], *, alone: bool = False) -> None:
         self._wanted = wanted
+        self._alone = alone
         self._cost = _Cost()
         self._device = DeviceTime()
         self._ways: dict[str, Singly | Lookahead] = {}
@@ -124,9 +135,20 @@ class Task:
             yield self._with_cost(ready)
 
     def close(self) -> None:
-        """Let go of threads and of the device."""
+        """Let go of threads and of the device. A worker whose device hangs ends, and holds the device until then."""
         for way in self._ways.values():
             way.close()
+        if any(isinstance(way, Lookahead) and way.hung for way in self._ways.values()):
+            self._held.pop_all()
+            if _in_spark_worker():
+                timer = threading.Timer(LAST_WORDS_S, os._exit, (1,))
+                timer.daemon = True
+                timer.start()
+            return
+        for way in self._ways.values():
+            # Another worker may take the device next, and would open its own copy beside this one.
+            if isinstance(way, Lookahead) and way.extractor.device != "cpu" and hasattr(way.model, "release"):
+                way.model.release()
         self._held.close()
 
     def _begin(self, heard: Heard) -> _Recording:
@@ -169,7 +191,8 @@ class Task:
             asked = way.extractor.ask(way.model, own)
         except Exception as error:
             asked = failed(error)
-        return done(asked) if isinstance(asked, Measurement) else way.put(asked, done)
+        recording_id = row["recording_id"]
+        return done(asked) if isinstance(asked, Measurement) else way.put(asked, done, recording_id)
 
     def _way(self, each: Wanted) -> Singly | Lookahead:
         key = each.fingerprint
@@ -186,17 +209,25 @@ class Task:
         if extractor.device == "cuda" and self._device_index is None:
             self._device_index = self._held.enter_context(held_device(device_count()))
         index = self._device_index or 0
+        if extractor.device == "cuda":
+            _unload_others(index)
+            free = free_memory(index)
+            if free is not None and hasattr(extractor, "fitted"):
+                extractor = extractor.fitted(free)
         # A CPU's time is told as such.
         device = self._device if extractor.device == "cuda" else DeviceTime()
-        return Lookahead(extractor, lambda: self._model(each, index), device=device)
+        load = lambda: self._model(each, index, extractor)  # noqa: E731
+        return Lookahead(extractor, load, device=device, probe=_probe_of(extractor), alone=self._alone)
 
-    def _model(self, each: Wanted, device_index: int) -> Any:
-        """This process's model; asked again by the same task, another one: the first hangs."""
-        key = (each.fingerprint, device_index)
+    def _model(self, each: Wanted, device_index: int, extractor: Extractor | None = None) -> Any:
+        """This process's model; for the same task again, another one: the first hangs."""
+        extractor = extractor or each.extractor
+        key = (getattr(extractor, "model_key", each.fingerprint), device_index)
         if key not in _models or each.fingerprint in self._ways:
-            _models[key] = each.extractor.load()
+            _models[key] = extractor.load()
             self._cost.model_loads += each.identity.model_sha256 is not None
-        return _models[key]
+        model = _models[key]
+        return model.bound_to(extractor) if hasattr(model, "bound_to") else model
 
     def _flush(self) -> None:
         for way in self._ways.values():
@@ -206,3 +237,30 @@ class Task:
     def _with_cost(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rows[0]["cost"] = self._cost.told(self._device.taken())
         return rows
+
+
+def _in_spark_worker() -> bool:
+    from pyspark import TaskContext
+
+    return TaskContext.get() is not None
+
+
+def _unload_others(index: int) -> None:
+    """Unload the models of other devices: a worker that changes device holds one at a time."""
+    for key in [key for key in _models if key[1] != index]:
+        model = _models.pop(key)
+        if hasattr(model, "release"):
+            model.release()
+
+
+def _probe_of(extractor: BatchExtractor) -> Callable[[Any], Sequence[Piece]]:
+    """Pieces of a clip that says nothing of any utterance; none where the extractor need not decode it."""
+
+    def probe(model: Any) -> Sequence[Piece]:
+        samples = np.random.default_rng(0).normal(0, PROBE_LEVEL, int(PROBE_S * RATE_HZ)).astype(np.float32)
+        inputs = dict.fromkeys(extractor.inputs)
+        clip = Clip("probe", samples, RATE_HZ, samples, "WAV", "FLOAT", 1, PROBE_S, None, inputs)
+        asked = extractor.ask(model, clip)
+        return asked.pieces if isinstance(asked, Asked) else ()
+
+    return probe

@@ -1,8 +1,13 @@
 """The look-ahead: pieces of many clips wait here, by key, until a batch is full; batches run on streams.
 
 Only the thread that owns it touches its queues; streams are threads that run one batch each. A batch that
-fails is halved until the piece that is to blame stands alone; one that hangs is left behind with its
-model, and its pieces are tried one by one on another. Where several hang in a row, nothing more is tried.
+fails is halved until the piece that is to blame stands alone. Out of memory makes all later batches smaller,
+waits for the other streams, and counts for a piece only where nothing else ran. Where recordings fail in a row, or
+an error breaks the device's context, the model is probed; if the probe fails, DeviceFailed ends the worker.
+
+On a CPU a batch that hangs is left behind with its model, and its pieces are tried one by one on another; where
+several hang in a row, nothing more is tried. On a device no second model is opened beside the first: what waits is
+left to another worker.
 """
 
 from __future__ import annotations
@@ -17,7 +22,16 @@ from typing import Any
 from speechlake.signals.batching import Asked, BatchExtractor, Piece
 from speechlake.signals.device_time import DeviceTime
 from speechlake.signals.extractor import RATE_HZ, Measurement
-from speechlake.signals.failures import failed, too_few, too_slow
+from speechlake.signals.failures import (
+    FAILED_IN_A_ROW,
+    breaks_context,
+    device_failed,
+    failed,
+    is_of_the_model,
+    not_tried,
+    too_few,
+    too_slow,
+)
 
 # 16 kHz samples that may wait for their batches, or run: 70 minutes, or as much as the batches that run at once and
 # one more where those are larger. What runs is counted too: with less, any clip would be sent off alone.
@@ -39,6 +53,7 @@ class _Clip:
     done: Done
     outcomes: list[Any]
     left: int
+    recording: Hashable = None
 
 
 @dataclass
@@ -50,10 +65,11 @@ class _Waiting:
 
 @dataclass
 class _Batch:
-    """Pieces that run together; `started` is set by the stream that takes it up."""
+    """Pieces that run together; `started` is set by the stream that takes it up, `alone` where no other batch ran."""
 
     waiting: list[_Waiting]
     started: float = 0.0
+    alone: bool = False
 
     @property
     def seconds(self) -> float:
@@ -65,6 +81,9 @@ class Lookahead:
     """Pieces of `extractor`'s clips on their way through its model. `load` opens (another) model.
 
     `max_bytes` of samples may wait or run before batches run as they are; by default what keeps them whole.
+    `probe` gives pieces that any sound model decodes; without it the model is never probed. `hung` is true once a
+    batch did not come back from a device: the process cannot be used any more. `alone` decodes each piece by itself,
+    so that what fails again is known to be that piece's.
     """
 
     extractor: BatchExtractor
@@ -72,23 +91,31 @@ class Lookahead:
     max_bytes: int = 0
     grace_s: float = GRACE_S
     device: DeviceTime = field(default_factory=DeviceTime)
+    probe: Callable[[Any], Sequence[Piece]] | None = None
     held_bytes: int = 0
+    hung: bool = False
+    alone: bool = False
     _queues: dict[Hashable, deque[_Waiting]] = field(default_factory=dict)
     _seconds: dict[Hashable, float] = field(default_factory=dict)
     _running: dict[Future[Sequence[Any]], _Batch] = field(default_factory=dict)
     _hung: int = 0
     _hopeless: Measurement | None = None
+    _failing: set[Hashable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         # One batch more than streams runs or is about to.
         whole_s = (self.extractor.streams + 2) * self.extractor.batch_s
         self.max_bytes = self.max_bytes or max(MAX_BYTES, int(whole_s * BYTES_PER_S))
         self.model = self.load()
+        self.batch_s = 0.0 if self.alone else self.extractor.batch_s
         self._pool = ThreadPoolExecutor(self.extractor.streams)
 
-    def put(self, asked: Asked, done: Done) -> None:
-        """Take a clip; `done` is called with its measurement, now or later, by the thread that owns this."""
-        clip = _Clip(asked, done, [None] * len(asked.pieces), len(asked.pieces))
+    def put(self, asked: Asked, done: Done, recording: Hashable = None) -> None:
+        """Take a clip of `recording`; `done` is called with its measurement, now or later, by the owner's thread.
+
+        Raises DeviceFailed where the model turns out to be broken.
+        """
+        clip = _Clip(asked, done, [None] * len(asked.pieces), len(asked.pieces), recording)
         if not asked.pieces:
             done(asked.finish([]))
         for index, piece in enumerate(asked.pieces):
@@ -114,7 +141,7 @@ class Lookahead:
         self._queues.setdefault(key, deque()).append(waiting)
         self._seconds[key] = self._seconds.get(key, 0.0) + waiting.piece.padded_s
         self.held_bytes += waiting.piece.samples.nbytes
-        if self._seconds[key] >= self.extractor.batch_s:
+        if self._seconds[key] >= self.batch_s:
             self._dispatch(key)
 
     def _fullest(self) -> Hashable | None:
@@ -124,9 +151,7 @@ class Lookahead:
         """Run one batch of `key`, when a stream is free for it or soon will be."""
         batch = _Batch([])
         queue = self._queues[key]
-        while queue and (
-            not batch.waiting or batch.seconds + queue[0].piece.padded_s <= self.extractor.batch_s
-        ):
+        while queue and (not batch.waiting or batch.seconds + queue[0].piece.padded_s <= self.batch_s):
             batch.waiting.append(queue.popleft())
         self._seconds[key] -= batch.seconds
         if not queue:
@@ -150,6 +175,9 @@ class Lookahead:
             with device:
                 return extractor.decode(model, pieces)
 
+        batch.alone = not self._running
+        for other in self._running.values():
+            other.alone = False
         self._running[self._pool.submit(work)] = batch
 
     def _collect(self, *, block: bool) -> None:
@@ -187,8 +215,35 @@ class Lookahead:
         clip.left -= 1
         if clip.left == 0:
             bad = next((o for o in clip.outcomes if isinstance(o, Measurement)), None)
-            clip.done(bad if bad is not None else self._finished(clip))
+            result = bad if bad is not None else self._finished(clip)
+            clip.done(result)
+            self._judge(clip.recording, result)
         return None
+
+    def _judge(self, recording: Hashable, result: Measurement) -> None:
+        """Probe the model where several recordings in a row failed for reasons that may be the machine's."""
+        if result.error is None:
+            self._failing.clear()
+        elif is_of_the_model(result) and not self.hung:
+            self._failing.add(recording)
+            if len(self._failing) >= FAILED_IN_A_ROW:
+                self.require_alive(f"{result.error}, {result.detail}")
+                self._failing.clear()
+
+    def require_alive(self, reason: str) -> None:
+        """Decode the probe; DeviceFailed with `reason` where that fails or hangs, or the model is given up already."""
+        if self.probe is None:
+            return
+        if self._hopeless is not None:
+            raise device_failed(reason)
+        extractor, model = self.extractor, self.model
+        pieces = self.probe(model)
+        try:
+            future = self._pool.submit(lambda: extractor.decode(model, pieces))
+            seconds = sum(piece.padded_s for piece in pieces)
+            future.result(timeout=self.grace_s + extractor.seconds_per_second * seconds)
+        except Exception as error:
+            raise device_failed(reason) from error
 
     def _finished(self, clip: _Clip) -> Measurement:
         try:
@@ -199,7 +254,27 @@ class Lookahead:
     def _failed(self, batch: _Batch, error: BaseException) -> None:
         if not isinstance(error, Exception):
             raise error
-        self._apart(batch, failed(error))
+        if breaks_context(error):
+            self.require_alive(str(error))
+        result = failed(error)
+        if result.error == "OUT_OF_MEMORY":
+            return self._smaller(batch, result)
+        return self._apart(batch, result)
+
+    def _smaller(self, batch: _Batch, alone: Measurement) -> None:
+        """Lower the batch for the rest of the task, wait for the other streams, and run what did not fit again."""
+        while self._running:
+            self._collect(block=True)
+        if len(batch.waiting) > 1:
+            self.batch_s = min(self.batch_s, batch.seconds / 2)
+            return self._apart(batch, alone)
+        if batch.alone:
+            return self._arrived(batch.waiting[0], alone)
+        # Another stream may have held the memory: nothing runs now.
+        self._again(batch.waiting)
+        while self._running:
+            self._collect(block=True)
+        return None
 
     def _apart(self, batch: _Batch, alone: Measurement) -> None:
         """Run the halves of a batch; a piece that stands alone already gets `alone`."""
@@ -241,7 +316,11 @@ class Lookahead:
         stranded = [self._running.pop(future) for future in list(self._running) if future.cancel()]
         self._pool.shutdown(wait=False)
         self._hung += 1
-        if self._hung < MOST_HUNG:
+        if self.extractor.device != "cpu":
+            # The hanging model cannot be unloaded, and a second one beside it may not fit.
+            self.hung = True
+            self._hopeless = not_tried("a batch before it hung the device; another worker tries")
+        elif self._hung < MOST_HUNG:
             self._pool = ThreadPoolExecutor(self.extractor.streams)
             self.model = self.load()
         else:
@@ -251,7 +330,8 @@ class Lookahead:
         for batch in stranded:
             self._again(batch.waiting)
         for batch in hanging:
-            if len(batch.waiting) == 1:
-                self._arrived(batch.waiting[0], too_slow(self._allowed_s(batch)))
-            for waiting in batch.waiting if len(batch.waiting) > 1 else ():
-                self._again([waiting])
+            for waiting in batch.waiting:
+                if self.hung or len(batch.waiting) == 1:
+                    self._arrived(waiting, too_slow(self._allowed_s(batch)))
+                else:
+                    self._again([waiting])

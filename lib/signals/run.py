@@ -7,6 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from speechlake import faults
@@ -17,7 +19,7 @@ from speechlake.manifests.roots import roots_of
 from speechlake.progress import HoursDone, Progress
 from speechlake.signals.commit import Measured, commit_measured
 from speechlake.signals.engine import measure
-from speechlake.signals.failures import chunk_failed
+from speechlake.signals.failures import NOT_TRIED, chunk_failed
 from speechlake.signals.plan import Chunk, Wanted, by_recording, chunks, names_of, totals, unmeasured
 from speechlake.signals.rates import past_rate
 from speechlake.signals.rehash import KIND, RELISTED, commit_hashes
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
 # Two at once, so that the machine does not idle at the tail of a chunk.
 CHUNKS_AT_ONCE = 2
 CHUNK_SECONDS = 450.0
+# The scratch that holds clips which failed in one worker, by round.
+FAILED = "failed"
+# After so many further rounds, what is still unconfirmed is left to the next run. Each hang of a device may cost one.
+MOST_ROUNDS = 3
+# Spark's workers are told apart by their environment: another value means processes that measured nothing before.
+WORKERS = "PYTHON_WORKER_GROUP"
 # How long a cancelled chunk may take to end before Spark is asked again.
 CANCEL_EVERY_S = 0.5
 
@@ -64,14 +72,70 @@ def stage_plan(hold: Hold, rows: DataFrame) -> DataFrame | None:
 
 def drop_plans(hold: Hold) -> None:
     """Delete the plans of this scope: they are never adopted."""
-    for kind in ("plan", RELISTED):
+    for kind in ("plan", FAILED, RELISTED):
         hold.staging.drop_scratch(kind, hold.run_id)
 
 
+def confirmed_chunks(
+    hold: Hold, wanted: Sequence[Wanted], *, number: int, given_up: bool, progress: Progress
+) -> Iterator[Measured]:
+    """Measure what failed in this run again, in fresh workers, and write attempts of what fails there, too.
+
+    Suspects are decoded each by itself, then what was not tried as usual; so for MOST_ROUNDS, or until nothing is
+    unconfirmed. `number`: chunks of this run before these.
+    """
+    from pyspark.sql import functions as F
+
+    for turn in range(MOST_ROUNDS):
+        path = _failed_path(hold, turn)
+        if not hold.staging.has(path):
+            return
+        failed = hold.lake.spark.read.parquet(as_is(path))
+        suspects = failed.where(F.col("code") != NOT_TRIED)
+        for earlier, which in ((suspects, suspects), (None, failed.where(F.col("code") == NOT_TRIED))):
+            only = which.select("utterance_id").distinct()
+            plan = staged_plan(hold, wanted, only=only, given_up=given_up)
+            if plan is None:
+                continue
+            progress.say(f"{hold.scope}: measuring again, in fresh workers, what failed in one")
+            with _fresh_workers(hold.lake.spark, f"{hold.run_id}/{number}"):
+                for chunk in measured_chunks(
+                    hold, plan, wanted, number=number, progress=progress, earlier=earlier, turn=turn + 1
+                ):
+                    number += 1
+                    # The same clips, once more.
+                    yield replace(chunk, utterances=0, audio_s=0.0)
+
+
+@contextmanager
+def _fresh_workers(spark: SparkSession, name: str) -> Iterator[None]:
+    """Have Spark start new Python workers; those that idle end after a minute."""
+    environment = spark.sparkContext.environment
+    environment[WORKERS] = name
+    try:
+        yield
+    finally:
+        del environment[WORKERS]
+
+
+def _failed_path(hold: Hold, turn: int) -> str:
+    return f"{hold.staging.scratch(FAILED, hold.run_id)}/{turn}"
+
+
 def measured_chunks(
-    hold: Hold, plan: DataFrame, wanted: Sequence[Wanted], *, number: int, progress: Progress
+    hold: Hold,
+    plan: DataFrame,
+    wanted: Sequence[Wanted],
+    *,
+    number: int,
+    progress: Progress,
+    earlier: DataFrame | None = None,
+    turn: int = 0,
 ) -> Iterator[Measured]:
     """Measure a staged plan chunk by chunk and commit each, in order. `number`: chunks of this run before these.
+
+    `earlier`: failures that this plan is to confirm, each clip decoded by itself; `turn` names the round that gets
+    what stays unconfirmed.
 
     Interrupted, it drops the chunks in flight and stops Spark's work on them at once; so where a model fails on
     nearly all of a chunk, with ChunkFailed.
@@ -92,7 +156,9 @@ def measured_chunks(
         roots_of(hold.lake, hold.scope),
         spread.over(math.ceil(sums["recordings"] / len(cut))),
         number,
+        alone=earlier is not None,
     )
+    keep = _failed_path(hold, turn)
     pool = ThreadPoolExecutor(CHUNKS_AT_ONCE)
     try:
         with progress.hours(hold.scope, sums["seconds"]) as done:
@@ -100,10 +166,10 @@ def measured_chunks(
             for chunk in cut:
                 waiting.append(pool.submit(work.stage, chunk))
                 if len(waiting) >= CHUNKS_AT_ONCE:
-                    yield _committed(hold, waiting[0].result(), done)
+                    yield _committed(hold, waiting[0].result(), done, keep=keep, earlier=earlier)
                     waiting.popleft()
             while waiting:
-                yield _committed(hold, waiting[0].result(), done)
+                yield _committed(hold, waiting[0].result(), done, keep=keep, earlier=earlier)
                 waiting.popleft()
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -120,10 +186,12 @@ def _stop(spark: SparkSession, staging: Collection[Future[Stage]]) -> None:
         wait(left, timeout=CANCEL_EVERY_S)
 
 
-def _committed(hold: Hold, stage: Stage, done: HoursDone) -> Measured:
-    measured = commit_measured(hold, stage)
+def _committed(
+    hold: Hold, stage: Stage, done: HoursDone, *, keep: str | None = None, earlier: DataFrame | None = None
+) -> Measured:
+    measured = commit_measured(hold, stage, keep=keep, earlier=earlier)
     hold.staging.delete(stage)
-    done.advance(measured.audio_s, measured.errors + measured.attempts)
+    done.advance(measured.audio_s, measured.errors + measured.attempts + measured.unconfirmed)
     if measured.broken:
         raise chunk_failed(hold.scope, measured.broken)
     return measured
@@ -140,9 +208,11 @@ class _Measuring:
         roots: Mapping[str, str],
         spread: Spread,
         number: int,
+        *,
+        alone: bool = False,
     ) -> None:
         self._hold, self._plan, self._wanted, self._roots, self._spread = hold, plan, wanted, roots, spread
-        self._number = number
+        self._number, self._alone = number, alone
         self._spark = hold.lake.spark
         self._lock = threading.Lock()
 
@@ -160,7 +230,7 @@ class _Measuring:
         shared = rows.repartition(self._spread.tasks, "recording_id", "stretch").sortWithinPartitions(
             F.col("seconds").desc(), F.xxhash64("recording_id", "stretch")
         )
-        work = measure(self._wanted, self._roots, schema, readers=self._spread.readers)
+        work = measure(self._wanted, self._roots, schema, readers=self._spread.readers, alone=self._alone)
         measured = shared.mapInArrow(work, ddl)
         digest = make_id(
             *(w.fingerprint for w in self._wanted), f"{chunk.number}/{chunk.of}", self._hold.run_id

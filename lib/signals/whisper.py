@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from speechlake.errors import UsageError
 from speechlake.models.files import WEIGHTS
 from speechlake.models.registry import ModelFiles, resolve, resolve_pinned
 from speechlake.signals.batching import Asked, Piece
-from speechlake.signals.devices import visible_index
+from speechlake.signals.devices import check_device, visible_index
 from speechlake.signals.extractor import FRONT_END, Clip, Identity, Measurement
-from speechlake.signals.failures import no_samples
+from speechlake.signals.failures import device_failed, no_samples
 from speechlake.signals.heap import keep_freed_memory
+from speechlake.signals.whisper_memory import dimensions_of, fitting
 from speechlake.signals.whisper_prompt import require_room
 from speechlake.signals.whisper_text import measurement_of, needs_another_try, silent, worth_keeping
 from speechlake.signals.whisper_windows import FULL_S, parts, window_s
@@ -74,6 +75,8 @@ class Whisper:
     # Where and how it runs; results do not depend on these.
     batch_s: float = field(default=120.0, compare=False)
     streams: int = field(default=1, compare=False)
+    # Which of the two `fitted` sets from the memory of the device; flags leave none.
+    fit: tuple[str, ...] = field(default=(), compare=False)
     # The weights that the driver found; workers refuse others. Filled when the extractor is shipped.
     sha256: str | None = field(default=None, compare=False)
 
@@ -87,6 +90,26 @@ class Whisper:
         if self.device not in COMPUTE_TYPES:
             raise UsageError(f"device {self.device!r} is not known.", hint="Known: cpu, cuda.")
         return self.compute_type or COMPUTE_TYPES[self.device]
+
+    @property
+    def model_key(self) -> tuple[str, str, str]:
+        """What a loaded copy of the weights depends on: not the windows, prompts or timestamps."""
+        return (self.sha256 or self._files().sha256, self.computed_in, self.device)
+
+    def fitted(self, free_bytes: int) -> Whisper:
+        """Return this with a batch and streams for `free_bytes` of device memory, where flags did not set them."""
+        if not self.fit:
+            return self
+        beams = max(self.beam_size, SAMPLES if self.temperatures[-1] > 0 else 1)
+        batch_s, streams = fitting(
+            free_bytes, dimensions_of(self._files().folder, self.computed_in), beams=beams
+        )
+        return replace(
+            self,
+            batch_s=batch_s if "batch_s" in self.fit else self.batch_s,
+            streams=streams if "streams" in self.fit else self.streams,
+            fit=(),
+        )
 
     @property
     def device_index(self) -> int:
@@ -122,8 +145,15 @@ class Whisper:
         )
 
     def load(self) -> Decoder:
-        """Verify the weights on this machine, then open them on one thread; ModelError if they differ."""
+        """Verify the weights on this machine, then open them on one thread; ModelError if they differ.
+
+        DeviceFailed where the device does not carry out one tiny operation.
+        """
         files = self._files()
+        if self.device == "cuda":
+            missing = check_device(self.device_index)
+            if missing is not None:
+                raise device_failed(missing)
         # For libraries that are loaded from here on: one task is one core.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         if self.device == "cpu":
@@ -152,6 +182,8 @@ class Whisper:
 
     def decode(self, model: Decoder, pieces: Sequence[Piece]) -> list[Transcription | Piece]:
         """What each stretch said, or the stretch again where it is to be heard otherwise."""
+        if not pieces:
+            return []
         window, temperature = pieces[0].key
         codes = [piece.note[0] for piece in pieces]
         heard = model.hear([piece.samples for piece in pieces], codes, window, temperature)
@@ -211,6 +243,6 @@ class Whisper:
         return resolve(self.model) if self.sha256 is None else resolve_pinned(self.model, self.sha256)
 
     def _decoding(self) -> dict[str, Any]:
-        apart = ("model", "device", "compute_type", "sha256", "batch_s", "streams")
+        apart = ("model", "device", "compute_type", "sha256", "batch_s", "streams", "fit")
         said = {name: value for name, value in asdict(self).items() if name not in apart}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}

@@ -7,6 +7,8 @@ differently by batch size).
 
 from __future__ import annotations
 
+import copy
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +93,28 @@ class Decoder(WhisperModel):  # type: ignore[misc]  # faster-whisper has no type
         self._how = how
         self._tokenizers: dict[str, Tokenizer] = {}
         self._suppressed = list(get_suppressed_tokens(self.tokenizer_of("en"), [-1]))
+
+    def bound_to(self, how: Whisper) -> Decoder:
+        """The same weights for other windows, prompts or timestamps: no second copy on the device."""
+        if how == self._how:
+            self.resume()
+            return self
+        other = copy.copy(self)
+        other._how = how
+        other._tokenizers = {}
+        other.resume()
+        return other
+
+    def release(self) -> None:
+        """Move the weights off the device, into this machine's memory; `resume` brings them back."""
+        self.model.unload_model(to_cpu=True)
+        if "torch" in sys.modules:
+            sys.modules["torch"].cuda.empty_cache()
+
+    def resume(self) -> None:
+        """Have the weights on the device."""
+        if not self.model.model_is_loaded:
+            self.model.load_model()
 
     def knows(self, code: str) -> bool:
         """True where this model has a token for Whisper's code of a language (only large-v3 has yue)."""

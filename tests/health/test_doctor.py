@@ -144,15 +144,22 @@ def test_a_clock_that_went_back_is_seen_by_the_lakes_newest_commit(monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("count", "lacking", "state"),
-    [(1, None, "fine"), (1, "torch is not installed", "mend"), (0, "torch", "fine")],
+    ("count", "lacking", "fails", "state"),
+    [
+        (1, None, None, "fine"),
+        (1, "torch is not installed", None, "mend"),
+        (2, None, "CUDA device 1 does not work", "mend"),
+        (0, "torch", None, "fine"),
+    ],
 )
-def test_a_device_that_models_would_not_use_is_to_be_mended(monkeypatch, count, lacking, state):
+def test_a_device_that_models_would_not_use_is_to_be_mended(monkeypatch, count, lacking, fails, state):
     monkeypatch.setattr(devices, "device_count", lambda: count)
     monkeypatch.setattr(devices, "lacking_for_cuda", lambda: lacking)
+    monkeypatch.setattr(devices, "check_device", lambda index: fails if index == 1 else None)
     found = machine.devices(ANYWHERE)
     assert found.state == state
-    assert ("make setup-torch" in found.fix) == (state == "mend")
+    assert ("--device cpu" in found.fix) == (state == "mend")
+    assert fails is None or fails in found.found
 
 
 def test_a_clock_that_nobody_keeps_is_worth_a_look(monkeypatch):

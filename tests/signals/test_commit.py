@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,9 +40,17 @@ def failing(code: str) -> Measurement:
 
 
 def committed(
-    hold: Hold, chunk: int, results: Mapping[str, Measurement], recording_id: str | None = None
+    hold: Hold,
+    chunk: int,
+    results: Mapping[str, Measurement],
+    recording_id: str | None = None,
+    *,
+    met: Sequence[str] | None = None,
 ) -> Measured:
-    """Commit a chunk of utterances with these results, each of its own recording or all of one."""
+    """Commit a chunk of utterances with these results, each of its own recording or all of one.
+
+    `met` lists the utterances that failed in an earlier worker; by default there was none.
+    """
     rows = []
     for utterance_id, result in results.items():
         utterance = {"utterance_id": utterance_id, "inputs_hashes": {"speech": ""}}
@@ -56,7 +64,12 @@ def committed(
         "fingerprints": [WANTED.fingerprint],
     }
     frame = hold.lake.spark.createDataFrame(rows, staged_ddl([WANTED]))
-    return commit_measured(hold, hold.staging.write(f"chunk{chunk}", "now", frame, note))
+    stage = hold.staging.write(f"chunk{chunk}", "now", frame, note)
+    if met is None:
+        return commit_measured(hold, stage)
+    pairs = [(key, WANTED.fingerprint) for key in met]
+    earlier = hold.lake.spark.createDataFrame(pairs, "utterance_id string, fingerprint string")
+    return commit_measured(hold, stage, earlier=earlier)
 
 
 @pytest.mark.slow
@@ -67,8 +80,21 @@ def test_a_clip_that_failed_for_the_last_time_is_counted_in_its_own_chunk_only(
     with lake.hold("extract-signals", "c", "now") as hold:
         hold.append_missing("attempts", rows(ATTEMPTS, ("third", {**TRIED, "n": 2})))
         for chunk, utterance_id in enumerate(("third", "first")):
-            total.add(committed(hold, chunk, {utterance_id: failing("MODEL_FAILED")}))
+            failed = {utterance_id: failing("MODEL_FAILED")}
+            total.add(committed(hold, chunk, failed, met=[utterance_id]))
     assert (total.attempts, total.spent) == (2, 1)
+
+
+@pytest.mark.slow
+def test_commit_measured_writes_attempts_only_of_confirmed_failures(lake: Lake) -> None:
+    """A clip that failed in one worker only, and one that no worker tried, are left to be planned again."""
+    results = {"twice": failing("TIME_OUT"), "once": failing("TIME_OUT"), "waits": failing("NOT_TRIED")}
+    with lake.hold("extract-signals", "c", "now") as hold:
+        first = committed(hold, 0, {"twice": failing("MODEL_FAILED")})
+        second = committed(hold, 1, results, met=["twice", "waits"])
+    assert (first.attempts, first.unconfirmed) == (0, 1)
+    assert (second.attempts, second.unconfirmed) == (1, 2)
+    assert [row.utterance_id for row in lake.read("attempts").collect()] == ["twice"]
 
 
 @pytest.mark.slow
@@ -81,6 +107,7 @@ def test_where_nearly_all_of_a_chunk_fails_model_or_store_is_broken_and_no_clip_
         hold.append_missing("attempts", rows(ATTEMPTS, *((key, {**TRIED, "n": 1}) for key in eight)))
         # Of clips that failed while others were measured, all may fail.
         again = committed(hold, 0, dict.fromkeys(eight, failing("MODEL_FAILED")))
+        committed(hold, 3, dict.fromkeys(eight, failing("MODEL_FAILED")), met=eight)
         tried = sorted((row.utterance_id, row.n) for row in lake.read("attempts").collect())
         fresh = {f"v{n}": failing(code) for n in range(8)}
         new = committed(hold, 1, fresh | {"missing": failing("MISSING")})
@@ -89,9 +116,9 @@ def test_where_nearly_all_of_a_chunk_fails_model_or_store_is_broken_and_no_clip_
         one = committed(hold, 2, lines, recording_id="long")
     assert (again.broken, tried) == ((), sorted((key, n) for key in eight for n in (1, 2)))
     assert new.broken == (f"speech: {code}, the driver is gone",)
-    assert (new.attempts, new.gone, new.spent) == (8, 1, 0)
-    assert (one.broken, one.attempts) == ((), 9)
-    assert lake.read("attempts").count() == len(tried) + 9
+    assert (new.attempts, new.unconfirmed, new.gone) == (0, 8, 1)
+    assert (one.broken, one.unconfirmed) == ((), 9)
+    assert lake.read("attempts").count() == len(tried)
 
 
 BROKEN = [

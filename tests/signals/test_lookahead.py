@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from batch_fakes import InBatches
 
+from speechlake.errors import DeviceFailed
 from speechlake.signals import lookahead
 from speechlake.signals.batching import Asked, BatchExtractor, Piece
 from speechlake.signals.choice import ON_DEVICE
 from speechlake.signals.extractor import RATE_HZ, Clip, Measurement
+from speechlake.signals.failures import FAILED_IN_A_ROW
 from speechlake.signals.lookahead import Lookahead
 
 
@@ -60,7 +62,7 @@ def run(extractor: Echo, *clips: Sequence[Piece], **settings: Any) -> list[Measu
     ahead = Lookahead(extractor, extractor.load, **settings)
     for i, pieces in enumerate(clips):
         asked = Asked(pieces, lambda said: Measurement({"text": " ".join(said)}))
-        ahead.put(asked, lambda result, i=i: found.__setitem__(i, result))
+        ahead.put(asked, lambda result, i=i: found.__setitem__(i, result), i)
     ahead.flush()
     assert ahead.held_bytes == 0
     ahead.close()
@@ -101,7 +103,14 @@ def test_a_batch_that_fails_is_halved_until_the_one_to_blame_stands_alone() -> N
     results = run(echo, *[[piece(note)] for note in ("a", "b", "raises", "c")])
     assert texts(results) == ["a", "b", "OUT_OF_MEMORY", "c"]
     assert results[2].transient
-    assert echo.batches == [["a", "b", "raises", "c"], ["a", "b"], ["raises", "c"], ["raises"], ["c"]]
+    assert echo.batches == [
+        ["a", "b", "raises", "c"],
+        ["a", "b"],
+        ["raises", "c"],
+        ["raises"],
+        ["c"],
+        ["raises"],
+    ]
 
 
 def test_what_only_fails_in_company_gets_its_result_alone() -> None:
@@ -186,3 +195,84 @@ def test_time_outs_with_results_between_them_are_no_sign_of_a_broken_model() -> 
     notes = ["hangs", "a", "b", "c"] * 4
     results = run(Echo(batch_s=10.0), *[[piece(note)] for note in notes], grace_s=0.1)
     assert texts(results) == ["TIME_OUT", "a", "b", "c"] * 4
+
+
+@dataclass(frozen=True)
+class Device(Echo):
+    """A device with room for `most` pieces at once, over all streams; pieces named "hangs" never come back."""
+
+    device: str = "cuda"
+    batch_s: float = 80.0
+    most: int = 3
+    running: list[int] = field(default_factory=list)
+
+    def decode(self, model: Any, pieces: Sequence[Piece]) -> Sequence[Any]:
+        self.running.append(len(pieces))
+        try:
+            time.sleep(0.01)
+            if sum(self.running) > self.most:
+                raise RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")
+            if any(p.note.startswith("dead") for p in pieces):
+                raise RuntimeError("CUDA failed with error an illegal memory access was encountered")
+            return super().decode(model, pieces)
+        finally:
+            self.running.remove(len(pieces))
+
+
+def test_lookahead_out_of_memory_lowers_the_batch_for_the_rest_of_the_task() -> None:
+    """A batch of 8 does not fit, nor one of 4; once that is known, no larger one than 2 is tried."""
+    device = Device()
+    notes = [f"n{i}" for i in range(24)]
+    assert texts(run(device, *[[piece(note)] for note in notes])) == notes
+    sizes = [len(batch) for batch in device.batches]
+    assert max(sizes) <= 3
+    assert sum(sizes) == 24
+
+
+def test_lookahead_out_of_memory_alone_is_tried_without_other_streams() -> None:
+    """A single clip for which there was no room beside the other streams is decoded once they are done."""
+    notes = [f"n{i}" for i in range(8)]
+    device = Device(streams=3, batch_s=10.0, most=1)
+    assert texts(run(device, *[[piece(note)] for note in notes])) == notes
+
+
+def test_lookahead_out_of_memory_of_a_clip_alone_is_its_failure() -> None:
+    """Where a clip fails with nothing else on the device, it counts."""
+    (result,) = run(Device(most=0), [piece("n")])
+    assert (result.error, result.transient) == ("OUT_OF_MEMORY", True)
+
+
+def test_lookahead_hang_on_a_device_opens_no_second_model() -> None:
+    """The batch that hangs times out; what waits is left to another worker."""
+    loads: list[int] = []
+    device = Device(batch_s=20.0, most=9)
+    found: dict[str, str | None] = {}
+    ahead = Lookahead(device, lambda: loads.append(1) or threading.Event(), grace_s=0.2)
+    for note in ("a", "b", "hangs", "d", "e", "f"):
+        asked = Asked([piece(note)], lambda outcomes: Measurement({"text": outcomes[0]}))
+        ahead.put(asked, lambda result, note=note: found.__setitem__(note, result.error), note)
+    ahead.flush()
+    ahead.close()
+    assert (len(loads), ahead.hung) == (1, True)
+    codes = {"hangs": "TIME_OUT", "d": "TIME_OUT", "e": "NOT_TRIED", "f": "NOT_TRIED"}
+    assert found == {"a": None, "b": None, **codes}
+
+
+def test_lookahead_broken_context_raises_at_the_first_failure() -> None:
+    """An error that breaks the context has the model probed; the probe fails, too."""
+    with pytest.raises(DeviceFailed, match="illegal memory access"):
+        run(Device(), [piece("dead")], probe=lambda model: [piece("dead")])
+
+
+def test_lookahead_failures_in_a_row_raise_where_the_probe_fails() -> None:
+    """Errors of no known words: four recordings in a row, no success between, and the probe fails."""
+    clips = [[piece("raises")] for _ in range(FAILED_IN_A_ROW)]
+    with pytest.raises(DeviceFailed, match="too much at once"):
+        run(Echo(batch_s=10.0), *clips, probe=lambda model: [piece("raises")])
+
+
+def test_lookahead_failures_in_a_row_are_the_clips_own_where_the_probe_decodes() -> None:
+    """A row of bad clips on a sound device: each gets its error."""
+    clips = [[piece("raises")] for _ in range(FAILED_IN_A_ROW + 1)]
+    results = run(Echo(batch_s=10.0), *clips, [piece("well")], probe=lambda model: [piece("fine")])
+    assert [result.error for result in results] == ["OUT_OF_MEMORY"] * (FAILED_IN_A_ROW + 1) + [None]

@@ -165,8 +165,8 @@ def _killed_before_its_commit(told: Story) -> None:
 
 @pytest.mark.slow
 def test_every_utterance_that_can_be_read_is_measured_once(story):
-    # A raising clip is tried alone; one of too few results is not tried again.
-    assert story.heard["first"] == {name: 1 for name in SOUND if name != "picky@0"}
+    # A raising clip is tried alone; one of too few results is not tried again. A second worker confirms what may pass.
+    assert story.heard["first"] == {name: 1 for name in SOUND if name != "picky@0"} | {"flaky": 2}
 
 
 @pytest.mark.slow
@@ -202,7 +202,7 @@ def test_a_transient_failure_is_tried_in_three_runs_and_then_no_more(story):
         ]
         assert sorted(attempts) == [("flaky", i, "MODEL_FAILED") for i in range(1, n + 1)]
         assert story.reports[step].counts["attempts"] == 1
-    assert story.heard["second"] == story.heard["third"] == {"flaky": 1}
+    assert story.heard["second"] == story.heard["third"] == {"flaky": 2}
     assert story.heard["spent"] == {}
     assert "flaky" not in story.errors("spent", "signals_speech")
 
@@ -278,12 +278,12 @@ def test_a_worker_that_is_killed_costs_no_row(story):
 @pytest.mark.slow
 def test_what_is_given_up_is_measured_once_more_where_that_is_asked_for(story):
     assert story.heard["given up"] == {}
-    assert story.heard["asked once more"] == {"flaky": 1}
+    assert story.heard["asked once more"] == {"flaky": 2}
     numbers = [row["n"] for row in story.after["asked once more"]["attempts"]]
     assert max(numbers) == MAX_ATTEMPTS + 1
     assert story.reports["asked once more"].counts["spent"] == 1
     # Still one clip, however often it failed.
-    assert story.heard["asked twice"] == {"flaky": 1}
+    assert story.heard["asked twice"] == {"flaky": 2}
     again = [row["n"] for row in story.after["asked twice"]["attempts"]]
     assert sorted(again) == [*sorted(numbers), MAX_ATTEMPTS + 2]
 

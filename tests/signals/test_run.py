@@ -27,7 +27,7 @@ def test_a_broken_model_ends_the_run_once_its_chunk_is_committed_and_no_stage_is
     hold: Any = SimpleNamespace(scope="c", staging=SimpleNamespace(delete=deleted.append))
     done: Any = SimpleNamespace(advance=lambda *_: None)
     said = "whisper: MODEL_FAILED, RuntimeError: CUDA error"
-    monkeypatch.setattr(run, "commit_measured", lambda *_: Measured(attempts=9, broken=(said,)))
+    monkeypatch.setattr(run, "commit_measured", lambda *_, **__: Measured(attempts=9, broken=(said,)))
     stage = Stage("path", "digest", "run", {})
     with pytest.raises(ChunkFailed, match="CUDA error") as caught:
         run._committed(hold, stage, done)
