@@ -128,7 +128,7 @@ bench-whisper-details: speech ## windows, timestamps, batches, clip lengths, dec
 bench-supply: setup ## how fast a process feeds a model that answers at once, with 1, 2 and 4 decode children
 	@$(PYTHON_HERE) benchmarks/supply.py $(ARGS)
 
-bench-gpu: speech ## Whisper on an accelerator
+bench-gpu: speech ## Whisper on an accelerator, or on the CPU: speed, errors, drills of what breaks
 	@$(PYTHON_HERE) benchmarks/gpu.py $(ARGS)
 
 bench-curation: setup ## duplicates among 1,000,000 clips, and 1,000,000 utterances cut again under a policy
