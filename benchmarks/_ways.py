@@ -89,8 +89,8 @@ def udf(job: dict[str, Any]) -> dict[str, Any]:
 
 def ours(job: dict[str, Any]) -> dict[str, Any]:
     """speechlake, from table to table, in a session whose workers are warm."""
+    from speechlake.commands import extract_signals, ingest_manifests
     from speechlake.corpora import make_corpus
-    from speechlake.jobs import extract_signals, ingest_manifests
     from speechlake.lake import Lake
     from speechlake.progress import Progress
     from speechlake.session import spark_session

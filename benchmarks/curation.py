@@ -23,8 +23,8 @@ import numpy as np
 from _machine import Timed, timed
 from _tables import generated, shaped
 
+from speechlake.commands import build_splits, find_duplicates
 from speechlake.duplicates.keys import Keys, pack
-from speechlake.jobs import build_splits, find_duplicates
 from speechlake.lake import Lake
 from speechlake.ledger import new_run_id
 from speechlake.progress import Progress
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = Path("build/bench/curation").absolute()
-POLICY = Path(__file__).resolve().parent.parent / "policies" / "asr-train.yaml"
+POLICY = Path(__file__).resolve().parent.parent / "lib" / "speechlake" / "policies" / "asr-train.yaml"
 # Two frames of different speech have the same key as often as two of so many.
 DISTINCT_KEYS = 1 << 26
 COPY_EVERY = 50

@@ -106,7 +106,7 @@ def run(source: Path, lake: Path) -> tuple[float, dict[str, float], dict[str, ob
     command = [
         sys.executable,
         "-m",
-        "speechlake.jobs.ingest_manifests",
+        "speechlake.commands.ingest_manifests",
         "--lake",
         str(lake),
         "--corpus",

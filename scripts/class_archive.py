@@ -37,7 +37,7 @@ def _use() -> int:
     """Run two jobs and a worker in Python, and wait for Java, which dumps when it ends; its exit code."""
     from pyspark import SparkContext
 
-    from speechlake.jobs import ingest_manifests, sql
+    from speechlake.commands import ingest_manifests, sql
     from speechlake.session import spark_session
 
     spark = spark_session("class archive")

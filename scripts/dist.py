@@ -14,14 +14,16 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-FOLDERS = ("lib", "jobs", "schemas", "policies")
+FOLDERS = ("lib", "schemas")
 FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
 def copy_sources(target: Path) -> None:
     """Copy what the wheel is made of; setuptools would else pack left-overs of earlier builds in build/."""
     for folder in FOLDERS:
-        shutil.copytree(HERE / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        # The link lib/speechlake/schemas stays one.
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(HERE / folder, target / folder, symlinks=True, ignore=ignored)
     for file in FILES:
         shutil.copyfile(HERE / file, target / file)
 

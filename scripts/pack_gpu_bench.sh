@@ -3,7 +3,7 @@
 #   build/gpu-bench/gpu-bench.tar.xz
 #       run.sh      sets paths and runs the benchmark; arguments go to it
 #       gpu.py      benchmarks/gpu.py
-#       site/       speechlake without its jobs, and packages that the machine lacks, for PYTHON_VERSION
+#       site/       speechlake, and packages that the machine lacks, for PYTHON_VERSION
 #       model/      whisper-tiny.en with weights in 8 bits: those in 16 do not fit beside CTranslate2
 #       speech/     30 minutes of prompts in Opus, with texts.tsv
 # There: tar xJf gpu-bench.tar.xz && gpu-bench/run.sh --out gpu.json. The machine has torch, numpy, onnxruntime,
@@ -31,8 +31,7 @@ logged gpu-bench .venv/bin/python -m pip install --disable-pip-version-check --n
     fail "pip could not fetch packages (see $logs/gpu-bench.log): is the package index reachable from here?"
 # Command lines, and models of voice activity that the benchmark does not use.
 rm -rf "$pack/site/bin" "$pack"/site/faster_whisper/assets/*
-cp -R lib/. "$pack/site/speechlake/"
-cp -R schemas "$pack/site/speechlake/"
+cp -RL lib/speechlake/. "$pack/site/speechlake/"
 cp benchmarks/gpu.py "$pack/"
 find "$pack" -name __pycache__ -prune -exec rm -rf {} +
 

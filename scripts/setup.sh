@@ -10,12 +10,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
-extras=demo,dev,extractors weights= stamp=.venv/.packages room=4 speech=
+extras=jobs,demo,dev,extractors weights= stamp=.venv/.packages room=4 speech=
 packages="installing the packages of constraints.txt into .venv (about 2 minutes, 0.5 GB to fetch)"
 for said in "$@"; do
     case $said in
     --torch)
-        extras=demo,dev,extractors,torch weights=resemblyzer stamp=.venv/.packages-torch room=12
+        extras=jobs,demo,dev,extractors,torch weights=resemblyzer stamp=.venv/.packages-torch room=12
         packages="installing the packages of constraints.txt and torch into .venv (about 5 minutes, 3 GB to fetch)"
         ;;
     --speech) speech=yes ;;

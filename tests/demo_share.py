@@ -32,7 +32,7 @@ class Demo:
 
     def arguments(self, lake: Path | str, corpora: Path | None = None) -> list[str]:
         """Of the pipeline, into `lake`."""
-        policy = ROOT / "policies" / "small-corpus.yaml"
+        policy = ROOT / "lib" / "speechlake" / "policies" / "small-corpus.yaml"
         said = ["--lake", str(lake), "--corpora", str(corpora or self.folder / "corpora.yaml")]
         return [*said, "--policy", str(policy), "--release", "demo", "--device", "cpu"]
 
@@ -41,7 +41,7 @@ def curated(speech: Path, folder: Path) -> Demo:
     """Lay the share out in `folder`, and run the pipeline over it in local mode."""
     prepare(speech, folder)
     made = Demo(folder, folder / "lake")
-    command = [sys.executable, "-m", "speechlake.jobs.pipeline", *made.arguments(made.lake)]
+    command = [sys.executable, "-m", "speechlake.commands.pipeline", *made.arguments(made.lake)]
     environment = os.environ | {"SPEECHLAKE_MASTER": "local[2,4]"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -97,8 +97,8 @@ def fill(lake: Lake, folder: Path) -> None:
     from job_extractors import AllSpeech, Parrot
     from lake_tools import QUIET, ingest, says, wav, write_lines
 
+    from speechlake.commands import build_splits, extract_signals, find_duplicates, score_transcripts
     from speechlake.config import loads
-    from speechlake.jobs import build_splits, extract_signals, find_duplicates, score_transcripts
     from speechlake.signals.audio import Audio
     from speechlake.signals.audio_keys import AudioKeys
     from speechlake.signals.plan import wanted_of

@@ -50,7 +50,7 @@ def write_lines(path: Path, *lines: bytes) -> Path:
 
 def ingest(lake: Lake, *sources: Path, corpus: str = "c", **said: Any) -> Report:
     """Run ingest-manifests."""
-    from speechlake.jobs import ingest_manifests
+    from speechlake.commands import ingest_manifests
 
     made = make_corpus(name=corpus, sources=[str(source) for source in sources], **said)
     return ingest_manifests.run(lake, made, progress=QUIET)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from speechlake import cli, job
+from speechlake.commands import build_splits, ingest_manifests
 from speechlake.corpora import load_corpora
 from speechlake.errors import Busy, ConfigError, LeakFound, Overtaken, SpeechlakeError, UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, ingest_manifests
 from speechlake.lake import Lake
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -178,7 +178,7 @@ def test_the_help_of_a_job_exits_0_and_shows_its_spark_submit_line(name, capsys)
 
 @pytest.mark.parametrize("name", list(cli.JOBS))
 def test_what_help_prints_as_it_stands_is_no_wider_than_our_lines(name):
-    about = importlib.import_module(f"speechlake.jobs.{cli.file_of(name)}").__doc__ or ""
+    about = importlib.import_module(f"speechlake.commands.{cli.file_of(name)}").__doc__ or ""
     assert max(map(len, about.splitlines())) <= 120
 
 

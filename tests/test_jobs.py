@@ -17,11 +17,7 @@ from job_extractors import HEARD, AllSpeech, Parrot
 from lake_tools import QUIET, says, wav, write_lines
 
 from speechlake import cli, job
-from speechlake.config import loads
-from speechlake.corpora import make_corpus
-from speechlake.errors import LeakFound, TooManyRejected, UsageError
-from speechlake.job import Report
-from speechlake.jobs import (
+from speechlake.commands import (
     build_splits,
     explain,
     find_duplicates,
@@ -30,6 +26,10 @@ from speechlake.jobs import (
     score_transcripts,
     simulate,
 )
+from speechlake.config import loads
+from speechlake.corpora import make_corpus
+from speechlake.errors import LeakFound, TooManyRejected, UsageError
+from speechlake.job import Report
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.schemas import DECISIONS, RELEASES

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from process_tools import of_session
 
+from speechlake.commands import extract_signals, ingest_manifests
 from speechlake.corpora import make_corpus
-from speechlake.jobs import extract_signals, ingest_manifests
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.schemas import TABLES
@@ -60,7 +60,7 @@ def undisturbed(spark, corpus, tmp_path_factory) -> Lake:
 def started(lake: Lake, corpus) -> subprocess.Popen[bytes]:
     """The two jobs as a process group of their own."""
     script = (
-        "import sys; from speechlake.jobs import ingest_manifests as i, extract_signals as e; lake, source = sys.argv[1:];"
+        "import sys; from speechlake.commands import ingest_manifests as i, extract_signals as e; lake, source = sys.argv[1:];"
         "sys.exit(i.main(['--lake', lake, '--corpus', 'clips', '--language', 'en', source])"
         " or e.main(['--lake', lake, '--extractor', 'audio', '--extractor', 'speech']))"
     )

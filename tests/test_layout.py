@@ -13,9 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from speechlake.cli import JOBS, file_of
+
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"lib": "speechlake", "jobs": "speechlake.jobs", "schemas": "speechlake.schemas"}
-ALL_FOLDERS = FOLDERS | {"policies": "speechlake.policies"}
 # Split, so that this file does not hold what it forbids.
 HOSTS = [
     ".".join(words)
@@ -76,18 +76,13 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def test_setup_cfg_lists_exactly_the_packages_that_there_are(setup_cfg: configparser.ConfigParser) -> None:
-    found = {
-        ".".join((name, *init.parent.relative_to(ROOT / folder).parts))
-        for folder, name in ALL_FOLDERS.items()
-        for init in (ROOT / folder).rglob("__init__.py")
-    }
-    assert set(setup_cfg["options"]["packages"].split()) == found
-
-
 def test_every_folder_of_python_files_is_a_package() -> None:
-    folders = {file.parent for file in sources(*ALL_FOLDERS)}
+    folders = {file.parent for file in [*sources("lib/speechlake"), *sources("schemas")]}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
+def test_schemas_of_the_package_are_the_folder_at_the_top() -> None:
+    assert (ROOT / "lib" / "speechlake" / "schemas").readlink() == Path("../../schemas")
 
 
 def test_schemas_import_nothing_but_schemas_and_the_standard_library() -> None:
@@ -101,13 +96,14 @@ def test_schemas_import_nothing_but_schemas_and_the_standard_library() -> None:
     assert wrong == []
 
 
-def test_the_library_does_not_import_jobs() -> None:
-    # The command line names jobs, because it is the door to them.
+def test_the_library_does_not_import_commands() -> None:
+    # The command line imports them by name.
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
         for file in sources("lib")
+        if "commands" not in file.parts
         for name in imported(file)
-        if f"{name}.".startswith("speechlake.jobs.") and file != ROOT / "lib" / "cli.py"
+        if f"{name}.".startswith("speechlake.commands.")
     ]
     assert wrong == []
 
@@ -119,9 +115,9 @@ def test_importing_the_package_and_its_schemas_loads_no_framework() -> None:
     assert heavy.intersection(ast.literal_eval(done.stdout)) == set()
 
 
-def test_every_job_says_how_to_submit_it_and_has_arguments_run_and_main() -> None:
+def test_every_command_says_how_to_submit_it_and_has_arguments_run_and_main() -> None:
     wrong = []
-    for file in sources("jobs"):
+    for file in sources("lib/speechlake/commands"):
         if file.name.startswith("_"):
             continue
         tree = ast.parse(file.read_text("utf-8"))
@@ -132,6 +128,13 @@ def test_every_job_says_how_to_submit_it_and_has_arguments_run_and_main() -> Non
         if not re.search(rf"spark-submit .*jobs/{file.name}", ast.get_docstring(tree) or ""):
             wrong.append(f"{file.name}: no spark-submit line in its docstring")
     assert wrong == []
+
+
+def test_every_script_in_jobs_calls_the_command_of_its_name() -> None:
+    called = {
+        file.stem: re.findall(r'main\(\["([a-z-]+)"', file.read_text("utf-8")) for file in sources("jobs")
+    }
+    assert called == {file_of(name): [name] for name in JOBS}
 
 
 def test_no_job_hides_a_module_of_the_standard_library_or_a_package() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lake_tools import Log, run_row
 
-from speechlake.jobs import (
+from speechlake.commands import (
     extract_signals,
     import_signals,
     ingest_manifests,

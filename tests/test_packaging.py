@@ -15,12 +15,7 @@ from deltalake import DeltaTable
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {
-    "lib": "speechlake",
-    "jobs": "speechlake/jobs",
-    "schemas": "speechlake/schemas",
-    "policies": "speechlake/policies",
-}
+FOLDERS = {"lib/speechlake": "speechlake", "schemas": "speechlake/schemas"}
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +67,15 @@ def test_the_wheel_brings_the_command_and_the_licence(dist: Path) -> None:
 
 
 def test_the_package_imports_from_the_zip_alone(dist: Path) -> None:
-    code = "import speechlake, speechlake.jobs, speechlake.schemas; print(speechlake.__file__, len(speechlake.schemas.TABLES))"
+    code = "import speechlake, speechlake.commands, speechlake.schemas; print(speechlake.__file__, len(speechlake.schemas.TABLES))"
     file, tables = bare_python(dist / "speechlake.zip", code).split()
     assert file == str(dist / "speechlake.zip" / "speechlake" / "__init__.py")
     assert int(tables) > 20
 
 
 def test_policies_are_read_from_the_zip(dist: Path) -> None:
-    names = {file.name for file in (ROOT / "policies").glob("*.yaml")}
-    code = "from importlib import resources; print(*(f.name for f in resources.files('speechlake.policies').iterdir()))"
+    names = {file.name for file in (ROOT / "lib" / "speechlake" / "policies").glob("*.yaml")}
+    code = "from importlib import resources; print(*(f.name for f in resources.files('speechlake').joinpath('policies').iterdir()))"
     assert names <= set(bare_python(dist / "speechlake.zip", code).split())
 
 
@@ -100,7 +95,7 @@ spark = spark_session("probe")
 where = spark.sparkContext.parallelize(range(4), 4).flatMap(seen).collect()
 assert all("speechlake.zip" in file for file in where), where
 
-from speechlake.jobs import extract_signals, ingest_manifests
+from speechlake.commands import extract_signals, ingest_manifests
 
 lake, audio = sys.argv[1:]
 measure = ["--lake", lake, "--extractor", "audio", "--extractor", "speech"]
@@ -138,3 +133,66 @@ def test_the_zip_reaches_executors_and_jobs_ingest_and_measure_on_them(
     rows = {name: DeltaTable(str(lake / f"signals_{name}")).to_pandas() for name in ("audio", "speech")}
     assert all(len(frame) == 3 and frame["error"].isna().all() for frame in rows.values())
     assert sorted(rows["speech"]["speech_ratio"] > 0.2) == [False, False, True]
+
+
+# What a machine that only trains has, unpacked: pyarrow 170, deltalake 130, numpy 75, duckdb 65. Spark alone is 400.
+BASE_MB = 550
+
+
+def environment_with(folder: Path, requirement: str) -> Path:
+    """A new virtual environment with nothing but that; its folder of programs."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "-q",
+        "-c",
+        str(ROOT / "constraints.txt"),
+    ]
+    subprocess.run([str(folder / "bin" / "python"), *install, requirement], check=True, timeout=900)
+    return folder / "bin"
+
+
+def megabytes(folder: Path) -> float:
+    """What the files of a folder take, but for pip, which an environment has anyway."""
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+    return sum(file.stat().st_size for file in files if "pip" not in file.parts) / 1e6
+
+
+@pytest.mark.long
+@pytest.mark.ci
+def test_base_wheel_alone_is_small_and_refuses_jobs_with_the_line_to_install(
+    dist: Path, tmp_path: Path
+) -> None:
+    """What reads needs no Spark; a command that does says what to install, and ends with 2."""
+    (wheel,) = dist.glob("*.whl")
+    programs = environment_with(tmp_path / "base", str(wheel))
+    heavy = "pyspark", "pandas", "torch", "faster_whisper", "av"
+    code = f"from importlib.util import find_spec; import speechlake.schemas; print([n for n in {heavy} if find_spec(n)])"
+    shown = subprocess.run([str(programs / "python"), "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+    assert megabytes(tmp_path / "base") < BASE_MB
+    refused = subprocess.run(
+        [str(programs / "speechlake"), "status", "--lake", "x"], check=False, capture_output=True, text=True
+    )
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "status needs Spark and the models that jobs run: pip install 'speechlake[jobs]' (see docs/install.md)\n",
+    )
+
+
+@pytest.mark.long
+@pytest.mark.ci
+def test_wheel_with_jobs_has_every_command(dist: Path, tmp_path: Path) -> None:
+    """All modules of commands import with what `[jobs]` brings, and nothing of the checkout."""
+    (wheel,) = dist.glob("*.whl")
+    programs = environment_with(tmp_path / "jobs", f"{wheel}[jobs]")
+    code = (
+        "import importlib\n"
+        "from speechlake.cli import JOBS, file_of\n"
+        "for name in JOBS: importlib.import_module(f'speechlake.commands.{file_of(name)}').arguments()\n"
+        "import delta, faster_whisper, pyspark, speechlake.signals.engine, speechlake.splits.build\n"
+    )
+    subprocess.run([str(programs / "python"), "-I", "-c", code], check=True, timeout=120, cwd=tmp_path)

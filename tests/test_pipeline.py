@@ -14,10 +14,7 @@ import pytest
 from lake_tools import QUIET
 
 from speechlake import cli
-from speechlake.corpora import Corpus, load_corpora, make_corpus
-from speechlake.errors import ChunkFailed, ConfigError, LeakFound, NoStore, SpeechlakeError, UsageError
-from speechlake.job import Report
-from speechlake.jobs import (
+from speechlake.commands import (
     build_splits,
     diff_releases,
     extract_signals,
@@ -28,7 +25,10 @@ from speechlake.jobs import (
     score_transcripts,
     segment_recordings,
 )
-from speechlake.jobs.pipeline import Cut, Flow
+from speechlake.commands.pipeline import Cut, Flow
+from speechlake.corpora import Corpus, load_corpora, make_corpus
+from speechlake.errors import ChunkFailed, ConfigError, LeakFound, NoStore, SpeechlakeError, UsageError
+from speechlake.job import Report
 from speechlake.splits import reuse
 
 NOWHERE: Any = None

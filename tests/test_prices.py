@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from speechlake.commands import report
 from speechlake.errors import UsageError
-from speechlake.jobs import report
 from speechlake.prices import PRICE, price_of
 from speechlake.questions import extraction_cost, price_by_release
 from speechlake.schemas import CHUNKS, RELEASES, RUNS

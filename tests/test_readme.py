@@ -112,7 +112,7 @@ def test_every_job_that_is_shown_exists_and_takes_the_arguments_shown(page: Path
         if name not in JOBS:
             wrong.append(f"no job {name}")
             continue
-        parser = importlib.import_module(f"speechlake.jobs.{file_of(name)}").arguments()
+        parser = importlib.import_module(f"speechlake.commands.{file_of(name)}").arguments()
         parser.exit_on_error = False
         try:
             parser.parse_args(arguments)
@@ -255,8 +255,8 @@ def test_every_place_that_tells_rules_apart_is_named_to_whoever_adds_one() -> No
     (told,) = [line for line in CONTRIBUTING.splitlines() if "rule with a name of its own" in line]
     kinds = {"SameLanguage", "ErrorRate"}
     places = {
-        (function.name, f"lib/splits/{file.name}")
-        for file in (ROOT / "lib" / "splits").glob("*.py")
+        (function.name, f"lib/speechlake/splits/{file.name}")
+        for file in (ROOT / "lib" / "speechlake" / "splits").glob("*.py")
         for function in ast.parse(file.read_text("utf-8")).body
         if isinstance(function, ast.FunctionDef)
         for call in ast.walk(function)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from lake_tools import QUIET
 
+from speechlake.commands import repair_table
 from speechlake.errors import UsageError
-from speechlake.jobs import repair_table
 
 
 @contextmanager

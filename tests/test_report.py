@@ -12,7 +12,7 @@ import pytest
 from lake_tools import ingest, says, wav, write_lines
 
 from speechlake import questions
-from speechlake.jobs import report
+from speechlake.commands import report
 from speechlake.terminal import console
 
 if TYPE_CHECKING:

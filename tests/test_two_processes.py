@@ -76,7 +76,7 @@ def test_two_corpora_that_are_ingested_at_once_both_land(lake: Lake, tmp_path: P
     for name in ("a", "b"):
         lines = [says(str(wav(tmp_path / name / f"{n}.wav", seed=n)), f"text {n}") for n in range(20)]
         write_lines(tmp_path / name / "m.jsonl", *lines)
-    job = ["-m", "speechlake.jobs.ingest_manifests", "--lake", lake.root, "--corpus"]
+    job = ["-m", "speechlake.commands.ingest_manifests", "--lake", lake.root, "--corpus"]
     at_once(*([*job, name, str(tmp_path / name / "m.jsonl")] for name in ("a", "b")))
     (first, second) = (row.asDict() for row in lake.read("runs").collect())
     assert first["started_at"] < second["finished_at"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import column
 
+from speechlake.commands import sql
 from speechlake.errors import UsageError
-from speechlake.jobs import sql
 from speechlake.schemas import (
     ATTEMPTS,
     CONTENT_HASHES,

@@ -10,7 +10,7 @@ from pathlib import Path
 # Ends the driver with its task; in the place of spark-submit, which it runs.
 BOUND_SUBMIT = Path(__file__).with_name("bound_submit.py")
 # Folders of a checkout that the library for executors is made of.
-SHIPPED = ("lib", "jobs", "schemas")
+SHIPPED = ("lib", "schemas")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Installation:
         }
         yield from (f"{path} is missing: {remedy}" for path, remedy in wanted.items() if not path.exists())
         if self.library.exists() and self.library.stat().st_mtime < _newest(self.home):
-            yield f"{self.library} is older than lib/, jobs/ or schemas/: run `make dist`"
+            yield f"{self.library} is older than lib/ or schemas/: run `make dist`"
 
 
 def _newest(home: Path) -> float:

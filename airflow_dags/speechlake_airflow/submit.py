@@ -39,7 +39,7 @@ DRIVERS, GPUS = "spark_driver", "gpu"
 PERMANENT = {2: "arguments or configuration", 3: "a gate refused"}
 RETRIABLE = {4: "another run is in the way", 5: "an error or an interrupt"}
 
-# `TooManyRejected: …`, as lib/errors.py spells errors, or argparse's own.
+# `TooManyRejected: …`, as lib/speechlake/errors.py spells errors, or argparse's own.
 ERROR = re.compile(r"[A-Z][A-Za-z]+: |speechlake [a-z-]+: error: ")
 
 CONF = {

@@ -27,7 +27,7 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{SCRATCH}/airflow.db",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
     "AIRFLOW_CONN_SPEECHLAKE_SPARK": json.dumps({"conn_type": "spark", "host": "local[2,4]"}),
-    "AIRFLOW_VAR_SPEECHLAKE_POLICY": str(PROJECT / "policies" / "small-corpus.yaml"),
+    "AIRFLOW_VAR_SPEECHLAKE_POLICY": str(PROJECT / "lib" / "speechlake" / "policies" / "small-corpus.yaml"),
     "SPEECHLAKE_HOME": str(PROJECT),
 }
 for name in ("SPEECHLAKE_ALERT", "SPEECHLAKE_SPARK_HOME", "SPEECHLAKE_PYTHON"):

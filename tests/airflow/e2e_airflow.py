@@ -34,7 +34,7 @@ def started(scratch: Path, **environment: str) -> Airflow:
             {
                 "speechlake_lake": str(scratch / "lake"),
                 "speechlake_corpora": str(lay_out(scratch)),
-                "speechlake_policy": str(PROJECT / "policies" / "small-corpus.yaml"),
+                "speechlake_policy": str(PROJECT / "lib" / "speechlake" / "policies" / "small-corpus.yaml"),
             }
         )
     except BaseException:

@@ -118,7 +118,7 @@ PARSE = """
 import importlib, json, sys
 for name, arguments in json.load(sys.stdin):
     try:
-        module = importlib.import_module(f"speechlake.jobs.{name}")
+        module = importlib.import_module(f"speechlake.commands.{name}")
         module.arguments().parse_args(arguments)
     except ModuleNotFoundError as error:
         print(f"{name}: {error}")
@@ -182,7 +182,7 @@ import json, sys
 sys.path.append(sys.argv[2])
 from speechlake_airflow.corpora import corpora_of
 from speechlake.corpora import KEPT, READING, Corpus, load_corpora
-from speechlake.jobs import ingest_manifests as job, segment_recordings
+from speechlake.commands import ingest_manifests as job, segment_recordings
 declared = load_corpora(sys.argv[1])
 for corpus, said in zip(declared, corpora_of(sys.argv[1], "[]"), strict=True):
     ingested = job.corpus_of(job.arguments().parse_args(["--lake", "l", *said["ingest"]]))

@@ -131,14 +131,14 @@ def test_a_library_that_is_older_than_its_sources_is_told(monkeypatch, tmp_path)
     from speechlake_airflow.installation import Installation
 
     monkeypatch.setenv("SPEECHLAKE_HOME", str(tmp_path))
-    source, library = tmp_path / "lib" / "audio" / "decode.py", tmp_path / "dist" / "speechlake.zip"
+    source, library = tmp_path / "lib" / "speechlake" / "decode.py", tmp_path / "dist" / "speechlake.zip"
     for file, written_s in ((source, 2_000), (library, 2_000)):
         file.parent.mkdir(parents=True)
         file.touch()
         os.utime(file, (written_s, written_s))
     assert "older than lib/" not in " ".join(Installation.here().missing("report"))
     os.utime(source, (2_001, 2_001))
-    assert f"{library} is older than lib/, jobs/ or schemas/: run `make dist`" in Installation.here().missing(
+    assert f"{library} is older than lib/ or schemas/: run `make dist`" in Installation.here().missing(
         "report"
     )
 

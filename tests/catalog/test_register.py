@@ -18,8 +18,8 @@ from sample_lake import write_rows
 from speechlake.catalog.expressions import sql_of
 from speechlake.catalog.register import VIEWS
 from speechlake.catalog.texts import PROFILE
+from speechlake.commands import register
 from speechlake.errors import UsageError
-from speechlake.jobs import register
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.schemas import CALIBRATIONS, CORPORA, PROFILES, TABLES

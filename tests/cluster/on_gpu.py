@@ -60,8 +60,8 @@ def main(root: str) -> int:
     # Imported by its name, so that the workers import it too, rather than get it by value.
     from on_gpu import OnGpu as Shipped
 
+    from speechlake.commands import extract_signals
     from speechlake.job import open_lake
-    from speechlake.jobs import extract_signals
     from speechlake.progress import Progress
     from speechlake.signals.plan import wanted_of
 

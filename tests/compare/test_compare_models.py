@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import QUIET
 
+from speechlake.commands import compare_models, score_transcripts
 from speechlake.compare import answers, sides
 from speechlake.compare.hours import (
     hours_by_language,
@@ -21,7 +22,6 @@ from speechlake.compare.pairs import _is_comparable, pairs
 from speechlake.compare.sides import Side, side_of
 from speechlake.errors import UsageError
 from speechlake.ids import text_sha256
-from speechlake.jobs import compare_models, score_transcripts
 from speechlake.schemas import (
     CONTENT_HASHES,
     CORPORA,

@@ -9,9 +9,9 @@ import pytest
 from key_tools import drawn, noisy
 from lake_tools import QUIET
 
+from speechlake.commands import find_duplicates
 from speechlake.duplicates.keys import Keys, pack
 from speechlake.ids import make_id
-from speechlake.jobs import find_duplicates
 from speechlake.schemas import (
     ASSIGNMENTS,
     CONTENT_HASHES,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lake_tools import QUIET, ingest, says, wav, write_lines
 
+from speechlake.commands import build_splits, extract_signals, find_duplicates
 from speechlake.config import loads
 from speechlake.erasure.request import Request
-from speechlake.jobs import build_splits, extract_signals, find_duplicates
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of
 from speechlake.splits.policy import Policy

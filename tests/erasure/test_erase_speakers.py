@@ -13,8 +13,8 @@ from erasure_story import TEXT, WHO, filled, needles, of_others, released, reque
 from erasure_traces import traces
 from lake_tools import QUIET, Played, says
 
+from speechlake.commands import erase_speakers, find_duplicates, verify_release
 from speechlake.errors import Busy, UsageError
-from speechlake.jobs import erase_speakers, find_duplicates, verify_release
 from speechlake.lake import Lake
 from speechlake.terminal import console
 

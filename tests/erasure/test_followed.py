@@ -13,10 +13,10 @@ from erasure_story import request
 from lake_tools import QUIET
 
 from speechlake import logs
+from speechlake.commands import erase_speakers
 from speechlake.erasure.alone import alone
 from speechlake.erasure.releases import Held
 from speechlake.errors import Busy, ConfigError, Conflict, DiskFull, LeakFound, Overtaken
-from speechlake.jobs import erase_speakers
 from speechlake.lake import Lake
 from speechlake.splits import reuse
 

@@ -11,6 +11,7 @@ import pytest
 from erasure_story import request
 from erasure_tools import SALT, Frames, buried
 
+from speechlake.commands import erase_speakers
 from speechlake.erasure.found import Found, alike, found_by, is_remembered, meant, missing
 from speechlake.erasure.hashes import planned
 from speechlake.erasure.links import lost_keys
@@ -18,7 +19,6 @@ from speechlake.erasure.mentions import mentions
 from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
 from speechlake.ids import make_id, recording_id
-from speechlake.jobs import erase_speakers
 from speechlake.schemas import (
     CONTENT_HASHES,
     CORPORA,

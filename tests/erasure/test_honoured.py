@@ -9,6 +9,7 @@ import pytest
 from erasure_tools import buried
 from lake_tools import QUIET
 
+from speechlake.commands import ingest_manifests
 from speechlake.corpora import make_corpus
 from speechlake.erasure.honoured import (
     manifests_left,
@@ -19,7 +20,6 @@ from speechlake.erasure.honoured import (
 )
 from speechlake.erasure.releases import following
 from speechlake.errors import UsageError
-from speechlake.jobs import ingest_manifests
 from speechlake.manifests.classify import Verdict, verdicts
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from erasure_story import filled, needles, released, request
 from erasure_traces import traces
 from lake_tools import QUIET, Tables, tables
 
-from speechlake.jobs import erase_speakers
+from speechlake.commands import erase_speakers
 from speechlake.lake import Lake
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from erasure_story import WHO, filled, needles, request
 from erasure_traces import traces
 from lake_tools import QUIET, ingest, says, wav, write_lines
 
+from speechlake.commands import erase_speakers, extract_signals
 from speechlake.erasure.tombstones import hash_of
-from speechlake.jobs import erase_speakers, extract_signals
 from speechlake.schemas import CORPORA, RELEASES, SPLITS, TOMBSTONES, UTTERANCES
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from erasure_story import request
 
+from speechlake.commands import erase_speakers
 from speechlake.erasure import report
 from speechlake.errors import UsageError
-from speechlake.jobs import erase_speakers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -17,10 +17,10 @@ from fault_story import POLICY
 from job_extractors import Parrot
 
 from speechlake import job
+from speechlake.commands import pipeline
 from speechlake.config import loads
 from speechlake.corpora import make_corpus
 from speechlake.job import Report
-from speechlake.jobs import pipeline
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.signals.audio import Audio

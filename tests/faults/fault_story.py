@@ -16,10 +16,7 @@ from job_extractors import HEARD, Parrot
 from lake_tools import QUIET, Played, says, wav, write_lines
 from watched import Step, played, stored
 
-from speechlake.config import loads
-from speechlake.corpora import make_corpus
-from speechlake.feedback.spec import Import, value_column
-from speechlake.jobs import (
+from speechlake.commands import (
     build_splits,
     calibrate,
     extract_signals,
@@ -30,6 +27,9 @@ from speechlake.jobs import (
     score_transcripts,
     segment_recordings,
 )
+from speechlake.config import loads
+from speechlake.corpora import make_corpus
+from speechlake.feedback.spec import Import, value_column
 from speechlake.lake import Lake
 from speechlake.segments.segmenter import Segmenter
 from speechlake.signals.audio import Audio
@@ -158,7 +158,7 @@ def measure_both(lake: Lake) -> object:
 def compare_windows(lake: Lake) -> object:
     """Calibrate a recogniser whose cut windows are another one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("speechlake.jobs.calibrate.to_try", lambda _: (Starling(), Parrot()))
+        patch.setattr("speechlake.commands.calibrate.to_try", lambda _: (Starling(), Parrot()))
         return calibrate.run(lake, Whisper(), languages=None, clips=100, progress=QUIET)
 
 

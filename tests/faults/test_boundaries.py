@@ -10,7 +10,7 @@ from boundaries import PASSED, QUICK, labels
 from fault_story import FaultStory
 from watched import again
 
-from speechlake.jobs.pipeline import STEPS
+from speechlake.commands.pipeline import STEPS
 
 pytestmark = pytest.mark.slow
 # Points at which no file had changed since an earlier one are proved by that one.

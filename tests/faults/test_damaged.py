@@ -14,9 +14,9 @@ from lake_tools import ingest as ingested
 from watched import copied, difference, forget_logs, values
 
 from speechlake import job
+from speechlake.commands import repair_table, sql
 from speechlake.damage import damage_of
 from speechlake.errors import Conflict, DiskFull, TableDamaged
-from speechlake.jobs import repair_table, sql
 from speechlake.lake import Lake
 from speechlake.lost_files import lost_files
 

@@ -100,7 +100,7 @@ def test_a_lake_that_may_only_be_read_is_the_users_mistake_for_writers_and_serve
 ) -> None:
     root = copied(undisturbed, tmp_path / "lake")
     driver = shlex.join(command(root, corpora))
-    report = shlex.join([sys.executable, "-m", "speechlake.jobs.report", "--lake", str(root)])
+    report = shlex.join([sys.executable, "-m", "speechlake.commands.report", "--lake", str(root)])
     new = shlex.join(command(root / "new", corpora))
     script = [
         f"mount --bind {root} {root}",

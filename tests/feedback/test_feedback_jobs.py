@@ -15,6 +15,7 @@ import pytest
 from job_extractors import HEARD, AllSpeech, Parrot
 from lake_tools import QUIET, says, wav, write_lines
 
+from speechlake.commands import build_splits, import_signals, pipeline, report, review
 from speechlake.config import loads
 from speechlake.corpora import make_corpus
 from speechlake.errors import ConfigError, TooManyRejected, UsageError
@@ -22,7 +23,6 @@ from speechlake.feedback.current import imported_now
 from speechlake.feedback.spec import Import, ValueColumn
 from speechlake.feedback.verdicts import ANSWERS
 from speechlake.job import Report
-from speechlake.jobs import build_splits, import_signals, pipeline, report, review
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from speechlake.commands import doctor
 from speechlake.health import examined, machine, software, weights
 from speechlake.health.finding import Finding, Patient, fine, look, mend, together
-from speechlake.jobs import doctor
 from speechlake.models import here
 from speechlake.signals import devices
 from speechlake.terminal import console
@@ -236,7 +236,7 @@ def test_the_report_is_refused_with_2_where_anything_is_to_be_mended(monkeypatch
 
 @pytest.mark.slow
 def test_the_doctor_works_where_there_is_no_java_and_says_so_by_its_exit_code(tmp_path):
-    command = [sys.executable, "-m", "speechlake.jobs.doctor"]
+    command = [sys.executable, "-m", "speechlake.commands.doctor"]
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 2, done.stderr

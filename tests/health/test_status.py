@@ -11,10 +11,10 @@ from lake_tools import column
 from sample_lake import CLIPS, write_rows
 
 from speechlake import job
+from speechlake.commands import status
 from speechlake.corpora import Corpus, make_corpus
 from speechlake.erasure.tombstones import hash_of
 from speechlake.errors import UsageError
-from speechlake.jobs import status
 from speechlake.lake import Lake
 from speechlake.questions.standing import current_extractors, standing
 from speechlake.schemas import CORPORA, MANIFESTS, RECORDINGS, TOMBSTONES, UTTERANCES

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import ingest, says, tables, write_lines
 
+from speechlake.commands.ingest_manifests import arguments, corpus_of
 from speechlake.corpora import READING
 from speechlake.errors import UsageError
-from speechlake.jobs.ingest_manifests import arguments, corpus_of
 from speechlake.manifests.declared import known_corpus
 from speechlake.manifests.versions import only_options_differ
 from speechlake.splits.candidates import links

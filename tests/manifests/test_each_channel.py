@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from lake_tools import QUIET, RATE_HZ, Played, column, ingest, says, tables, wav, write_lines
 
+from speechlake.commands import extract_signals
 from speechlake.errors import UsageError
 from speechlake.ids import recording_id, utterance_id
-from speechlake.jobs import extract_signals
 from speechlake.manifests.channels import TRIES, as_heard, heard_files, marked_failed, with_each_channel
 from speechlake.manifests.listing import LISTING_DDL
 from speechlake.manifests.parsed import PARSED_DDL

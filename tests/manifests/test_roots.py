@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import ingest, says, tables, wav, write_lines
 
+from speechlake.commands.ingest_manifests import _warnings
 from speechlake.corpora import make_corpus
 from speechlake.errors import ConfigError, UsageError
 from speechlake.hold import Hold
-from speechlake.jobs.ingest_manifests import _warnings
 from speechlake.manifests.contract import Source
 from speechlake.manifests.declared import corpus_row, newly_nested, refuse_contradictions, refuse_unrooted
 from speechlake.manifests.ingest import IngestResult

@@ -120,7 +120,7 @@ class Store:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         return subprocess.Popen(
-            [sys.executable, "-m", f"speechlake.jobs.{job}", *arguments],
+            [sys.executable, "-m", f"speechlake.commands.{job}", *arguments],
             env={name: value for name, value in (environment | more).items() if value},
             start_new_session=True,
             stdout=subprocess.PIPE,

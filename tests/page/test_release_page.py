@@ -14,10 +14,10 @@ from html_seen import Seen
 from job_extractors import HEARD, AllSpeech, Parrot
 from lake_tools import QUIET, says, wav, write_lines
 
+from speechlake.commands import pipeline, report
 from speechlake.config import loads
 from speechlake.corpora import make_corpus
 from speechlake.errors import UsageError
-from speechlake.jobs import pipeline, report
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of

@@ -13,9 +13,9 @@ import pytest
 from lake_tools import QUIET, Played, column, ingest, says, tables, write_lines
 from long_audio import conversation, prompts, silence, write
 
+from speechlake.commands import segment_recordings
 from speechlake.errors import UsageError
 from speechlake.hold import Hold
-from speechlake.jobs import segment_recordings
 from speechlake.progress import Progress
 from speechlake.segments.segmenter import Segmenter
 

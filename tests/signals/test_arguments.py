@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from speechlake.commands import calibrate, extract_signals
 from speechlake.errors import UsageError
-from speechlake.jobs import calibrate, extract_signals
 from speechlake.signals.outlook import without_plan
 
 

@@ -13,9 +13,9 @@ import pytest
 import soundfile
 from lake_tools import QUIET, ingest, says, write_lines
 
+from speechlake.commands import calibrate, extract_signals
+from speechlake.commands.extract_signals import wanted_of
 from speechlake.errors import UsageError
-from speechlake.jobs import calibrate, extract_signals
-from speechlake.jobs.extract_signals import wanted_of
 from speechlake.schemas import (
     CALIBRATIONS,
     CORPORA,

@@ -59,7 +59,7 @@ class Story:
         (self.notes / "asked.json").write_text(json.dumps(asked))
 
     def extract(self, step: str, *, given_up: bool = False) -> None:
-        from speechlake.jobs import extract_signals
+        from speechlake.commands import extract_signals
 
         before, loads = self._lines("measured"), len(self._lines("loaded"))
         wanted = wanted_of([Audio(), FakeSpeech(str(self.notes))])

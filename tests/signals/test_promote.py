@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from speechlake.commands import profiles
 from speechlake.errors import UsageError
-from speechlake.jobs import profiles
 from speechlake.schemas import CONTENT_HASHES, EXTRACTORS, PROFILES, RECORDINGS, SIGNALS_WHISPER, UTTERANCES
 from speechlake.signals.catalogue import profile
 from speechlake.signals.plan import Wanted

@@ -11,8 +11,8 @@ import pytest
 from batch_fakes import Hears
 from lake_tools import QUIET
 
+from speechlake.commands import extract_signals
 from speechlake.errors import ChunkFailed
-from speechlake.jobs import extract_signals
 from speechlake.ledger import Run
 from speechlake.signals import Audio, run
 from speechlake.signals.commit import Measured

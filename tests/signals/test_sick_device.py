@@ -43,7 +43,7 @@ class Ward:
         )
 
     def extract(self) -> Any:
-        from speechlake.jobs import extract_signals
+        from speechlake.commands import extract_signals
 
         return extract_signals.run(self.lake, wanted_of([Sick(str(self.notes))]), corpus="c", progress=QUIET)
 

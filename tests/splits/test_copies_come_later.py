@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from lake_tools import QUIET, ingest, says, write_lines
 
+from speechlake.commands import build_splits, extract_signals, find_duplicates, simulate, verify_release
 from speechlake.config import loads
 from speechlake.errors import BuildRefused
-from speechlake.jobs import build_splits, extract_signals, find_duplicates, simulate, verify_release
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.audio_keys import AudioKeys

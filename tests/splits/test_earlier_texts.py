@@ -9,7 +9,7 @@ import pytest
 from lake_tools import QUIET, ingest, says, wav, write_lines
 from splits_tables import candidate, candidates, policy, unassigned
 
-from speechlake.jobs import build_splits, extract_signals, verify_release
+from speechlake.commands import build_splits, extract_signals, verify_release
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of

@@ -18,8 +18,8 @@ from speechlake.splits.policy import Policy, SignalRule, load_policy, read_polic
 from speechlake.splits.policy_values import Quantile
 
 FORMS = ("verbatim", "lower", "normalised")
-POLICIES = Path(__file__).resolve().parents[2] / "policies"
-PAGE = (POLICIES.parent / "docs" / "policies.md").read_text("utf-8")
+POLICIES = Path(__file__).resolve().parents[2] / "lib" / "speechlake" / "policies"
+PAGE = (POLICIES.parents[2] / "docs" / "policies.md").read_text("utf-8")
 
 WHOLE = """
 name: mine
@@ -65,6 +65,20 @@ def test_everything_that_is_said_is_understood(load):
 @pytest.mark.parametrize("path", sorted(POLICIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_policies_that_we_ship_are_valid_and_named_like_their_files(path):
     assert load_policy(path).name == path.stem
+
+
+def test_load_policy_finds_a_shipped_policy_by_its_name(tmp_path, monkeypatch):
+    """A file of that name comes first."""
+    monkeypatch.chdir(tmp_path)
+    assert load_policy("asr-train") == load_policy(POLICIES / "asr-train.yaml")
+    (tmp_path / "asr-train").write_text("name: mine\nkeep: []\n" + SPLITS)
+    assert load_policy("asr-train").name == "mine"
+
+
+def test_load_policy_of_an_unknown_name_lists_those_that_exist():
+    """Neither a file nor a policy of ours."""
+    with pytest.raises(ConfigError, match=r"asr-tain: is no file, and no policy .* asr-train, emilia"):
+        load_policy("asr-tain")
 
 
 def test_recipes_that_others_published_are_among_them():

@@ -12,10 +12,10 @@ from lake_tools import QUIET, Tables, tables
 from splits_tables import policy
 
 from speechlake import views
+from speechlake.commands import build_splits
 from speechlake.errors import BuildRefused, Conflict, LeakFound, UsageError
 from speechlake.hold import Hold
 from speechlake.ids import make_id
-from speechlake.jobs import build_splits
 from speechlake.lake import Lake
 from speechlake.schemas import ASSIGNMENTS, CORPORA, DECISIONS, RELEASES, SPLITS, UTTERANCES
 from speechlake.splits import publish

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lake_tools import QUIET, ingest, says, tables, wav, write_lines
 
+from speechlake.commands import build_splits, diff_releases, extract_signals, verify_release
 from speechlake.config import loads
 from speechlake.errors import LeakFound, ReleaseDiffers, UsageError
 from speechlake.job import Report
-from speechlake.jobs import build_splits, diff_releases, extract_signals, verify_release
 from speechlake.lake import Lake
 from speechlake.signals.audio import Audio
 from speechlake.signals.plan import wanted_of

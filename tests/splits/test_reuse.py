@@ -13,9 +13,9 @@ from deltalake import DeltaTable
 from sample_lake import content_of, corpus_of, write_rows
 from splits_tables import policy
 
+from speechlake.commands import simulate
 from speechlake.duplicates.sampling import SAMPLING_VERSION
 from speechlake.errors import ConfigError
-from speechlake.jobs import simulate
 from speechlake.lake import Lake
 from speechlake.schemas import TABLES
 from speechlake.splits import reuse

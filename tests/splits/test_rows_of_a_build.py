@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lake_tools import QUIET
 
-from speechlake.jobs import build_splits
+from speechlake.commands import build_splits
 from speechlake.ledger import Run
 from speechlake.splits.candidates import TABLES_READ
 

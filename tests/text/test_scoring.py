@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from speechlake.jobs import score_transcripts
+from speechlake.commands import score_transcripts
 from speechlake.schemas import EXTRACTORS, SCORES, SIGNALS_WHISPER, TRANSCRIPTS, UTTERANCES
 from speechlake.text.score import unscored_pairs
 from speechlake.text.scoring import GIVEN, error_unit, score, score_frame

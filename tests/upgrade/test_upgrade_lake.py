@@ -13,11 +13,11 @@ import pytest
 from frozen_lake import POLICY, frozen, make_frozen_lake
 from lake_tools import QUIET, ingest, says, tables, wav, write_lines
 
+from speechlake.commands import build_splits, extract_signals, find_duplicates, upgrade_lake, verify_release
 from speechlake.config import loads
 from speechlake.contracts import struct_of
 from speechlake.duplicates.step import current_audio, with_filed
 from speechlake.errors import Busy, LakeMismatch, TableMismatch
-from speechlake.jobs import build_splits, extract_signals, find_duplicates, upgrade_lake, verify_release
 from speechlake.lake import Lake
 from speechlake.lake_version import mark, version_of
 from speechlake.schemas import TABLES

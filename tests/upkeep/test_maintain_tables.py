@@ -20,9 +20,9 @@ import pytest
 from frozen_lake import make_frozen_lake
 from lake_tools import QUIET, Tables, tables
 
+from speechlake.commands import maintain_tables, verify_release
 from speechlake.errors import Conflict, DiskFull, SpeechlakeError, TableDamaged
 from speechlake.job import Report
-from speechlake.jobs import maintain_tables, verify_release
 from speechlake.lake import Lake
 from speechlake.lake_version import mark
 from speechlake.ledger import unchanged
@@ -242,7 +242,7 @@ def killed_after(works: int) -> Iterator[None]:
 
 UPKEEP = """
 import sys
-from speechlake.jobs import maintain_tables
+from speechlake.commands import maintain_tables
 from speechlake.lake import Lake
 from speechlake.progress import Progress
 from speechlake.session import spark_session

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from speechlake.config import Section, invalid, is_by_hand, like, loads, text_of
+from speechlake.errors import ConfigError
 from speechlake.ids import canonical_json
 from speechlake.splits.policy_balance import CAP_REASONS, Cap, Weights
 from speechlake.splits.policy_links import (
@@ -271,10 +274,24 @@ def load_policy(path: str | Path) -> Policy:
 
 
 def read_policy(path: str | Path) -> tuple[Policy, str]:
-    """The same, and its YAML, of one reading: a pipe gives it once, and a file may change in between."""
-    text = text_of(path)
+    """The same, and its YAML, of one reading: a pipe gives it once, and a file may change in between.
+
+    A name that is no file, such as `asr-train`, means the policy of that name in speechlake/policies; ConfigError lists
+    those where there is no such policy either.
+    """
+    shipped = {} if Path(path).suffix or Path(path).exists() else shipped_policies()
+    if shipped and str(path) not in shipped:
+        raise ConfigError(f"{path}: is no file, and no policy of speechlake, which has {', '.join(shipped)}")
+    text = shipped[str(path)].read_text("utf-8") if shipped else text_of(path)
     policy = loads(text, str(path), Policy, by_hand=True)
     return policy.model_copy(update={"lists": policy.lists.beside(Path(path))}), text
+
+
+def shipped_policies() -> dict[str, Traversable]:
+    """Return the policies that come with the package, by name; they may lie in a zip."""
+    files = resources.files("speechlake").joinpath("policies").iterdir()
+    found = {file.name.removesuffix(".yaml"): file for file in files if file.name.endswith(".yaml")}
+    return dict(sorted(found.items()))
 
 
 __all__ = [
@@ -289,4 +306,5 @@ __all__ = [
     "SignalRule",
     "load_policy",
     "read_policy",
+    "shipped_policies",
 ]

@@ -1,8 +1,8 @@
-"""`speechlake JOB …`: the same jobs that `spark-submit jobs/<job>.py …` runs."""
+"""`speechlake JOB …`: the same that `spark-submit jobs/<job>.py …` runs."""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import shlex
 import shutil
 import sys
@@ -46,7 +46,7 @@ OTHER_FILES: dict[str, str] = {"profile": "profiles"}
 
 
 def file_of(job: str) -> str:
-    """The name of a job's file in jobs/, without its suffix."""
+    """The name of a job's file in jobs/, and of its module in speechlake.commands, without its suffix."""
     return OTHER_FILES.get(job, job.replace("-", "_"))
 
 
@@ -66,7 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"; did you mean {close!r}?" if close else ""
         print(f"there is no job {said[0]!r}{hint}\n\n{usage()}", file=sys.stderr)
         return 2
-    module = importlib.import_module(f"speechlake.jobs.{file_of(said[0])}")
+    if importlib.util.find_spec("pyspark") is None:
+        needs = f"{said[0]} needs Spark and the models that jobs run"
+        print(f"{needs}: pip install 'speechlake[jobs]' (see docs/install.md)", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"speechlake.commands.{file_of(said[0])}")
     return int(module.main(said[1:]))
 
 

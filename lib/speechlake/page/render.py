@@ -21,7 +21,7 @@ TEMPLATES = "templates"
 
 
 def rendered(template: str, **said: Any) -> str:
-    """The template of that name in `lib/page/templates`, filled; every value is escaped."""
+    """The template of that name in `lib/speechlake/page/templates`, filled; every value is escaped."""
     return _environment().get_template(template).render(**said)
 
 

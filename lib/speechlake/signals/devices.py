@@ -36,7 +36,7 @@ CUBLAS = "libcublas.so.12"
 # libcublas needs libcublasLt of the same release: loaded first, so that none is found on LD_LIBRARY_PATH instead.
 CUBLAS_FILES = ("libcublasLt.so.12", CUBLAS)
 CUBLAS_PACKAGE = "nvidia-cublas-cu12"
-INSTALL = "run pip install 'speechlake[cuda]'"
+INSTALL = "run pip install 'speechlake[jobs,cuda]'"
 # Not TMPDIR, which users and schedulers set for each job.
 LOCK_FOLDER = Path("/tmp")
 # What to do about an error of CUDA, by a part of its message.
