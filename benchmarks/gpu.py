@@ -299,7 +299,8 @@ def features(setting: Setting) -> Figures:
 
 def grid(setting: Setting) -> Figures:
     """Streams x windows of a batch: how fast, how busy the device, how much memory; then the best with cut windows."""
-    streams, windows = ((1, 2, 4, 6), (16, 32, 64, 128)) if setting.on_card else ((1, 2), (1, 4, 16))
+    streams: Sequence[int] = (1, 2, 4, 6) if setting.on_card else (1, 2)
+    windows: Sequence[int] = (16, 32, 64, 128) if setting.on_card else (1, 4, 16)
     if setting.quick:
         streams, windows = streams[:2], windows[1:2]
     cells: list[Figures] = []
@@ -929,6 +930,10 @@ def run(name: str, setting: Setting) -> Figures:
     except Exception as error:
         traceback.print_exc()
         figures = {"error": f"{type(error).__name__}: {first_line(error)}"}
+    if "torch" in sys.modules and setting.on_card:
+        # A section that failed may have left nearly all memory with torch, which keeps it from CTranslate2.
+        with suppress(RuntimeError):
+            sys.modules["torch"].cuda.empty_cache()
     return figures | {"section_s": round(time.monotonic() - started, 1)}
 
 

@@ -5,7 +5,7 @@
 #       gpu.py      benchmarks/gpu.py
 #       site/       speechlake, and packages that the machine lacks, for PYTHON_VERSION
 #       model/      whisper-tiny.en with weights in 8 bits: those in 16 do not fit beside CTranslate2
-#       speech/     30 minutes of prompts in Opus, with texts.tsv
+#       speech/     all English prompts in Opus (20 minutes, which gpu.py repeats), with texts.tsv
 # There: tar xJf gpu-bench.tar.xz && gpu-bench/run.sh --out gpu.json. The machine has torch, numpy, onnxruntime,
 # tokenizers and huggingface-hub. Its Python is PYTHON_VERSION (default 3.12); its processor is like this one's.
 # Run `make speech` before.

@@ -146,9 +146,10 @@ class Task:
                 timer.start()
             return
         for way in self._ways.values():
-            # Another worker may take the device next, and would open its own copy beside this one.
-            if isinstance(way, Lookahead) and way.extractor.device != "cpu" and hasattr(way.model, "release"):
-                way.model.release()
+            # Another worker may take the device next, and would open its own copy beside this one. From a broken device
+            # nothing can be moved: to try it would end the process before it has told what failed.
+            if isinstance(way, Lookahead) and way.extractor.device != "cpu" and not way.broken:
+                getattr(way.model, "release", lambda: None)()
         self._held.close()
 
     def _begin(self, heard: Heard) -> _Recording:

@@ -55,6 +55,8 @@ NO_MEMORY = (
     "cannot allocate",
     "alloc failed",
     "alloc_failed",
+    # What cuBLAS answers where there is no memory for its own workspace.
+    "cublas_status_not_initialized",
 )
 MAX_DETAIL = 300
 

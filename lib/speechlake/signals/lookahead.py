@@ -82,7 +82,7 @@ class Lookahead:
 
     `max_bytes` of samples may wait or run before batches run as they are; by default what keeps them whole.
     `probe` gives pieces that any sound model decodes; without it the model is never probed. `hung` is true once a
-    batch did not come back from a device: the process cannot be used any more. `alone` decodes each piece by itself,
+    batch did not come back from a device, `broken` once the probe failed: the process cannot be used any more. `alone` decodes each piece by itself,
     so that what fails again is known to be that piece's.
     """
 
@@ -94,6 +94,7 @@ class Lookahead:
     probe: Callable[[Any], Sequence[Piece]] | None = None
     held_bytes: int = 0
     hung: bool = False
+    broken: bool = False
     alone: bool = False
     _queues: dict[Hashable, deque[_Waiting]] = field(default_factory=dict)
     _seconds: dict[Hashable, float] = field(default_factory=dict)
@@ -235,6 +236,7 @@ class Lookahead:
         if self.probe is None:
             return
         if self._hopeless is not None:
+            self.broken = True
             raise device_failed(reason)
         extractor, model = self.extractor, self.model
         pieces = self.probe(model)
@@ -243,6 +245,7 @@ class Lookahead:
             seconds = sum(piece.padded_s for piece in pieces)
             future.result(timeout=self.grace_s + extractor.seconds_per_second * seconds)
         except Exception as error:
+            self.broken = True
             raise device_failed(reason) from error
 
     def _finished(self, clip: _Clip) -> Measurement:
