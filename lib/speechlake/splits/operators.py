@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from speechlake.splits.patterns import LONGEST_VALUE, whole
+from speechlake.splits.policy_values import LONGEST_VALUE
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -74,10 +74,11 @@ def between(value: Column, asked: Mapping[str, tuple[float, float]], language: C
 
 
 def matches(value: Column, asked: str, language: Column) -> Condition:
-    """True where the whole value fits the pattern, which is one that `safe_pattern` allows."""
+    """True where the whole value fits the regular expression `asked`, false where it is longer than LONGEST_VALUE."""
     short = F.length(value) <= LONGEST_VALUE
-    # Asked of short values only: `when` keeps the engine from looking at others.
-    return Condition(F.when(short, value.rlike(whole(asked))).otherwise(F.lit(False)), F.lit(asked))
+    # `when` keeps Java's engine, which backtracks, from reading long values.
+    fits = value.rlike(rf"\A(?:{asked})\z")
+    return Condition(F.when(short, fits).otherwise(F.lit(False)), F.lit(asked))
 
 
 OPERATORS: Mapping[str, Operator] = {

@@ -20,7 +20,6 @@ from pydantic_core import PydanticCustomError
 from speechlake.config import Section, invalid, is_by_hand, nearest
 from speechlake.ids import canonical_json
 from speechlake.splits.columns import NAMES, Plain, column_named
-from speechlake.splits.patterns import safe_pattern
 from speechlake.splits.policy_values import (
     SIDES,
     Limits,
@@ -30,6 +29,7 @@ from speechlake.splits.policy_values import (
     Scalars,
     Sides,
     as_tuple,
+    pattern,
     plain,
     plain_limits,
 )
@@ -49,7 +49,7 @@ class Check(Section):
     at_least: Limits | None = None
     at_most: Limits | None = None
     between: Ranges | None = None
-    matches: Annotated[str, AfterValidator(safe_pattern)] | None = None
+    matches: Annotated[str, AfterValidator(pattern)] | None = None
 
     operators: ClassVar = (
         *("is", "equals", "one_of", "none_of"),

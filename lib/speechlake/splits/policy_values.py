@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
@@ -18,6 +19,27 @@ EVALUATION: tuple[Side, ...] = ("dev", "test")
 RuleName = Annotated[
     str, like("[a-z][a-z0-9_]{0,63}", "1-64 lower-case letters, digits and '_' that begin with a letter")
 ]
+
+# A regular expression of `matches`: names, licences and tags are short, and longer values match nothing, because Java's
+# engine backtracks.
+LONGEST_PATTERN = 200
+LONGEST_VALUE = 256
+
+
+def pattern(text: str) -> str:
+    """Return the regular expression as it is; PydanticCustomError where it is none, or too long.
+
+    Java's engine reads it later, so that it should mean the same to both: sets, classes, groups and repeats do.
+    """
+    if not 1 <= len(text) <= LONGEST_PATTERN:
+        message = f"a pattern has 1 to {LONGEST_PATTERN} characters, this one {len(text)}"
+        raise PydanticCustomError("pattern", message)
+    try:
+        re.compile(text)
+    except re.error as error:
+        # Braces of the text would be read as fields of the message.
+        raise PydanticCustomError("pattern", "no regular expression: {why}", {"why": str(error)}) from error
+    return text
 
 
 def _one_value(value: object) -> object:
